@@ -1,0 +1,18 @@
+/* Two clocks: monotonic for everything that is measured or waited for, wall-clock (UTC) for
+ * what is stored or shown. Both in milliseconds. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { CLOCK_TEXT_MAX = 32 };
+
+int64_t clock_mono_ms(void);
+int64_t clock_wall_ms(void); /* since 1970-01-01T00:00:00Z */
+
+/* "2026-11-23T17:55:54Z" */
+void clock_iso(char out[CLOCK_TEXT_MAX], int64_t wall_ms);
+
+#endif

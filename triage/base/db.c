@@ -1,0 +1,417 @@
+#include "base/db.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum { BUSY_TIMEOUT_MS = 15000 };
+
+struct stmt {
+    struct stmt *next;
+    const char *sql; /* the key: the address of a constant */
+    sqlite3_stmt *handle;
+    struct db *db;
+};
+
+struct db {
+    sqlite3 *handle;
+    struct stmt *cache;
+};
+
+static int
+to_errno(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_CONSTRAINT:
+        return -EEXIST;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return -EBUSY;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_READONLY:
+        return -EROFS;
+    case SQLITE_CANTOPEN:
+        return -ENOENT;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return -EUCLEAN;
+    default:
+        return -EIO;
+    }
+}
+
+static int
+fail(struct db *db, const char *what, struct err *err)
+{
+    int code = sqlite3_extended_errcode(db->handle);
+
+    if ((code & 0xff) == SQLITE_BUSY) {
+        return err_set(err, -EBUSY,
+                       "database: another nightjar held it for more than %d s; try again",
+                       BUSY_TIMEOUT_MS / 1000);
+    }
+    return err_set(err, to_errno(code), "database: %s: %s", what,
+                   sqlite3_errmsg(db->handle));
+}
+
+static int
+configure(struct db *db, enum db_mode mode, struct err *err)
+{
+    (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    int rc = db_exec(db, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", err);
+
+    if (rc == 0 && mode != DB_READ) {
+        rc = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", err);
+    }
+    return rc;
+}
+
+/* A read-only folder cannot hold WAL's shared memory file, so an unwritable database is read
+ * as immutable: what stands in it does not change while nobody can write there. */
+static int
+open_handle(const char *path, enum db_mode mode, sqlite3 **out)
+{
+    AUTO(mem_free) char *uri = NULL;
+    int flags = mode == DB_CREATE  ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                : mode == DB_WRITE ? SQLITE_OPEN_READWRITE
+                                   : SQLITE_OPEN_READONLY;
+
+    if (mode == DB_READ) {
+        int rc = sqlite3_open_v2(path, out, flags, NULL);
+        if (rc != SQLITE_OK ||
+            sqlite3_exec(*out, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK) {
+            return rc;
+        }
+        (void)sqlite3_close(*out);
+        AUTO(buf_clear) struct buf escaped = BUF_INIT;
+        for (const char *s = path; *s != '\0'; s++) {
+            if (strchr("%?#", *s) != NULL) {
+                buf_addf(&escaped, "%%%02x", (unsigned char)*s);
+            } else {
+                buf_addc(&escaped, *s);
+            }
+        }
+        uri = mem_printf("file:%s?immutable=1", buf_str(&escaped));
+        return sqlite3_open_v2(uri, out, flags | SQLITE_OPEN_URI, NULL);
+    }
+    return sqlite3_open_v2(path, out, flags, NULL);
+}
+
+int
+db_open(const char *path, enum db_mode mode, struct db **out, struct err *err)
+{
+    bool in_memory = strcmp(path, ":memory:") == 0;
+
+    if (!in_memory) {
+        AUTO(mem_free) char *folder = mem_dup(path, strlen(path) - strlen(fs_base(path)));
+        const char *network = fs_network_name(folder[0] == '\0' ? "." : folder);
+        if (network != NULL && mode != DB_READ) {
+            return err_set(err, -EOPNOTSUPP,
+                           "'%s' lies on %s: the database's write-ahead log needs memory that all its "
+                           "users share, which a network file system has not; give --state a local folder",
+                           path, network);
+        }
+    }
+    AUTO(db_close) struct db *db = mem_alloc(sizeof(*db));
+    int rc = open_handle(path, mode, &db->handle);
+    if (rc != SQLITE_OK) {
+        return err_set(err, to_errno(rc), "open database '%s': %s", path,
+                       db->handle == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db->handle));
+    }
+    rc = configure(db, mode, err);
+    if (rc < 0) {
+        return err_wrap(err, rc, "open '%s'", path);
+    }
+    *out = STEAL(db);
+    return 0;
+}
+
+void
+db_close(struct db *db)
+{
+    if (db == NULL) {
+        return;
+    }
+    while (db->cache != NULL) {
+        struct stmt *stmt = db->cache;
+        db->cache = stmt->next;
+        (void)sqlite3_finalize(stmt->handle);
+        mem_free(stmt);
+    }
+    (void)sqlite3_close(db->handle);
+    mem_free(db);
+}
+
+int
+db_exec(struct db *db, const char *sql, struct err *err)
+{
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
+                                                                        : fail(db, sql, err);
+}
+
+static int
+prepare(struct db *db, const char *sql, struct stmt **out, struct err *err)
+{
+    for (struct stmt *stmt = db->cache; stmt != NULL; stmt = stmt->next) {
+        if (stmt->sql == sql) {
+            (void)sqlite3_reset(stmt->handle);
+            *out = stmt;
+            return 0;
+        }
+    }
+    sqlite3_stmt *handle = NULL;
+    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
+        SQLITE_OK) {
+        return fail(db, sql, err);
+    }
+    struct stmt *stmt = mem_alloc(sizeof(*stmt));
+    *stmt = (struct stmt){db->cache, sql, handle, db};
+    db->cache = stmt;
+    *out = stmt;
+    return 0;
+}
+
+static int
+bind(struct stmt *stmt, int at, char type, va_list *args)
+{
+    sqlite3_stmt *handle = stmt->handle;
+
+    switch (type) {
+    case 'i':
+        return sqlite3_bind_int64(handle, at, va_arg(*args, int64_t));
+    case 'd':
+        return sqlite3_bind_double(handle, at, va_arg(*args, double));
+    case 't':
+        return sqlite3_bind_text(handle, at, va_arg(*args, const char *), -1,
+                                 SQLITE_TRANSIENT);
+    case 'b': {
+        const void *data = va_arg(*args, const void *);
+        size_t len = va_arg(*args, size_t);
+        return sqlite3_bind_blob64(handle, at, data, len, SQLITE_TRANSIENT);
+    }
+    default:
+        return sqlite3_bind_null(handle, at);
+    }
+}
+
+static int
+query(struct db *db, struct stmt **out, struct err *err, const char *sql, const char *types,
+      va_list *args)
+{
+    struct stmt *stmt = NULL;
+    int rc = prepare(db, sql, &stmt, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (int i = 0; types[i] != '\0'; i++) {
+        if (bind(stmt, i + 1, types[i], args) != SQLITE_OK) {
+            return fail(db, sql, err);
+        }
+    }
+    *out = stmt;
+    return 0;
+}
+
+int
+db_query(struct db *db, struct stmt **out, struct err *err, const char *sql,
+         const char *types, ...)
+{
+    va_list args;
+
+    va_start(args, types);
+    int rc = query(db, out, err, sql, types, &args);
+    va_end(args);
+    return rc;
+}
+
+int
+stmt_step(struct stmt *stmt, struct err *err)
+{
+    int rc = sqlite3_step(stmt->handle);
+
+    if (rc == SQLITE_ROW) {
+        return 1;
+    }
+    if (rc == SQLITE_DONE) {
+        (void)sqlite3_reset(stmt->handle);
+        return 0;
+    }
+    rc = fail(stmt->db, stmt->sql, err);
+    (void)sqlite3_reset(stmt->handle);
+    return rc;
+}
+
+void
+stmt_reset(struct stmt *stmt)
+{
+    (void)sqlite3_reset(stmt->handle);
+}
+
+int64_t
+stmt_int(struct stmt *stmt, int column)
+{
+    return sqlite3_column_int64(stmt->handle, column);
+}
+
+double
+stmt_real(struct stmt *stmt, int column)
+{
+    return sqlite3_column_double(stmt->handle, column);
+}
+
+bool
+stmt_null(struct stmt *stmt, int column)
+{
+    return sqlite3_column_type(stmt->handle, column) == SQLITE_NULL;
+}
+
+const char *
+stmt_text(struct stmt *stmt, int column)
+{
+    const unsigned char *text = sqlite3_column_text(stmt->handle, column);
+
+    return text == NULL ? "" : (const char *)text;
+}
+
+const void *
+stmt_blob(struct stmt *stmt, int column, size_t *len)
+{
+    const void *data = sqlite3_column_blob(stmt->handle, column);
+
+    *len = (size_t)sqlite3_column_bytes(stmt->handle, column);
+    return data;
+}
+
+int
+db_run(struct db *db, struct err *err, const char *sql, const char *types, ...)
+{
+    struct stmt *stmt = NULL;
+    va_list args;
+
+    va_start(args, types);
+    int rc = query(db, &stmt, err, sql, types, &args);
+    va_end(args);
+    while (rc == 0) {
+        rc = stmt_step(stmt, err);
+        if (rc <= 0) {
+            return rc;
+        }
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+db_int(struct db *db, int64_t *out, struct err *err, const char *sql, const char *types, ...)
+{
+    struct stmt *stmt = NULL;
+    va_list args;
+
+    va_start(args, types);
+    int rc = query(db, &stmt, err, sql, types, &args);
+    va_end(args);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = stmt_step(stmt, err);
+    if (rc == 1) {
+        *out = stmt_int(stmt, 0);
+        stmt_reset(stmt);
+        return 0;
+    }
+    return rc < 0 ? rc : err_set(err, -ENODATA, "database: no row for: %s", sql);
+}
+
+int64_t
+db_last_id(struct db *db)
+{
+    return sqlite3_last_insert_rowid(db->handle);
+}
+
+int64_t
+db_changes(struct db *db)
+{
+    return sqlite3_changes64(db->handle);
+}
+
+int
+db_begin(struct db *db, struct err *err)
+{
+    return db_exec(db, "BEGIN IMMEDIATE", err);
+}
+
+int
+db_commit(struct db *db, struct err *err)
+{
+    int rc = db_exec(db, "COMMIT", err);
+
+    if (rc < 0) {
+        db_rollback(db);
+    }
+    return rc;
+}
+
+void
+db_rollback(struct db *db)
+{
+    for (struct stmt *stmt = db->cache; stmt != NULL; stmt = stmt->next) {
+        (void)sqlite3_reset(stmt->handle);
+    }
+    (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static int
+apply(struct db *db, const struct db_migration *migration, int64_t version, struct err *err)
+{
+    AUTO(mem_free) char *set = mem_printf("PRAGMA user_version=%lld", (long long)version + 1);
+    int64_t now = 0;
+    int rc = db_begin(db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    /* somebody else may have applied it while this process waited for the lock */
+    rc = db_int(db, &now, err, "PRAGMA user_version", "");
+    if (rc == 0 && now == version) {
+        rc = db_exec(db, migration->sql, err);
+        if (rc == 0) {
+            rc = db_exec(db, set, err);
+        }
+    }
+    if (rc < 0) {
+        db_rollback(db);
+        return err_wrap(err, rc, "migration %s", migration->name);
+    }
+    return db_commit(db, err);
+}
+
+int
+db_migrate(struct db *db, const struct db_migration *list, size_t count, struct err *err)
+{
+    int64_t version = 0;
+    int rc = db_int(db, &version, err, "PRAGMA user_version", "");
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (version > (int64_t)count) {
+        return err_set(err, -EPROTONOSUPPORT,
+                       "the database has schema %lld, this nightjar knows %zu: use the newer nightjar",
+                       (long long)version, count);
+    }
+    for (; version < (int64_t)count; version++) {
+        rc = apply(db, &list[version], version, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}

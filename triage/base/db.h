@@ -1,0 +1,77 @@
+/*
+ * SQLite with this project's rules: WAL, foreign keys, busy timeout, short IMMEDIATE
+ * transactions, bound parameters only, prepared statements kept for the connection's life.
+ */
+#ifndef BASE_DB_H
+#define BASE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+
+struct db;   /* one connection; one thread */
+struct stmt; /* a prepared statement, borrowed from its connection */
+
+enum db_mode {
+    DB_READ,   /* an existing database, read only; works in a read-only folder too */
+    DB_WRITE,  /* an existing database; -ENOENT when absent */
+    DB_CREATE, /* made when absent */
+};
+
+/* Open and configure. `path` may be ":memory:". Refuses a network file system, with the reason. */
+int db_open(const char *path, enum db_mode mode, struct db **out, struct err *err);
+void db_close(struct db *db); /* NULL is a no-op */
+AUTO_DEFINE(struct db *, db_close)
+
+/* Run statements without parameters (DDL, PRAGMA). */
+int db_exec(struct db *db, const char *sql, struct err *err);
+
+/*
+ * Prepare (or take from the connection's cache), reset, and bind. One letter a parameter:
+ *   i int64_t   d double   t const char * (NULL binds NULL)   b const void *, size_t   n nothing (NULL)
+ * Text and blobs are copied. sql must be a string constant: the cache keys on its address.
+ * The statement is valid until the next db_query() with the same sql.
+ */
+int db_query(struct db *db, struct stmt **out, struct err *err, const char *sql,
+             const char *types, ...);
+
+/* 1: a row is there; 0: no more (the statement is reset); negative: failure. */
+int stmt_step(struct stmt *stmt, struct err *err);
+void stmt_reset(struct stmt *stmt); /* leave a statement before its last row */
+
+int64_t stmt_int(struct stmt *stmt, int column);
+double stmt_real(struct stmt *stmt, int column);
+bool stmt_null(struct stmt *stmt, int column);
+const char *stmt_text(struct stmt *stmt, int column); /* borrowed until the next step; "" for NULL */
+const void *stmt_blob(struct stmt *stmt, int column, size_t *len);
+
+/* db_query() and step to the end; for INSERT, UPDATE, DELETE. -EEXIST on a constraint. */
+int db_run(struct db *db, struct err *err, const char *sql, const char *types, ...);
+
+/* The first column of the first row as a number; -ENODATA when there is no row. */
+int db_int(struct db *db, int64_t *out, struct err *err, const char *sql, const char *types,
+           ...);
+
+int64_t db_last_id(struct db *db);
+int64_t db_changes(struct db *db); /* rows changed by the last statement */
+
+/* BEGIN IMMEDIATE ... COMMIT; nothing nests. db_rollback() after a failure; it never fails. */
+int db_begin(struct db *db, struct err *err);
+int db_commit(struct db *db, struct err *err);
+void db_rollback(struct db *db);
+
+/* A migration: number n of the list takes PRAGMA user_version from n to n + 1. */
+struct db_migration {
+    const char *name; /* file name, for messages */
+    const char *sql;
+};
+
+/* Apply what is missing, each in its transaction. -EPROTONOSUPPORT when the database is newer
+ * than the list: never touch what a later release wrote. */
+int db_migrate(struct db *db, const struct db_migration *list, size_t count,
+               struct err *err);
+
+#endif

@@ -1,0 +1,71 @@
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void *
+mem_alloc(size_t size)
+{
+    return mem_array(1, size);
+}
+
+void *
+mem_array(size_t count, size_t size)
+{
+    void *ptr = calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
+
+    if (ptr == NULL) {
+        abort();
+    }
+    return ptr;
+}
+
+void *
+mem_resize(void *ptr, size_t size)
+{
+    void *resized = realloc(ptr, size == 0 ? 1 : size);
+
+    if (resized == NULL) {
+        abort();
+    }
+    return resized;
+}
+
+void *
+mem_dup(const void *data, size_t len)
+{
+    char *copy = mem_alloc(len + 1);
+
+    if (len > 0) {
+        memcpy(copy, data, len);
+    }
+    return copy;
+}
+
+char *
+mem_strdup(const char *text)
+{
+    return text == NULL ? NULL : mem_dup(text, strlen(text));
+}
+
+char *
+mem_printf(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+
+    va_start(args, fmt);
+    int len = vasprintf(&text, fmt, args);
+    va_end(args);
+    if (len < 0 || text == NULL) {
+        abort();
+    }
+    return text;
+}
+
+void
+mem_free(void *ptr)
+{
+    free(ptr);
+}

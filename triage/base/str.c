@@ -1,0 +1,327 @@
+#include "base/str.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { SUGGEST_MAX = 64 };
+
+bool
+str_starts(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool
+str_ends(const char *text, const char *suffix)
+{
+    size_t len = strlen(text);
+    size_t want = strlen(suffix);
+
+    return len >= want && memcmp(text + len - want, suffix, want) == 0;
+}
+
+/* Length of the valid UTF-8 sequence at s (RFC 3629: no overlong form, no surrogate), or 0. */
+static size_t
+utf8_length(const unsigned char *s, size_t left)
+{
+    size_t want = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
+                                                  : s[0] < 0xf5   ? 4
+                                                                  : 0;
+
+    if (want == 0 || want > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < want; i++) {
+        if ((s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool surrogate = s[0] == 0xed && s[1] >= 0xa0;
+    bool beyond = s[0] == 0xf4 && s[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : want;
+}
+
+/* C0 controls, DEL, and the C1 controls that UTF-8 spells with 0xc2. */
+static bool
+is_control(const unsigned char *s, size_t len)
+{
+    return (len == 1 && (s[0] < 0x20 || s[0] == 0x7f)) ||
+           (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+void
+str_clean(struct buf *out, const char *data, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)data;
+
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_length(s + i, len - i);
+        if (n == 0) {
+            buf_add(out, "\xef\xbf\xbd", 3);
+            i++;
+            continue;
+        }
+        if (s[i] == '\n' || s[i] == '\t' || !is_control(s + i, n)) {
+            buf_add(out, s + i, n);
+        }
+        i += n;
+    }
+}
+
+void
+str_name(struct buf *out, const char *data, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)data;
+
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_length(s + i, len - i);
+        if (n > 0 && s[i] == '\\') {
+            buf_adds(out, "\\\\");
+        } else if (n > 0 && !is_control(s + i, n)) {
+            buf_add(out, s + i, n);
+        } else {
+            n = n == 0 ? 1 : n;
+            for (size_t k = 0; k < n; k++) {
+                buf_addf(out, "\\x%02x", s[i + k]);
+            }
+        }
+        i += n;
+    }
+}
+
+char *
+str_name_dup(const char *name)
+{
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+
+    str_name(&out, name, strlen(name));
+    return buf_steal(&out);
+}
+
+int
+str_unname(const char *escaped, char **out, struct err *err)
+{
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+
+    for (const char *s = escaped; *s != '\0'; s++) {
+        if (*s != '\\') {
+            buf_addc(&bytes, *s);
+        } else if (s[1] == '\\') {
+            buf_addc(&bytes, '\\');
+            s++;
+        } else if (s[1] == 'x' && isxdigit((unsigned char)s[2]) &&
+                   isxdigit((unsigned char)s[3])) {
+            const char hex[3] = {s[2], s[3], '\0'};
+            buf_addc(&bytes, (char)strtoul(hex, NULL, 16));
+            s += 3;
+        } else {
+            return err_set(err, -EINVAL, "'%s': a backslash stands before neither \\ nor xNN",
+                           escaped);
+        }
+    }
+    *out = buf_steal(&bytes);
+    return 0;
+}
+
+void
+str_shell(struct buf *out, const char *word)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "0123456789@%+=:,./-_";
+
+    if (*word != '\0' && word[strspn(word, safe)] == '\0') {
+        buf_adds(out, word);
+        return;
+    }
+    buf_addc(out, '\'');
+    for (; *word != '\0'; word++) {
+        if (*word == '\'') {
+            buf_adds(out, "'\\''");
+        } else {
+            buf_addc(out, *word);
+        }
+    }
+    buf_addc(out, '\'');
+}
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* number * factor of the unit behind it, checked against limit; unit NULL ends the table. */
+static int
+parse_unit(const char *text, const struct unit *units, int64_t limit, int64_t *out)
+{
+    char *end = NULL;
+
+    if (!isdigit((unsigned char)text[0])) {
+        return -EINVAL;
+    }
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno != 0) {
+        return -ERANGE;
+    }
+    for (; units->name != NULL; units++) {
+        if (strcmp(end, units->name) == 0) {
+            if (number > limit / units->factor) {
+                return -ERANGE;
+            }
+            *out = number * units->factor;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+int
+str_duration(const char *text, int64_t *out_ms, struct err *err)
+{
+    static const struct unit units[] = {{"ms", 1},       {"", 1000},     {"s", 1000},
+                                        {"m", 60000},    {"min", 60000}, {"h", 3600000},
+                                        {"d", 86400000}, {NULL, 0}};
+    const int64_t ten_years = INT64_C(3650) * 86400000;
+    int rc = parse_unit(text, units, ten_years, out_ms);
+
+    if (rc == -ERANGE) {
+        return err_set(err, rc, "'%s' is too long: durations end at ten years", text);
+    }
+    if (rc < 0) {
+        return err_set(err, rc, "'%s' is not a duration: write 90s, 10m or 8h", text);
+    }
+    return 0;
+}
+
+int
+str_size(const char *text, int64_t *out_bytes, struct err *err)
+{
+    static const struct unit units[] = {
+        {"", 1},           {"B", 1},          {"k", 1 << 10},
+        {"K", 1 << 10},    {"KiB", 1 << 10},  {"M", 1 << 20},
+        {"MiB", 1 << 20},  {"G", 1 << 30},    {"GiB", 1 << 30},
+        {"T", INT64_C(1) << 40}, {NULL, 0}};
+    int rc = parse_unit(text, units, INT64_C(1) << 60, out_bytes);
+
+    if (rc == -ERANGE) {
+        return err_set(err, rc, "'%s' is too large: sizes end at 2^60 bytes", text);
+    }
+    if (rc < 0) {
+        return err_set(err, rc, "'%s' is not a size: write 64k, 512M or 2G", text);
+    }
+    return 0;
+}
+
+int
+str_number(const char *what, const char *text, int64_t min, int64_t max, int64_t *out,
+           struct err *err)
+{
+    char *end = NULL;
+
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number < min || number > max) {
+        return err_set(err, -EINVAL, "%s '%s' is not a number from %lld to %lld", what, text,
+                       (long long)min, (long long)max);
+    }
+    *out = number;
+    return 0;
+}
+
+void
+str_duration_show(char *out, size_t size, int64_t ms)
+{
+    static const struct {
+        const char *major;
+        int64_t major_ms;
+        const char *minor;
+        int64_t minor_ms;
+    } scales[] = {{"d", 86400000, "h", 3600000},
+                  {"h", 3600000, "min", 60000},
+                  {"min", 60000, "s", 1000}};
+
+    for (size_t i = 0; i < COUNT(scales); i++) {
+        if (ms >= scales[i].major_ms) {
+            long long rest = (ms % scales[i].major_ms) / scales[i].minor_ms;
+            int len = snprintf(out, size, "%lld %s", (long long)(ms / scales[i].major_ms),
+                               scales[i].major);
+            if (rest > 0 && len > 0 && (size_t)len < size) {
+                (void)snprintf(out + len, size - (size_t)len, " %lld %s", rest,
+                               scales[i].minor);
+            }
+            return;
+        }
+    }
+    if (ms >= 1000) {
+        (void)snprintf(out, size, "%lld s", (long long)(ms / 1000));
+    } else {
+        (void)snprintf(out, size, "%lld ms", (long long)ms);
+    }
+}
+
+void
+str_bytes_show(char *out, size_t size, int64_t bytes)
+{
+    static const char *const names[] = {"KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t i = 0;
+
+    if (bytes < 1024) {
+        (void)snprintf(out, size, "%lld B", (long long)bytes);
+        return;
+    }
+    for (value /= 1024; value >= 1024 && i + 1 < COUNT(names); i++) {
+        value /= 1024;
+    }
+    (void)snprintf(out, size, "%.1f %s", value, names[i]);
+}
+
+/* Levenshtein distance of two words shorter than SUGGEST_MAX. */
+static size_t
+distance(const char *a, const char *b)
+{
+    size_t row[SUGGEST_MAX + 1];
+    size_t lb = strlen(b);
+
+    for (size_t j = 0; j <= lb; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 0; a[i] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < lb; j++) {
+            size_t best = diagonal + (a[i] == b[j] ? 0 : 1);
+            diagonal = row[j + 1];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            row[j + 1] = diagonal + 1 < best ? diagonal + 1 : best;
+        }
+    }
+    return row[lb];
+}
+
+const char *
+str_suggest(const char *word, const char *const *list)
+{
+    const char *best = NULL;
+    size_t best_distance = strlen(word) / 3 + 1;
+
+    if (strlen(word) >= SUGGEST_MAX) {
+        return NULL;
+    }
+    for (; *list != NULL; list++) {
+        if (strlen(*list) < SUGGEST_MAX) {
+            size_t d = distance(word, *list);
+            if (d <= best_distance && (best == NULL || d < best_distance)) {
+                best = *list;
+                best_distance = d;
+            }
+        }
+    }
+    return best;
+}

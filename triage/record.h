@@ -1,0 +1,111 @@
+/*
+ * A record: one report, parsed. The words are ClusterFuzz's where it has one, CASR's for
+ * `class` and `exploitability`. A parser fills in the facts; symbolize_record() names the
+ * frames; record_finish() decides what counts: kept frames, crash state, signature, severity.
+ * Every string stems from hostile text: printable UTF-8 by construction, bounded, but never
+ * to be trusted as a path, as HTML or as a command.
+ */
+#ifndef TRIAGE_RECORD_H
+#define TRIAGE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/json.h"
+
+enum {
+    RECORD_FRAMES_MAX = 512,   /* frames kept of one stack: the first ones */
+    RECORD_FUNCTION_MAX = 512, /* bytes of a function name, cut beyond */
+    RECORD_PATH_MAX = 1024,    /* bytes of a file or module path */
+    RECORD_LINE_MAX = 1024,    /* bytes of the crash line and of message texts */
+    RECORD_HASH_MAX = 41,      /* 40 hex digits and a NUL */
+};
+
+/* The signature's version: what record_finish() computes. Raised when a rule changes a key. */
+enum { SIGNATURE_VERSION = 0 };
+
+enum severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
+
+enum access_kind { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE };
+
+struct frame {
+    int n;           /* its number in the report */
+    uint64_t address; /* 0: not given */
+    char *function;  /* NULL: unknown; demangled; without arguments where the report has none */
+    char *file;      /* NULL: unknown; as the report or the debug info spells it */
+    int line, column; /* 0: unknown */
+    char *module;    /* NULL: unknown */
+    uint64_t offset; /* into module */
+    char *build_id;  /* NULL: not given; hex */
+    bool has_offset;
+    bool inlined;
+    bool kept;        /* counts for the crash state and the signature; set by record_finish() */
+    const char *rule; /* why it was dropped, a constant text; NULL when kept */
+};
+
+struct record {
+    char *sanitizer;     /* "address" "undefined" "leak" "memory" "thread" "libfuzzer" "none" */
+    char *crash_type;    /* e.g. "Heap-buffer-overflow\nREAD 4" */
+    char *crash_address; /* "0x602000000011" or NULL */
+    char *crash_state;   /* kept frames, each followed by a newline; set by record_finish() */
+    char *crash_line;    /* "file:line:column" or "module+0x12" of the first kept frame, or NULL */
+    char *message;       /* the line that says what happened, or NULL */
+    char *state_override; /* parser: text that is the state in place of, or before, the frames; or NULL */
+    bool state_only_override; /* no frames follow state_override */
+    enum access_kind access;
+    int64_t access_bytes; /* 0: unknown */
+    bool near_null;       /* the address is below 64 KiB (CASR's bound) */
+    bool no_address;      /* the report says that it does not know it (hardware hint absent) */
+    bool recursive;       /* stack overflow: the state is the recursion's cycle */
+    struct frame *frames; /* the stack of the crash itself; allocation stacks are not in it */
+    size_t n_frames;
+    /* set by record_finish() */
+    bool security;
+    enum severity severity;
+    double severity_score;      /* 0.0 to 10.0, SARIF's security-severity scale */
+    const char *exploitability; /* CASR's word, a constant: EXPLOITABLE, PROBABLY_EXPLOITABLE, ... */
+    const char *class_name;     /* CASR's class, a constant: "heap-buffer-overflow(read)" */
+    const char *cwe;            /* "CWE-125", a constant */
+    struct strv reasons;        /* why this severity, sentences for a person */
+    struct strv grouping;       /* what went into the signature, sentences for a person */
+    char hash_major[RECORD_HASH_MAX];
+    char hash_minor[RECORD_HASH_MAX];
+};
+
+struct record_options {
+    const char *fuzz_target; /* NULL: unknown */
+    bool ooms_and_hangs;     /* timeouts and out-of-memory are crashes (default no for `parse`) */
+    bool asserts_are_security;
+    bool checks_are_security;
+    const struct strv *ignore_frames; /* PCRE2 patterns, matched at any place of a frame; or NULL */
+};
+
+#define RECORD_OPTIONS_INIT              \
+    {                                    \
+        .asserts_are_security = true     \
+    }
+
+void record_free(struct record *record); /* NULL is a no-op */
+AUTO_DEFINE(struct record *, record_free)
+
+/* Append a zeroed frame and return it; NULL once RECORD_FRAMES_MAX are there. Borrowed. */
+struct frame *record_add_frame(struct record *record);
+
+/* Decide kept frames and the reason of each dropped one, crash state, crash line, security,
+ * class, severity with its reasons, both hashes. Idempotent. -EINVAL: a bad ignore pattern. */
+int record_finish(struct record *record, const struct record_options *options, struct err *err);
+
+/* The design's object for `nightjar parse --json` without "file"; new reference. */
+json_t *record_to_json(const struct record *record);
+
+/* The reverse, for the triage worker's protocol: strict about types and lengths, since the
+ * other side may be taken over; constants are looked up, never stored as given. New record. */
+int record_from_json(const json_t *object, struct record **out, struct err *err);
+
+const char *severity_name(enum severity severity); /* "critical" ... "info" */
+int severity_parse(const char *name, enum severity *out, struct err *err);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Replay: run one input on one command, n times, each in a fresh sandbox with limits, and say what
+ * happened. Runs inside the triage worker (or in the process of `nightjar minimize FILE -- CMD`).
+ */
+#ifndef TRIAGE_REPLAY_H
+#define TRIAGE_REPLAY_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "triage/command.h"
+#include "triage/record.h"
+#include "triage/sandbox.h"
+#include "triage/symbolize.h"
+
+enum replay_outcome {
+    REPLAY_CLEAN,   /* ran to its end, no report, no fatal signal */
+    REPLAY_CRASH,   /* a report or a fatal signal; record is set */
+    REPLAY_TIMEOUT, /* killed at the limit, or the engine's own timeout report */
+    REPLAY_BROKEN,  /* never truly ran: exec, loader, usage, missing file */
+};
+
+struct replay_config {
+    enum sandbox_rung rung;
+    const struct command *command;
+    const struct record_options *options;
+    struct symbolizer *symbolizer; /* borrowed; NULL: frames stay bare */
+    const struct strv *hide;       /* see sandbox_policy; or NULL */
+};
+
+struct replay_run {
+    enum replay_outcome outcome;
+    struct record *record; /* finished; NULL unless it crashed or timed out with a stack */
+    struct buf report;     /* what it printed, at most COMMAND_OUTPUT_MAX (head and tail kept) */
+    char *reason;          /* REPLAY_BROKEN: why, for a person; else NULL */
+    int status;            /* waitpid's */
+    int64_t wall_ms;
+};
+
+void replay_run_clear(struct replay_run *run);
+AUTO_DEFINE_CLEAR(struct replay_run, replay_run_clear)
+
+/* One run on the bytes of an input. A timeout without a report still gets a record of type
+ * "Timeout"; a fatal signal without a report one of its signal. Fails only for reasons of this
+ * machine (no memory for a pipe, sandbox gone), never for what the target does. */
+int replay_once(const struct replay_config *config, const void *input, size_t len,
+                struct replay_run *out, struct err *err);
+
+struct replay_result {
+    struct replay_run best; /* the run that stands for the input: of the majority's signature */
+    int crashed;            /* k: runs that showed best's hash.major */
+    int runs;               /* n */
+    int other;              /* runs that crashed with another signature */
+};
+
+void replay_result_clear(struct replay_result *result);
+AUTO_DEFINE_CLEAR(struct replay_result, replay_result_clear)
+
+/* Up to `runs` runs with an early stop: n identical crashes of n >= 3 decide; a timeout is confirmed
+ * once; a broken replay is not repeated. */
+int replay(const struct replay_config *config, const void *input, size_t len, int runs,
+           struct replay_result *out, struct err *err);
+
+const char *replay_outcome_name(enum replay_outcome outcome); /* clean crash timeout broken */
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * Names for module+offset frames by one long-lived llvm-symbolizer, cached by (build id or path,
+ * offset). Only regular ELF files are ever named to it (a report that names /dev/zero hangs it),
+ * and only those below the allowed roots. A symbolizer that does not answer in time is killed, its
+ * frames stay bare, and it is started again for the next module.
+ */
+#ifndef TRIAGE_SYMBOLIZE_H
+#define TRIAGE_SYMBOLIZE_H
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "triage/record.h"
+
+struct symbolizer;
+
+/* `program`: path or name in PATH, NULL for the newest llvm-symbolizer* found. Nothing is started
+ * before the first lookup. `roots`: folders that modules may lie in, copied; NULL: anywhere.
+ * -ENOENT, with the cure, when there is none. */
+int symbolizer_new(const char *program, const struct strv *roots, struct symbolizer **out,
+                   struct err *err);
+void symbolizer_free(struct symbolizer *symbolizer);
+AUTO_DEFINE(struct symbolizer *, symbolizer_free)
+
+/* Fill in function, file, line, column of the frames that have module+offset and no function;
+ * inlined frames are inserted before the frame that they are inlined into and marked. What cannot
+ * be named stays as it is: this never fails. */
+void symbolize_record(struct symbolizer *symbolizer, struct record *record);
+
+/* The version line of the program, for doctor. New string. */
+int symbolizer_version(const char *program, char **out, struct err *err);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The triage worker: a sandboxed process without database and network that runs reproducers and
+ * parses hostile text. JSON lines on standard input, JSON lines on standard output, one answer per
+ * job, in order, each at most WORKER_LINE_MAX bytes. It is non-dumpable, and the targets that it runs
+ * live in sandboxes of their own and never see its pipes.
+ *
+ * job:    {"job":7, "op":"triage",   "input":"/abs/path", "command":{...}, "options":{...}, "runs":3}
+ *         {"job":8, "op":"minimize", "input":"/abs/path", "command":{...}, "options":{...},
+ *                    "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
+ *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a report's text alone
+ *   options: {"fuzz_target":..., "ooms_and_hangs":bool, "asserts_are_security":bool,
+ *             "checks_are_security":bool, "ignore_frames":[...]}
+ * answer: {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3, "other":0,
+ *          "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX", "reason":null|"...",
+ *          "wall_ms":41}
+ *         minimize adds "bytes", "execs", "finished"; the bytes themselves stand in the file "output".
+ *         {"job":8, "error":"..."} when the machine failed, not the target.
+ * "unparsed": it crashed (or the text says so) but no parser knows the report; kept, never dropped.
+ */
+#ifndef TRIAGE_WORKER_H
+#define TRIAGE_WORKER_H
+
+#include "base/err.h"
+#include "triage/sandbox.h"
+
+enum {
+    WORKER_LINE_MAX = 8 << 20,
+    WORKER_REPORT_MAX = 300 << 10, /* ClusterFuzz's bound; the tail is kept beside the head */
+    WORKER_INPUT_MAX = 128 << 20,  /* bytes of an input that are read */
+};
+
+struct worker_config {
+    enum sandbox_rung rung;   /* for the targets */
+    const struct strv *hide;  /* folders that targets must not see */
+    const struct strv *roots; /* where modules to symbolize may lie; NULL: anywhere that the worker sees */
+};
+
+/* Serve jobs until standard input ends. Returns the process's exit status. */
+int worker_main(const struct worker_config *config);
+
+#endif
