@@ -1,0 +1,50 @@
+/*
+ * nightjar.yaml: strict. An unknown key, a wrong type or value is an error with file, line, column and a
+ * suggestion. Relative paths are relative to the file. Everything has a default; the file is optional.
+ */
+#ifndef ORCHESTRATOR_CONFIG_H
+#define ORCHESTRATOR_CONFIG_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "orchestrator/target.h"
+#include "triage/record.h"
+#include "triage/sandbox.h"
+
+struct config {
+    char *path;  /* of the file that was read; NULL: defaults only */
+    char *state; /* `state:`; NULL when not given (then --state or .nightjar) */
+    enum sandbox_rung sandbox;
+    int64_t jobs;             /* fuzzing workers at a time; default: cores */
+    struct target_list targets; /* `targets:` entries merged with discovery of `out:` folders */
+    struct strv out;          /* `out:` folders to discover targets in */
+    struct {
+        int64_t jobs;         /* triage workers; default 1 beside fuzzing, cores for `triage` */
+        int64_t runs;         /* replays of what stands for a bug; default 3 */
+        int64_t minimize_ms;  /* time per bug; 0: no minimization; default 20 s */
+        bool ooms_and_hangs;  /* default yes */
+        bool asserts_are_security, checks_are_security;
+    } triage;
+    struct {
+        enum severity fail_on; /* `gate: {fail_on: high}` */
+    } gate;
+    struct {
+        char *pushgateway;    /* URL or NULL */
+    } metrics;
+};
+
+/* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New config. */
+int config_load(const char *path, struct config **out, struct err *err);
+void config_free(struct config *config);
+AUTO_DEFINE(struct config *, config_free)
+
+/* A NAME.yaml beside a binary (harnesses' target.yaml): the same keys as an entry of `targets:` plus
+ * package, license, origin. Merges into target. */
+int config_load_target(const char *path, struct target *target, struct err *err);
+
+/* Write a commented nightjar.yaml for what was discovered. -EEXIST when the file is there. */
+int config_write(const char *path, const struct target_list *targets, const struct strv *out,
+                 struct err *err);
+
+#endif
