@@ -31,8 +31,25 @@ enum severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEV
 
 enum access_kind { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE };
 
+/*
+ * Which of a report's stacks a frame belongs to. Only STACK_CRASH is the crash itself: hash.minor,
+ * crash_line and "the top frame" look at nothing else. The others are kept since ClusterFuzz fills
+ * a state of fewer than three frames up from them, and since a person wants to see them.
+ */
+enum stack_kind {
+    STACK_CRASH,
+    STACK_FREED,     /* where the memory was freed */
+    STACK_ALLOCATED, /* where it was allocated */
+    STACK_THREAD,    /* where the thread was made */
+    STACK_ORIGIN,    /* where an uninitialized value came from */
+    STACK_OBJECT,    /* the frame that holds the stack object */
+    STACK_LEAK,      /* a further leak of the same report */
+    STACK_OTHER,     /* any later stack, e.g. the other access of a race */
+};
+
 struct frame {
     int n;           /* its number in the report */
+    enum stack_kind stack; /* frames of one stack are neighbours; whoever inserts a frame copies it */
     uint64_t address; /* 0: not given */
     char *function;  /* NULL: unknown; demangled; without arguments where the report has none */
     char *file;      /* NULL: unknown; as the report or the debug info spells it */
@@ -46,6 +63,20 @@ struct frame {
     const char *rule; /* why it was dropped, a constant text; NULL when kept */
 };
 
+/* What a text says besides its type, address and stack; bits of record.facts. */
+enum record_fact {
+    FACT_PC_NULL = 1 << 0,        /* the program counter is 0 */
+    FACT_PC_IS_ADDRESS = 1 << 1,  /* it executed the address that faulted: a wild jump */
+    FACT_HARMLESS_SIGNAL = 1 << 2, /* ABRT BUS FPE ILL breakpoint, or gsignal on top */
+    FACT_ASSERTION_TEXT = 1 << 3, /* "ASSERTION FAILED" */
+    FACT_FUZZER_ISSUE = 1 << 4,   /* FuzzerSecurityIssueCritical... (Jazzer) */
+    FACT_MIRACLE_PTR = 1 << 5,    /* "MiraclePtr Status: PROTECTED" */
+    FACT_STACK_GUARD = 1 << 6,    /* glibc: stack smashing detected */
+    FACT_HEAP_CHECK = 1 << 7,     /* glibc: malloc found its heap damaged */
+    FACT_FORTIFY = 1 << 8,        /* glibc: buffer overflow detected */
+    FACT_HIT_LIMIT = 1 << 9,      /* killed at a limit, not by its own doing */
+};
+
 struct record {
     char *sanitizer;     /* "address" "undefined" "leak" "memory" "thread" "libfuzzer" "none" */
     char *crash_type;    /* e.g. "Heap-buffer-overflow\nREAD 4" */
@@ -55,12 +86,14 @@ struct record {
     char *message;       /* the line that says what happened, or NULL */
     char *state_override; /* parser: text that is the state in place of, or before, the frames; or NULL */
     bool state_only_override; /* no frames follow state_override */
+    int override_frames; /* how many of the state's three frames state_override stands for */
+    unsigned facts;      /* enum record_fact: what the whole text says, for the security flag */
     enum access_kind access;
     int64_t access_bytes; /* 0: unknown */
     bool near_null;       /* the address is below 64 KiB (CASR's bound) */
     bool no_address;      /* the report says that it does not know it (hardware hint absent) */
     bool recursive;       /* stack overflow: the state is the recursion's cycle */
-    struct frame *frames; /* the stack of the crash itself; allocation stacks are not in it */
+    struct frame *frames; /* the stack of the crash itself first, then the report's other stacks */
     size_t n_frames;
     /* set by record_finish() */
     bool security;
@@ -90,6 +123,16 @@ struct record_options {
 
 void record_free(struct record *record); /* NULL is a no-op */
 AUTO_DEFINE(struct record *, record_free)
+
+/*
+ * Records without a report, for whoever ran the program; new, to be given to record_finish().
+ * A fatal signal reads as ClusterFuzz's words: SEGV UNKNOWN, ABRT Abrt, FPE Floating-point-exception,
+ * ILL Illegal-instruction, BUS Bus, TRAP Trap, SYS Bad-system-call; others "Fatal-signal".
+ * record_timeout(): killed after limit_ms. record_out_of_memory(): killed at limit_bytes.
+ */
+struct record *record_from_signal(int signal_number) __attribute__((returns_nonnull));
+struct record *record_timeout(int64_t limit_ms) __attribute__((returns_nonnull));
+struct record *record_out_of_memory(int64_t limit_bytes) __attribute__((returns_nonnull));
 
 /* Append a zeroed frame and return it; NULL once RECORD_FRAMES_MAX are there. Borrowed. */
 struct frame *record_add_frame(struct record *record);
