@@ -1,0 +1,193 @@
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/cmd/cmd.h"
+#include "triage/sandbox.h"
+
+/* In the order in which a newcomer meets them: `nightjar help` prints the table as it stands. */
+#define VERBS(X) X(help_verb)
+
+#define DECLARE(name) extern const struct cmd cmd_##name;
+#define ROW(name) &cmd_##name,
+VERBS(DECLARE)
+const struct cmd *const cmd_table[] = {VERBS(ROW) NULL};
+
+static const struct cmd *
+find_verb(const char *name)
+{
+    for (const struct cmd *const *cmd = cmd_table; *cmd != NULL; cmd++) {
+        if (strcmp((*cmd)->name, name) == 0) {
+            return *cmd;
+        }
+    }
+    return NULL;
+}
+
+static int
+unknown_verb(const char *name)
+{
+    const char *names[64] = {NULL};
+    size_t n = 0;
+
+    for (const struct cmd *const *cmd = cmd_table; *cmd != NULL && n + 1 < COUNT(names); cmd++) {
+        if (!(*cmd)->hidden) {
+            names[n++] = (*cmd)->name;
+        }
+    }
+    const char *near = str_suggest(name, names);
+    if (near != NULL) {
+        return cmd_fail(EXIT_USAGE, "there is no verb '%s' (did you mean '%s'?)", name, near);
+    }
+    return cmd_fail(EXIT_USAGE, "there is no verb '%s'; `nightjar help` lists them", name);
+}
+
+/* An option that is the same for all verbs, anywhere before "--". Moves *at over its value;
+ * 0: taken, 1: not one of these. */
+static int
+common_option(struct cmd_context *context, int argc, char **argv, int *at, struct err *err)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } valued[] = {{"--state", offsetof(struct cmd_context, state)},
+                  {"--config", offsetof(struct cmd_context, config)}};
+    const char *arg = argv[*at];
+
+    if (strcmp(arg, "--json") == 0) {
+        context->json = true;
+        return 0;
+    }
+    if (strcmp(arg, "--verbose") == 0) {
+        log_set_level(LOG_DEBUG);
+        return 0;
+    }
+    for (size_t i = 0; i < COUNT(valued); i++) {
+        size_t len = strlen(valued[i].name);
+        if (strncmp(arg, valued[i].name, len) != 0 || (arg[len] != '\0' && arg[len] != '=')) {
+            continue;
+        }
+        const char *value = arg[len] == '=' ? arg + len + 1 : NULL;
+        if (value == NULL && *at + 1 < argc) {
+            value = argv[++*at];
+        }
+        if (value == NULL || *value == '\0') {
+            return err_set(err, -EINVAL, "%s needs a value", valued[i].name);
+        }
+        memcpy((char *)context + valued[i].offset, &value, sizeof(value));
+        return 0;
+    }
+    return 1;
+}
+
+/* Takes the common options out of argv[1..); --help and --version are told by *wants. */
+static int
+split_arguments(struct cmd_context *context, int *argc, char **argv, const char **wants,
+                struct err *err)
+{
+    int kept = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < *argc) {
+                argv[kept++] = argv[i++];
+            }
+            break;
+        }
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            *wants = "help";
+            continue;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            *wants = "version";
+            continue;
+        }
+        int rc = common_option(context, *argc, argv, &i, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (rc == 1) {
+            argv[kept++] = argv[i];
+        }
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return 0;
+}
+
+static int
+run_verb(const struct cmd *cmd, const struct cmd_context *context, int argc, char **argv)
+{
+    AUTO(strv_clear) struct strv args = {0};
+    AUTO(strv_clear) struct strv command = {0};
+    struct err err = ERR_INIT;
+
+    if (cmd_parse(cmd, argc, argv, &args, &command, &err) < 0) {
+        return cmd_fail(EXIT_USAGE, "%s", err.msg);
+    }
+    int status = cmd->run(context, &args, &command);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return errno == EPIPE ? status
+                              : cmd_fail(EXIT_UNDECIDED, "standard output: %s", strerror(errno));
+    }
+    return status;
+}
+
+/* Descriptors 0 to 2 must be open, or the next file that is opened would receive our messages. */
+static void
+hold_standard_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        if (dup2(fd, fd) < 0 && freopen("/dev/null", fd == 0 ? "r" : "w",
+                                        fd == 0   ? stdin
+                                        : fd == 1 ? stdout
+                                                  : stderr) == NULL) {
+            _exit(EXIT_UNDECIDED);
+        }
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    struct cmd_context context = {.state = ".nightjar"};
+    struct err err = ERR_INIT;
+    const char *wants = "";
+
+    if (argc > 1 && strcmp(argv[1], "sandbox-init") == 0) {
+        return sandbox_init_main(argc - 1, argv + 1);
+    }
+    hold_standard_descriptors();
+    (void)setlocale(LC_CTYPE, "C.UTF-8");
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (split_arguments(&context, &argc, argv, &wants, &err) < 0) {
+        return cmd_fail(EXIT_USAGE, "%s", err.msg);
+    }
+    const char *no_color = getenv("NO_COLOR");
+    context.color = isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0');
+    context.live = isatty(STDERR_FILENO);
+    if (strcmp(wants, "version") == 0) {
+        (void)puts("nightjar " NIGHTJAR_VERSION);
+        return EXIT_DONE;
+    }
+    if (argc < 2) {
+        cmd_help_all(strcmp(wants, "help") == 0 ? stdout : stderr, cmd_table);
+        return strcmp(wants, "help") == 0 ? EXIT_DONE : EXIT_USAGE;
+    }
+    const struct cmd *cmd = find_verb(argv[1]);
+    if (cmd == NULL) {
+        return unknown_verb(argv[1]);
+    }
+    if (strcmp(wants, "help") == 0) {
+        cmd_help(stdout, cmd);
+        return EXIT_DONE;
+    }
+    return run_verb(cmd, &context, argc - 2, argv + 2);
+}
