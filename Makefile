@@ -118,11 +118,13 @@ golden: $(B)/nightjar ## report parsers against tests/golden
 bless: $(B)/nightjar ## rewrite the expectations of tests/golden; review the diff
 	$(Q)tests/run bless $(B)/nightjar
 
+units: $(patsubst %,$(B)/unit/%,$(UNIT)) $(B)/nightjar
+
 integration: $(B)/nightjar ## real engines, real targets, real servers; T=NN-name for one
 	$(Q)tests/run integration $(B)/nightjar '$(T)'
 
 # BUILD=asan check runs the unit and golden tests; integration tests start release programs
-check: $(patsubst %,$(B)/unit/%,$(UNIT)) $(B)/nightjar ## all tests of this build
+check: units ## all tests of this build
 	$(Q)tests/run check $(BUILD) $(B)
 
 soak: $(B)/nightjar ## what check shortens, in full
@@ -145,11 +147,25 @@ lint: ## compilers, clang-tidy, cppcheck, -fanalyzer, shellcheck, format, layers
 format: ## rewrite the layout of all C files
 	$(Q)clang-format-14 -i $$(git ls-files '*.c' '*.h')
 
+objects: $(call obj,orchestrator/main.c $(SRC_orch) $(SRC_triage) $(SRC_base) $(patsubst %,tests/unit/%.c,$(UNIT)))
+print-flags: $(B)/gen/migrations.h
+	@printf '%s\n' '$(subst ','\'',$(CPPFLAGS_ALL)) -std=gnu11 $(WARN)'
+
 # --- install --------------------------------------------------------------------------------
-install: $(B)/nightjar ## FHS below DESTDIR and PREFIX
+# the man page and the completion are made from the option tables that the parser uses
+manual: $(B)/nightjar.1 $(B)/completion.bash ## man page and bash completion
+$(B)/nightjar.1: orchestrator/nightjar.1.in $(B)/nightjar
+	$(call say,GEN,$@)
+	$(Q)$(B)/nightjar help --roff >$@.verbs
+	$(Q)sed -e '/^@VERBS@$$/{r $@.verbs' -e 'd}' -e 's/@VERSION@/$(VERSION)/' $< >$@
+$(B)/completion.bash: $(B)/nightjar
+	$(call say,GEN,$@)
+	$(Q)$(B)/nightjar help --completion >$@
+
+install: $(B)/nightjar manual ## FHS below DESTDIR and PREFIX
 	install -D -m 755 $(B)/nightjar $(DESTDIR)$(PREFIX)/bin/nightjar
-	install -D -m 644 orchestrator/nightjar.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightjar.1
-	install -D -m 644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nightjar
+	install -D -m 644 $(B)/nightjar.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightjar.1
+	install -D -m 644 $(B)/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nightjar
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/nightjar/LICENSE
 
 clean: ## remove this build
@@ -158,5 +174,5 @@ clean: ## remove this build
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
 
-.PHONY: all unit golden bless integration check soak bench coverage demo lint format install clean help
+.PHONY: all units objects print-flags manual unit golden bless integration check soak bench coverage demo lint format install clean help
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
