@@ -2,7 +2,9 @@
 BUILD ?= release
 O ?= build
 V ?= 0
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PREFIX ?= /usr/local
 B := $(O)/$(BUILD)
 

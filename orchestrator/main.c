@@ -12,11 +12,12 @@
 #include "orchestrator/cmd/cmd.h"
 #include "triage/sandbox.h"
 
-/* In the order in which a newcomer meets them: `nightjar help` prints the table as it stands. */
+/* In the order in which a newcomer meets them: `nightjar help` prints the table as it
+ * stands. */
 #define VERBS(X) X(help_verb)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
-#define ROW(name) &cmd_##name,
+#define ROW(name)     &cmd_##name,
 VERBS(DECLARE)
 const struct cmd *const cmd_table[] = {VERBS(ROW) NULL};
 
@@ -37,22 +38,26 @@ unknown_verb(const char *name)
     const char *names[64] = {NULL};
     size_t n = 0;
 
-    for (const struct cmd *const *cmd = cmd_table; *cmd != NULL && n + 1 < COUNT(names); cmd++) {
+    for (const struct cmd *const *cmd = cmd_table; *cmd != NULL && n + 1 < COUNT(names);
+         cmd++) {
         if (!(*cmd)->hidden) {
             names[n++] = (*cmd)->name;
         }
     }
     const char *near = str_suggest(name, names);
     if (near != NULL) {
-        return cmd_fail(EXIT_USAGE, "there is no verb '%s' (did you mean '%s'?)", name, near);
+        return cmd_fail(EXIT_USAGE, "there is no verb '%s' (did you mean '%s'?)", name,
+                        near);
     }
-    return cmd_fail(EXIT_USAGE, "there is no verb '%s'; `nightjar help` lists them", name);
+    return cmd_fail(EXIT_USAGE, "there is no verb '%s'; `nightjar help` lists them",
+                    name);
 }
 
-/* An option that is the same for all verbs, anywhere before "--". Moves *at over its value;
- * 0: taken, 1: not one of these. */
+/* An option that is the same for all verbs, anywhere before "--". Moves *at over its
+ * value; 0: taken, 1: not one of these. */
 static int
-common_option(struct cmd_context *context, int argc, char **argv, int *at, struct err *err)
+common_option(struct cmd_context *context, int argc, char **argv, int *at,
+              struct err *err)
 {
     static const struct {
         const char *name;
@@ -71,7 +76,8 @@ common_option(struct cmd_context *context, int argc, char **argv, int *at, struc
     }
     for (size_t i = 0; i < COUNT(valued); i++) {
         size_t len = strlen(valued[i].name);
-        if (strncmp(arg, valued[i].name, len) != 0 || (arg[len] != '\0' && arg[len] != '=')) {
+        if (strncmp(arg, valued[i].name, len) != 0 ||
+            (arg[len] != '\0' && arg[len] != '=')) {
             continue;
         }
         const char *value = arg[len] == '=' ? arg + len + 1 : NULL;
@@ -134,13 +140,15 @@ run_verb(const struct cmd *cmd, const struct cmd_context *context, int argc, cha
     }
     int status = cmd->run(context, &args, &command);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        return errno == EPIPE ? status
-                              : cmd_fail(EXIT_UNDECIDED, "standard output: %s", strerror(errno));
+        return errno == EPIPE
+                   ? status
+                   : cmd_fail(EXIT_UNDECIDED, "standard output: %s", strerror(errno));
     }
     return status;
 }
 
-/* Descriptors 0 to 2 must be open, or the next file that is opened would receive our messages. */
+/* Descriptors 0 to 2 must be open, or the next file that is opened would receive our
+ * messages. */
 static void
 hold_standard_descriptors(void)
 {

@@ -101,7 +101,8 @@ cmd_help_all(FILE *out, const struct cmd *const *table)
         }
     }
     (void)fputs("\n`nightjar VERB --help` explains one verb, with an example.\n"
-                "Begin: nightjar triage CRASHES -- ./target @@, or nightjar fuzz ./target seeds/\n",
+                "Begin: nightjar triage CRASHES -- ./target @@, or nightjar fuzz "
+                "./target seeds/\n",
                 out);
 }
 
@@ -112,8 +113,8 @@ unknown(const struct cmd *cmd, const char *name, size_t len, struct err *err)
     AUTO(mem_free) char *given = mem_dup(name, len);
     size_t n = 0;
 
-    for (const struct cmd_option *o = cmd->options(); o->kind != CMD_END && n < OPTIONS_MAX;
-         o++) {
+    for (const struct cmd_option *o = cmd->options();
+         o->kind != CMD_END && n < OPTIONS_MAX; o++) {
         names[n++] = o->name;
     }
     const char *near = str_suggest(given, names);
@@ -121,8 +122,8 @@ unknown(const struct cmd *cmd, const char *name, size_t len, struct err *err)
         return err_set(err, -EINVAL, "%s has no option '--%s' (did you mean '--%s'?)",
                        cmd->name, given, near);
     }
-    return err_set(err, -EINVAL, "%s has no option '--%s'; see nightjar %s --help", cmd->name,
-                   given, cmd->name);
+    return err_set(err, -EINVAL, "%s has no option '--%s'; see nightjar %s --help",
+                   cmd->name, given, cmd->name);
 }
 
 static int
@@ -198,7 +199,8 @@ parse_option(const struct cmd *cmd, int argc, char **argv, int *at, struct err *
 
     if (option == NULL) {
         return is_long ? unknown(cmd, arg + 2, len, err)
-                       : err_set(err, -EINVAL, "%s has no option '%s'; see nightjar %s --help",
+                       : err_set(err, -EINVAL,
+                                 "%s has no option '%s'; see nightjar %s --help",
                                  cmd->name, arg, cmd->name);
     }
     if (!is_long && arg[2] != '\0') {
@@ -213,7 +215,8 @@ parse_option(const struct cmd *cmd, int argc, char **argv, int *at, struct err *
     if (value == NULL) {
         if (*at + 1 >= argc) {
             return err_set(err, -EINVAL, "--%s needs a value: --%s %s", option->name,
-                           option->name, option->value == NULL ? "yes|no" : option->value);
+                           option->name,
+                           option->value == NULL ? "yes|no" : option->value);
         }
         value = argv[++*at];
     }

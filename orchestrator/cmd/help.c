@@ -11,7 +11,8 @@ options(void)
 {
     static const struct cmd_option table[] = {
         {CMD_FLAG, "completion", 0, &as_completion, NULL, "print the bash completion"},
-        {CMD_FLAG, "roff", 0, &as_roff, NULL, "print the verbs as mdoc, for the man page"},
+        {CMD_FLAG, "roff", 0, &as_roff, NULL,
+         "print the verbs as mdoc, for the man page"},
         {.kind = CMD_END}};
 
     return table;
@@ -47,7 +48,8 @@ print_completion(void)
     (void)puts("--help --version --state --config --json' -- \"$cur\")); return ;;\n"
                "  esac\n"
                "  if [[ $cur == -* ]]; then\n"
-               "    COMPREPLY=($(compgen -W \"$options --help --state --config --json\" -- \"$cur\"))\n"
+               "    COMPREPLY=($(compgen -W \"$options --help --state --config --json\" "
+               "-- \"$cur\"))\n"
                "  else\n"
                "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
                "  fi\n"
@@ -99,7 +101,8 @@ print_roff(void)
 }
 
 static int
-run(const struct cmd_context *context, const struct strv *args, const struct strv *command)
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
 {
     (void)context;
     (void)command;
@@ -121,7 +124,8 @@ run(const struct cmd_context *context, const struct strv *args, const struct str
             return EXIT_DONE;
         }
     }
-    return cmd_fail(EXIT_USAGE, "there is no verb '%s'; `nightjar help` lists them", args->v[0]);
+    return cmd_fail(EXIT_USAGE, "there is no verb '%s'; `nightjar help` lists them",
+                    args->v[0]);
 }
 
 const struct cmd cmd_help_verb = {

@@ -1,0 +1,207 @@
+#include "orchestrator/cmd/bug_table.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+    WIDTH_DEFAULT = 80,
+    WIDTH_MAX = 200,
+    TYPE_MIN = 24,
+    FRAME_MIN = 14,
+    TARGET_COLUMNS = 11
+};
+
+struct printer {
+    const struct cmd_context *context;
+    size_t type_columns, frame_columns;
+    int64_t rows, worst;
+};
+
+char *
+bug_type_line(const char *crash_type)
+{
+    char *line = mem_strdup(crash_type);
+
+    for (char *c = line; *c != '\0'; c++) {
+        *c = *c == '\n' ? ' ' : *c;
+    }
+    return line;
+}
+
+char *
+bug_top_frame(const char *crash_state)
+{
+    size_t len = strcspn(crash_state, "\n");
+
+    return len == 0 ? mem_strdup("-") : mem_dup(crash_state, len);
+}
+
+void
+bug_table_cell(struct buf *out, const char *text, size_t columns)
+{
+    AUTO(buf_clear) struct buf clean = BUF_INIT;
+    size_t shown = 0;
+
+    str_name(&clean, text, strlen(text));
+    const char *s = buf_str(&clean);
+    size_t total = 0;
+    for (const char *c = s; *c != '\0'; c++) {
+        total += ((unsigned char)*c & 0xc0) != 0x80;
+    }
+    while (*s != '\0' && shown < columns) {
+        size_t len = 1;
+        while (((unsigned char)s[len] & 0xc0) == 0x80) {
+            len++;
+        }
+        if (shown + 1 == columns && total > columns) {
+            buf_addc(out, '~');
+        } else {
+            buf_add(out, s, len);
+        }
+        s += len;
+        shown++;
+    }
+    for (; shown < columns; shown++) {
+        buf_addc(out, ' ');
+    }
+}
+
+const char *
+bug_severity_color(enum severity severity)
+{
+    static const char *const codes[] = {[SEVERITY_INFO] = "2",
+                                        [SEVERITY_LOW] = "36",
+                                        [SEVERITY_MEDIUM] = "33",
+                                        [SEVERITY_HIGH] = "31",
+                                        [SEVERITY_CRITICAL] = "31;1"};
+
+    return codes[severity];
+}
+
+static json_t *
+json_time(int64_t wall_ms)
+{
+    char at[CLOCK_TEXT_MAX];
+
+    clock_iso(at, wall_ms);
+    return json_string(at);
+}
+
+json_t *
+bug_to_json(const struct bug *bug)
+{
+    json_t *o = json_object();
+
+    json_put(o, "id", json_text(bug->name));
+    json_put(o, "signature", json_text(bug->signature));
+    json_put(o, "crash_type", json_text(bug->crash_type));
+    json_put(o, "crash_state", json_text(bug->crash_state));
+    json_put(o, "severity", json_string(severity_name(bug->severity)));
+    json_put(o, "severity_score", json_real(bug->severity_score));
+    json_put(o, "security", json_boolean(bug->security));
+    json_put(o, "class", json_text(bug->class_name));
+    json_put(o, "exploitability", json_text(bug->exploitability));
+    json_put(o, "cwe", json_text(bug->cwe));
+    json_put(o, "state", json_text(bug->state));
+    json_put(o, "target", json_text(bug->target));
+    json_put(o, "sanitizer", json_text(bug->sanitizer));
+    json_put(o, "crashes", json_integer(bug->crashes));
+    json_put(o, "first_seen", json_time(bug->first_seen));
+    json_put(o, "last_seen", json_time(bug->last_seen));
+    json_put(o, "reproducer", json_text(bug->reproducer));
+    json_put(o, "reproducer_bytes", json_integer(bug->reproducer_bytes));
+    json_put(o, "minimized", json_boolean(bug->minimized));
+    json_put(o, "reproducibility", json_text(bug->reproducibility));
+    json_put(o, "reproduced", json_integer(bug->k));
+    json_put(o, "runs", json_integer(bug->n));
+    return o;
+}
+
+static void
+print_row(const struct printer *printer, const struct bug *bug)
+{
+    AUTO(mem_free) char *type = bug_type_line(bug->crash_type);
+    AUTO(mem_free) char *frame = bug_top_frame(bug->crash_state);
+    AUTO(buf_clear) struct buf row = BUF_INIT;
+    char size[32];
+
+    bug_table_cell(&row, bug->name, 6);
+    buf_adds(&row, cmd_color(printer->context, bug_severity_color(bug->severity)));
+    bug_table_cell(&row, severity_name(bug->severity), 8);
+    buf_adds(&row, cmd_color(printer->context, "0"));
+    buf_addc(&row, ' ');
+    bug_table_cell(&row, type, printer->type_columns);
+    buf_addc(&row, ' ');
+    bug_table_cell(&row, frame, printer->frame_columns);
+    buf_addc(&row, ' ');
+    bug_table_cell(&row, bug->target, TARGET_COLUMNS);
+    if (bug->reproducer_bytes < 10000) {
+        (void)snprintf(size, sizeof(size), "%lldB", (long long)bug->reproducer_bytes);
+    } else {
+        (void)snprintf(size, sizeof(size), "%lldK",
+                       (long long)bug->reproducer_bytes >> 10);
+    }
+    buf_addf(&row, " %6lld %5s\n", (long long)bug->crashes, size);
+    (void)fputs(buf_str(&row), stdout);
+}
+
+static int
+visit(void *user, const struct bug *bug, struct err *err)
+{
+    struct printer *printer = user;
+
+    (void)err;
+    if (printer->worst == 0) {
+        printer->worst = bug->id;
+    }
+    if (printer->context->json) {
+        AUTO(json_decref) json_t *object = bug_to_json(bug);
+        json_print(stdout, object);
+    } else {
+        if (printer->rows == 0) {
+            (void)printf("%s%-5s %-8s %-*s %-*s %-*s %6s %5s%s\n",
+                         cmd_color(printer->context, "1"), "ID", "SEVERITY",
+                         (int)printer->type_columns, "TYPE", (int)printer->frame_columns,
+                         "TOP FRAME", TARGET_COLUMNS, "TARGET", "FILES", "SIZE",
+                         cmd_color(printer->context, "0"));
+        }
+        print_row(printer, bug);
+    }
+    printer->rows++;
+    return 0;
+}
+
+static size_t
+terminal_width(void)
+{
+    struct winsize size;
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < WIDTH_DEFAULT) {
+        return WIDTH_DEFAULT;
+    }
+    return size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
+}
+
+int
+bug_table_print(const struct cmd_context *context, struct store *store,
+                const struct bug_filter *filter, int64_t *rows, int64_t *worst,
+                struct err *err)
+{
+    size_t spare = terminal_width() - WIDTH_DEFAULT;
+    struct printer printer = {context, TYPE_MIN + spare / 4,
+                              FRAME_MIN + spare - spare / 4, 0, 0};
+    int rc = store_bugs(store, filter, visit, &printer, err);
+
+    if (rows != NULL) {
+        *rows = printer.rows;
+    }
+    if (worst != NULL) {
+        *worst = printer.worst;
+    }
+    return rc;
+}
