@@ -1,0 +1,187 @@
+# shellcheck shell=bash
+# What every integration test stands on. A test is `tests/integration/NN-name.sh NIGHTJAR`, begins
+# with `. "$(dirname "$0")/lib.sh"`, runs in an empty folder of its own ($WORK, removed at the end)
+# and ends with `finish`. It speaks TAP; a wait is always `retry`, never `sleep` alone.
+#
+#   ok TEXT COMMAND...        passes when the command succeeds; else its output is shown
+#   not TEXT COMMAND...       passes when it fails
+#   exits N TEXT COMMAND...   passes when it exits with N; leaves its outputs in $OUT and $ERR
+#   is TEXT GOT WANTED        passes when both are the same text
+#   has TEXT FILE STRING      passes when the file holds the string (fixed, not a pattern)
+#   hasnt TEXT FILE STRING    the reverse
+#   skip TEXT REASON          a visible skip; the reason is what a person would have to change
+#   fail TEXT [LINE...]       a failure found by the test itself
+#   diag LINE...              a TAP comment
+#   retry SECONDS COMMAND...  repeats the command until it succeeds; fails when the time is up
+#   start COMMAND...          runs it in the background in a session of its own; sets $STARTED
+#   stop PID [SIGNAL]         signals what start began, waits for it, returns its exit status
+#   keep_mount PATH           unmounts it at the end
+#   as_user COMMAND...        runs it as an ordinary user ($AS_UID) when the test runs as root
+set -u
+export LC_ALL=C.UTF-8
+unset NO_COLOR
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=$(cd "$HERE/../.." && pwd)
+NIGHTJAR=$(realpath "${1:?usage: $0 NIGHTJAR}")
+[ -x "$NIGHTJAR" ] || { echo "Bail out! $NIGHTJAR is not a program: make it first"; exit 2; }
+WORK=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/nightjar-test.XXXXXX")")
+OUT=$WORK.out
+ERR=$WORK.err
+AS_UID=65534
+STARTED=
+tests=0
+bad=0
+started=()
+mounts=()
+export HERE TOP NIGHTJAR
+
+cleanup() {
+  local pid path
+  for pid in "${started[@]}"; do
+    kill -KILL -- "-$pid" 2>/dev/null
+    kill -KILL "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+  done
+  cd /
+  for path in "${mounts[@]}"; do
+    umount -l "$path" 2>/dev/null
+  done
+  chmod -R u+rwx "$WORK" 2>/dev/null
+  rm -rf "$WORK" "$OUT" "$ERR"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+cd "$WORK" || exit 2
+
+diag() {
+  printf '%s\n' "$@" | LC_ALL=C tr -d '\000-\010\013-\037' | sed 's/^/# /'
+}
+
+pass() {
+  tests=$((tests + 1))
+  echo "ok $tests - $1"
+}
+
+fail() {
+  tests=$((tests + 1))
+  bad=$((bad + 1))
+  echo "not ok $tests - $1"
+  shift
+  [ $# -eq 0 ] || diag "$@"
+}
+
+skip() {
+  tests=$((tests + 1))
+  echo "ok $tests - $1 # SKIP $2"
+}
+
+# the last lines of what the last command printed
+show_output() {
+  diag "standard output:" "$(tail -n 15 "$OUT")" "standard error:" "$(tail -n 15 "$ERR")"
+}
+
+run() {
+  "$@" >"$OUT" 2>"$ERR" </dev/null
+}
+
+ok() {
+  local text=$1 status
+  shift
+  if run "$@"; then
+    pass "$text"
+  else
+    status=$?
+    fail "$text" "status $status from: $*"
+    show_output
+  fi
+}
+
+not() {
+  local text=$1
+  shift
+  if run "$@"; then
+    fail "$text" "it succeeded: $*"
+    show_output
+  else
+    pass "$text"
+  fi
+}
+
+exits() {
+  local wanted=$1 text=$2 status=0
+  shift 2
+  run "$@" || status=$?
+  if [ "$status" -eq "$wanted" ]; then
+    pass "$text"
+  else
+    fail "$text" "status $status, not $wanted, from: $*"
+    show_output
+  fi
+}
+
+is() {
+  if [ "$2" = "$3" ]; then
+    pass "$1"
+  else
+    fail "$1" "got:    $2" "wanted: $3"
+  fi
+}
+
+has() {
+  if grep -qF -- "$3" "$2"; then
+    pass "$1"
+  else
+    fail "$1" "'$3' is not in $2:" "$(tail -n 30 "$2")"
+  fi
+}
+
+hasnt() {
+  if grep -qF -- "$3" "$2"; then
+    fail "$1" "'$3' is in $2:" "$(grep -F -m 5 -- "$3" "$2")"
+  else
+    pass "$1"
+  fi
+}
+
+retry() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.1
+  done
+}
+
+start() {
+  setsid "$@" &
+  STARTED=$!
+  started+=("$STARTED")
+}
+
+gone() {
+  ! kill -0 "$1" 2>/dev/null
+}
+
+stop() {
+  kill "-${2:-TERM}" "$1" 2>/dev/null
+  wait "$1" 2>/dev/null
+}
+
+keep_mount() {
+  mounts+=("$1")
+}
+
+as_user() {
+  if [ "$(id -u)" -ne 0 ]; then
+    "$@"
+  else
+    setpriv --reuid "$AS_UID" --regid "$AS_UID" --clear-groups --inh-caps=-all env HOME=/nonexistent "$@"
+  fi
+}
+
+finish() {
+  echo "1..$tests"
+  [ "$bad" -eq 0 ] && [ "$tests" -gt 0 ]
+  exit
+}
