@@ -15,9 +15,10 @@
 #include <stb_truetype.h>
 
 enum {
-    FONT_MIN = 12, /* the table directory's fixed part, without which no caller would go on */
+    FONT_MIN =
+        12, /* the table directory's fixed part, without which no caller would go on */
     FONT_MAX = 1 << 16,
-    FONTS_MAX = 2,   /* of a collection */
+    FONTS_MAX = 2, /* of a collection */
     PIXELS_MAX = 256 * 256,
     SDF_PIXELS_MAX = 48 * 48, /* costs pixels times outline points */
     SDF_POINTS_MAX = 256,
@@ -81,8 +82,8 @@ draw_sdf(const stbtt_fontinfo *font, float scale, int glyph)
 
     stbtt_GetGlyphBitmapBox(font, glyph, scale, scale, &x0, &y0, &x1, &y1);
     if ((int64_t)(x1 - x0 + 8) * (y1 - y0 + 8) <= SDF_PIXELS_MAX) {
-        unsigned char *pixels = stbtt_GetGlyphSDF(font, scale, glyph, 4, 128, 32.0F, &x0,
-                                                  &y0, &x1, &y1);
+        unsigned char *pixels =
+            stbtt_GetGlyphSDF(font, scale, glyph, 4, 128, 32.0F, &x0, &y0, &x1, &y1);
 
         stbtt_FreeSDF(pixels, NULL);
     }

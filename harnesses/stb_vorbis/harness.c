@@ -1,7 +1,7 @@
 /*
  * stb_vorbis as players use it: the whole file in memory (read, seek, read again), and in
- * blocks as they come from a network. Only documented calls with valid arguments. A stream
- * may claim hours of silence in a few bytes, so the samples decoded are bounded.
+ * blocks as they come from a network. Only documented calls with valid arguments. A
+ * stream may claim hours of silence in a few bytes, so the samples decoded are bounded.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,7 +26,8 @@ play(stb_vorbis *stream)
     int channels = 0;
     int frames = 0;
 
-    while (frames < FRAMES_MAX && stb_vorbis_get_frame_float(stream, &channels, &channel) > 0) {
+    while (frames < FRAMES_MAX &&
+           stb_vorbis_get_frame_float(stream, &channels, &channel) > 0) {
         frames++;
     }
     frames = 0;
@@ -59,14 +60,15 @@ use_file(const uint8_t *data, int size)
     stb_vorbis_close(stream);
 }
 
-/* Open with as few blocks as it takes. Returns NULL, or the stream and how far it read. */
+/* Open with as few blocks as it takes. Returns NULL, or the stream and how far it read.
+ */
 static stb_vorbis *
 open_blocks(const uint8_t *data, int size, int *at)
 {
     for (int have = BLOCK < size ? BLOCK : size;; have += BLOCK) {
         int error = 0;
-        stb_vorbis *stream = stb_vorbis_open_pushdata(data, have < size ? have : size, at,
-                                                      &error, NULL);
+        stb_vorbis *stream =
+            stb_vorbis_open_pushdata(data, have < size ? have : size, at, &error, NULL);
 
         if (stream != NULL || error != VORBIS_need_more_data || have >= size) {
             return stream;

@@ -5,6 +5,6 @@
 # shellcheck disable=SC2154
 cd "$SRC/catdoc"
 ./configure --quiet --disable-wordview --prefix="$OUT" --datadir="$OUT" CC="$CC" CFLAGS="$CFLAGS"
-make -s -C src xls2csv
+make -s -C src LDFLAGS="$CFLAGS" xls2csv
 make -s -C charsets install
 cp src/xls2csv "$OUT/xls2csv"
