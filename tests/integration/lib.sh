@@ -37,6 +37,7 @@ export HERE TOP NIGHTJAR
 
 cleanup() {
   local pid path
+  [ "$BASHPID" -eq $$ ] || return # a child that was signalled before its exec
   for pid in "${started[@]}"; do
     kill -KILL -- "-$pid" 2>/dev/null
     kill -KILL "$pid" 2>/dev/null
