@@ -158,6 +158,16 @@ start() {
   setsid "$@" &
   STARTED=$!
   started+=("$STARTED")
+  retry 5 leads_session "$STARTED" # a signal before that would reach a copy of this shell
+}
+
+leads_session() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  stat=${stat##*) }
+  # shellcheck disable=SC2086 # fields: state ppid pgrp session ...
+  set -- "$1" $stat
+  [ "$1" = "$5" ]
 }
 
 gone() {
