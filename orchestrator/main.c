@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/config.h"
 #include "triage/sandbox.h"
 
 /* In the order in which a newcomer meets them: `nightjar help` prints the table as it
@@ -128,6 +129,24 @@ split_arguments(struct cmd_context *context, int *argc, char **argv, const char 
     return 0;
 }
 
+/* --state, else what nightjar.yaml says, else the default; config keeps the text alive.
+ */
+static int
+resolve_state(const struct cmd *cmd, struct cmd_context *context, struct config **config,
+              struct err *err)
+{
+    int rc = 0;
+
+    if (context->state == NULL && !cmd->hidden && !cmd->stateless) {
+        rc = config_load(context->config, config, err);
+        context->state = rc < 0 ? NULL : (*config)->state;
+    }
+    if (context->state == NULL) {
+        context->state = ".nightjar";
+    }
+    return rc;
+}
+
 static int
 run_verb(const struct cmd *cmd, const struct cmd_context *context, int argc, char **argv)
 {
@@ -165,7 +184,8 @@ hold_standard_descriptors(void)
 int
 main(int argc, char **argv)
 {
-    struct cmd_context context = {.state = ".nightjar"};
+    struct cmd_context context = {0};
+    AUTO(config_free) struct config *config = NULL;
     struct err err = ERR_INIT;
     const char *wants = "";
 
@@ -196,6 +216,9 @@ main(int argc, char **argv)
     if (strcmp(wants, "help") == 0) {
         cmd_help(stdout, cmd);
         return EXIT_DONE;
+    }
+    if (resolve_state(cmd, &context, &config, &err) < 0) {
+        return cmd_fail(EXIT_USAGE, "%s", err.msg);
     }
     return run_verb(cmd, &context, argc - 2, argv + 2);
 }

@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -21,25 +20,6 @@ struct printer {
     size_t type_columns, frame_columns;
     int64_t rows, worst;
 };
-
-char *
-bug_type_line(const char *crash_type)
-{
-    char *line = mem_strdup(crash_type);
-
-    for (char *c = line; *c != '\0'; c++) {
-        *c = *c == '\n' ? ' ' : *c;
-    }
-    return line;
-}
-
-char *
-bug_top_frame(const char *crash_state)
-{
-    size_t len = strcspn(crash_state, "\n");
-
-    return len == 0 ? mem_strdup("-") : mem_dup(crash_state, len);
-}
 
 void
 bug_table_cell(struct buf *out, const char *text, size_t columns)
@@ -83,45 +63,6 @@ bug_severity_color(enum severity severity)
     return codes[severity];
 }
 
-static json_t *
-json_time(int64_t wall_ms)
-{
-    char at[CLOCK_TEXT_MAX];
-
-    clock_iso(at, wall_ms);
-    return json_string(at);
-}
-
-json_t *
-bug_to_json(const struct bug *bug)
-{
-    json_t *o = json_object();
-
-    json_put(o, "id", json_text(bug->name));
-    json_put(o, "signature", json_text(bug->signature));
-    json_put(o, "crash_type", json_text(bug->crash_type));
-    json_put(o, "crash_state", json_text(bug->crash_state));
-    json_put(o, "severity", json_string(severity_name(bug->severity)));
-    json_put(o, "severity_score", json_real(bug->severity_score));
-    json_put(o, "security", json_boolean(bug->security));
-    json_put(o, "class", json_text(bug->class_name));
-    json_put(o, "exploitability", json_text(bug->exploitability));
-    json_put(o, "cwe", json_text(bug->cwe));
-    json_put(o, "state", json_text(bug->state));
-    json_put(o, "target", json_text(bug->target));
-    json_put(o, "sanitizer", json_text(bug->sanitizer));
-    json_put(o, "crashes", json_integer(bug->crashes));
-    json_put(o, "first_seen", json_time(bug->first_seen));
-    json_put(o, "last_seen", json_time(bug->last_seen));
-    json_put(o, "reproducer", json_text(bug->reproducer));
-    json_put(o, "reproducer_bytes", json_integer(bug->reproducer_bytes));
-    json_put(o, "minimized", json_boolean(bug->minimized));
-    json_put(o, "reproducibility", json_text(bug->reproducibility));
-    json_put(o, "reproduced", json_integer(bug->k));
-    json_put(o, "runs", json_integer(bug->n));
-    return o;
-}
-
 static void
 print_row(const struct printer *printer, const struct bug *bug)
 {
@@ -146,7 +87,7 @@ print_row(const struct printer *printer, const struct bug *bug)
         (void)snprintf(size, sizeof(size), "%lldK",
                        (long long)bug->reproducer_bytes >> 10);
     }
-    buf_addf(&row, " %6lld %5s\n", (long long)bug->crashes, size);
+    buf_addf(&row, " %7lld %5s\n", (long long)bug->crashes, size);
     (void)fputs(buf_str(&row), stdout);
 }
 
@@ -164,10 +105,10 @@ visit(void *user, const struct bug *bug, struct err *err)
         json_print(stdout, object);
     } else {
         if (printer->rows == 0) {
-            (void)printf("%s%-5s %-8s %-*s %-*s %-*s %6s %5s%s\n",
+            (void)printf("%s%-5s %-8s %-*s %-*s %-*s %7s %5s%s\n",
                          cmd_color(printer->context, "1"), "ID", "SEVERITY",
                          (int)printer->type_columns, "TYPE", (int)printer->frame_columns,
-                         "TOP FRAME", TARGET_COLUMNS, "TARGET", "FILES", "SIZE",
+                         "TOP FRAME", TARGET_COLUMNS, "TARGET", "CRASHES", "SIZE",
                          cmd_color(printer->context, "0"));
         }
         print_row(printer, bug);

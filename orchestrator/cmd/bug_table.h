@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/publish/bug.h"
 #include "triage/store.h"
 
 /* Print the bugs that filter lets through, worst first: JSON Lines with --json, else a
@@ -15,15 +16,6 @@
 int bug_table_print(const struct cmd_context *context, struct store *store,
                     const struct bug_filter *filter, int64_t *rows, int64_t *worst,
                     struct err *err);
-
-/* The object of `nightjar bugs --json`; new reference. */
-json_t *bug_to_json(const struct bug *bug);
-
-/* "Heap-buffer-overflow READ 4": a crash type on one line; new string. */
-char *bug_type_line(const char *crash_type);
-
-/* The first line of a crash state, "-" when it has none; new string. */
-char *bug_top_frame(const char *crash_state);
 
 /* `text` cut to `columns` characters with "~" as the last one, padded to them; appends to
  * out. */

@@ -67,7 +67,9 @@ struct cmd {
     const struct cmd_option *(*options)(void);
     int (*run)(const struct cmd_context *context, const struct strv *args,
                const struct strv *command);
-    bool hidden; /* an internal process, not for people */
+    bool hidden;    /* an internal process, not for people */
+    bool stateless; /* works with a broken nightjar.yaml too: it is not read for `state:`
+                     */
 };
 
 /*

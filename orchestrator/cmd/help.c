@@ -136,4 +136,5 @@ const struct cmd cmd_help_verb = {
              "  nightjar help triage",
     .options = options,
     .run = run,
+    .stateless = true,
 };

@@ -1,0 +1,138 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/cmd/cmd.h"
+#include "orchestrator/config.h"
+#include "orchestrator/gate/gate.h"
+
+enum { REASONS_SHOWN = 10 };
+
+static const char *fail_on;
+static const char *report_dir;
+
+static const struct cmd_option *
+options(void)
+{
+    static const struct cmd_option table[] = {
+        {CMD_TEXT, "fail-on", 0, &fail_on, "LEVEL",
+         "fail from this severity on: low medium high critical (default high)"},
+        {CMD_TEXT, "report-dir", 0, &report_dir, "DIR",
+         "where verdict.json goes (default STATE/reports)"},
+        {.kind = CMD_END}};
+
+    return table;
+}
+
+static int
+read_policy(const struct cmd_context *context, struct gate_policy *policy,
+            struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    int rc = config_load(context->config, &config, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    policy->fail_on = config->gate.fail_on;
+    return fail_on == NULL ? 0 : severity_parse(fail_on, &policy->fail_on, err);
+}
+
+static void
+print_verdict(const struct cmd_context *context, const struct gate *gate,
+              const char *path)
+{
+    static const char *const colors[] = {"32;1", "31;1", "33;1", "31;1"};
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+
+    for (size_t i = 0; i < gate->reasons.n && i < REASONS_SHOWN; i++) {
+        buf_addf(&text, "  %s\n", gate->reasons.v[i]);
+    }
+    if (gate->reasons.n > REASONS_SHOWN) {
+        buf_addf(&text, "  ... and %zu more\n", gate->reasons.n - REASONS_SHOWN);
+    }
+    AUTO(buf_clear) struct buf clean = BUF_INIT;
+    str_clean(&clean, buf_str(&text), text.len);
+    (void)printf("%sgate: %s%s\n%s  (%s)\n", cmd_color(context, colors[gate->verdict]),
+                 verdict_name(gate->verdict), cmd_color(context, "0"), buf_str(&clean),
+                 path);
+}
+
+static void
+record_event(const char *state, const struct gate *gate)
+{
+    AUTO(store_close) struct store *store = NULL;
+    struct event event = {
+        .kind = "gate.verdict", .subject = "gate", .to = verdict_name(gate->verdict)};
+    struct err err = ERR_INIT;
+
+    /* a verdict on a read-only state folder is still a verdict */
+    if (store_open(state, DB_WRITE, &store, &err) == 0) {
+        (void)store_event(store, &event, &err);
+    }
+}
+
+static int
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
+{
+    AUTO(store_close) struct store *store = NULL;
+    AUTO(gate_clear) struct gate gate = {0};
+    AUTO(mem_free) char *path = NULL;
+    struct gate_policy policy = {SEVERITY_HIGH};
+    struct err err = ERR_INIT;
+
+    (void)command;
+    if (args->n > 0) {
+        return cmd_fail(EXIT_USAGE, "gate takes no argument '%s'", args->v[0]);
+    }
+    int rc = read_policy(context, &policy, &err);
+    if (rc < 0) {
+        return cmd_fail(EXIT_USAGE, "%s", err.msg);
+    }
+    rc = store_open(context->state, DB_READ, &store, &err);
+    if (rc == 0) {
+        rc = gate_decide(store, &policy, &gate, &err);
+    }
+    AUTO(mem_free)
+    char *folder =
+        report_dir != NULL ? mem_strdup(report_dir) : fs_join(context->state, "reports");
+    if (rc == 0) {
+        rc = gate_write(&gate, &policy, folder, &path, &err);
+    }
+    if (rc < 0) {
+        return cmd_fail(EXIT_UNDECIDED, "%s", err.msg);
+    }
+    record_event(context->state, &gate);
+    if (context->json) {
+        AUTO(buf_clear) struct buf text = BUF_INIT;
+        if (fs_read(path, BUF_MAX_DEFAULT, &text, NULL) == 0) {
+            (void)fputs(buf_str(&text), stdout);
+        }
+    } else {
+        print_verdict(context, &gate, path);
+    }
+    if (gate.verdict == VERDICT_FAIL) {
+        cmd_next(context, "nightjar show %s",
+                 json_get_str(json_array_get(gate.blocking, 0), "id", "NJ-1"));
+    } else if (gate.verdict == VERDICT_INCONCLUSIVE) {
+        cmd_next(context,
+                 gate.queued > 0 ? "nightjar triage" : "nightjar fuzz --for 10m");
+    }
+    return verdict_exit(gate.verdict);
+}
+
+const struct cmd cmd_gate = {
+    .name = "gate",
+    .summary = "pass or fail a build by what was found",
+    .usage = "[--fail-on LEVEL] [--report-dir DIR]",
+    .about = "Decide from the database alone and write verdict.json. Exit status: 0 the "
+             "gate passes, 1 it fails,\n"
+             "3 it could not decide (nothing was fuzzed, or crashes wait for triage), 2 "
+             "usage or configuration.\n\n"
+             "  nightjar gate --fail-on medium",
+    .options = options,
+    .run = run,
+};

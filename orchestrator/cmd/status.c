@@ -1,0 +1,155 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/cmd.h"
+
+/* A worker that has not been heard of for this long is shown as silent, whatever its last
+ * state. */
+enum { SILENT_AFTER_MS = 60000 };
+
+static const struct cmd_option *
+options(void)
+{
+    static const struct cmd_option table[] = {{.kind = CMD_END}};
+
+    return table;
+}
+
+struct printer {
+    const struct cmd_context *context;
+    int64_t rows;
+};
+
+static json_t *
+worker_to_json(const struct worker_row *row, const char *target, int64_t updated)
+{
+    json_t *o = json_object();
+    char at[CLOCK_TEXT_MAX];
+
+    clock_iso(at, updated);
+    json_put(o, "worker", json_text(row->name));
+    json_put(o, "target", json_text(target));
+    json_put(o, "engine", json_text(row->engine));
+    json_put(o, "state", json_text(row->state));
+    json_put(o, "reason", json_text(row->reason));
+    json_put(o, "pid", json_integer(row->pid));
+    json_put(o, "restarts", json_integer(row->restarts));
+    json_put(o, "executions", json_integer(row->execs));
+    json_put(o, "executions_per_second", json_real(row->execs_per_sec));
+    json_put(o, "edges", json_integer(row->edges));
+    json_put(o, "corpus", json_integer(row->corpus));
+    json_put(o, "productive_seconds", json_real((double)row->productive_ms / 1000));
+    json_put(o, "updated", json_string(at));
+    return o;
+}
+
+static int
+print_worker(void *user, const struct worker_row *row, const char *target,
+             int64_t updated, struct err *err)
+{
+    struct printer *printer = user;
+    AUTO(buf_clear) struct buf line = BUF_INIT;
+
+    (void)err;
+    if (printer->context->json) {
+        AUTO(json_decref) json_t *o = worker_to_json(row, target, updated);
+        json_print(stdout, o);
+        return 0;
+    }
+    bool over = strcmp(row->state, "finished") == 0 || strcmp(row->state, "dead") == 0;
+    bool silent = !over && clock_wall_ms() - updated > SILENT_AFTER_MS;
+    if (printer->rows++ == 0) {
+        (void)printf("%s%-26s %-11s %8s %11s %7s %7s%s\n",
+                     cmd_color(printer->context, "1"), "WORKER", "STATE", "EXEC/S",
+                     "EXECS", "EDGES", "CORPUS", cmd_color(printer->context, "0"));
+    }
+    bug_table_cell(&line, row->name, 26);
+    buf_addc(&line, ' ');
+    bug_table_cell(&line, silent ? "silent" : row->state, 11);
+    buf_addf(&line, " %8.0f %11lld %7lld %7lld\n", row->execs_per_sec,
+             (long long)row->execs, (long long)row->edges, (long long)row->corpus);
+    if (row->reason != NULL && row->reason[0] != '\0') {
+        buf_adds(&line, "  ");
+        str_name(&line, row->reason, strlen(row->reason));
+        buf_addc(&line, '\n');
+    }
+    (void)fputs(buf_str(&line), stdout);
+    return 0;
+}
+
+static void
+print_counts(const struct cmd_context *context, const struct store_counts *counts)
+{
+    if (context->json) {
+        AUTO(json_decref) json_t *o = json_object();
+        json_put(o, "crashes", json_integer(counts->crashes));
+        json_put(o, "queued", json_integer(counts->queued));
+        json_put(o, "triaged", json_integer(counts->triaged));
+        json_put(o, "unparsed", json_integer(counts->unparsed));
+        json_put(o, "untriageable", json_integer(counts->untriageable));
+        json_put(o, "broken", json_integer(counts->broken));
+        json_put(o, "bugs", json_integer(counts->bugs_total));
+        json_put(o, "minimize_waiting", json_integer(counts->minimize_waiting));
+        json_print(stdout, o);
+        return;
+    }
+    (void)printf("crashes: %lld distinct inputs, %lld wait for triage, %lld unparsed, "
+                 "%lld untriageable, %lld broken replays\n",
+                 (long long)counts->crashes, (long long)counts->queued,
+                 (long long)counts->unparsed, (long long)counts->untriageable,
+                 (long long)counts->broken);
+    (void)printf("bugs:    %lld", (long long)counts->bugs_total);
+    for (int s = SEVERITY_CRITICAL; s >= SEVERITY_INFO; s--) {
+        if (counts->bugs[s] > 0) {
+            (void)printf("  %s%s %lld%s",
+                         cmd_color(context, bug_severity_color((enum severity)s)),
+                         severity_name((enum severity)s), (long long)counts->bugs[s],
+                         cmd_color(context, "0"));
+        }
+    }
+    (void)printf("%s\n", counts->bugs_total == 0 ? "" : " open");
+}
+
+static int
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
+{
+    AUTO(store_close) struct store *store = NULL;
+    struct printer printer = {context, 0};
+    struct store_counts counts;
+    struct err err = ERR_INIT;
+
+    (void)command;
+    if (args->n > 0) {
+        return cmd_fail(EXIT_USAGE, "status takes no argument '%s'", args->v[0]);
+    }
+    int rc = store_open(context->state, DB_READ, &store, &err);
+    if (rc == 0) {
+        rc = store_workers(store, print_worker, &printer, &err);
+    }
+    if (rc == 0) {
+        rc = store_counts(store, &counts, &err);
+    }
+    if (rc < 0) {
+        return cmd_fail_err(&err);
+    }
+    print_counts(context, &counts);
+    cmd_next(context, counts.bugs_total > 0 ? "nightjar bugs"
+                      : counts.queued > 0   ? "nightjar triage"
+                                            : "nightjar fuzz --for 10m");
+    return EXIT_DONE;
+}
+
+const struct cmd cmd_status = {
+    .name = "status",
+    .summary = "workers, crashes and bugs now",
+    .usage = "",
+    .about = "Show what each fuzzing worker does, how many crashes wait for triage, and "
+             "the bugs by severity.\n\n"
+             "  nightjar status --json",
+    .options = options,
+    .run = run,
+};

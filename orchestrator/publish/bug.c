@@ -1,0 +1,64 @@
+#include "orchestrator/publish/bug.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+char *
+bug_type_line(const char *crash_type)
+{
+    char *line = mem_strdup(crash_type);
+
+    for (char *c = line; *c != '\0'; c++) {
+        *c = *c == '\n' ? ' ' : *c;
+    }
+    return line;
+}
+
+char *
+bug_top_frame(const char *crash_state)
+{
+    size_t len = strcspn(crash_state, "\n");
+
+    return len == 0 ? mem_strdup("-") : mem_dup(crash_state, len);
+}
+
+static json_t *
+json_time(int64_t wall_ms)
+{
+    char at[CLOCK_TEXT_MAX];
+
+    clock_iso(at, wall_ms);
+    return json_string(at);
+}
+
+json_t *
+bug_to_json(const struct bug *bug)
+{
+    json_t *o = json_object();
+
+    json_put(o, "id", json_text(bug->name));
+    json_put(o, "signature", json_text(bug->signature));
+    json_put(o, "crash_type", json_text(bug->crash_type));
+    json_put(o, "crash_state", json_text(bug->crash_state));
+    json_put(o, "severity", json_string(severity_name(bug->severity)));
+    json_put(o, "severity_score", json_real(bug->severity_score));
+    json_put(o, "security", json_boolean(bug->security));
+    json_put(o, "class", json_text(bug->class_name));
+    json_put(o, "exploitability", json_text(bug->exploitability));
+    json_put(o, "cwe", json_text(bug->cwe));
+    json_put(o, "state", json_text(bug->state));
+    json_put(o, "target", json_text(bug->target));
+    json_put(o, "sanitizer", json_text(bug->sanitizer));
+    json_put(o, "crashes", json_integer(bug->crashes));
+    json_put(o, "first_seen", json_time(bug->first_seen));
+    json_put(o, "last_seen", json_time(bug->last_seen));
+    json_put(o, "reproducer", json_text(bug->reproducer));
+    json_put(o, "reproducer_bytes", json_integer(bug->reproducer_bytes));
+    json_put(o, "minimized", json_boolean(bug->minimized));
+    json_put(o, "reproducibility", json_text(bug->reproducibility));
+    json_put(o, "reproduced", json_integer(bug->k));
+    json_put(o, "runs", json_integer(bug->n));
+    return o;
+}
