@@ -42,14 +42,19 @@ enum stack_kind {
     STACK_ALLOCATED, /* where it was allocated */
     STACK_THREAD,    /* where the thread was made */
     STACK_ORIGIN,    /* where an uninitialized value came from */
+    STACK_STORED,    /* where it was copied on its way */
     STACK_OBJECT,    /* the frame that holds the stack object */
     STACK_LEAK,      /* a further leak of the same report */
     STACK_OTHER,     /* any later stack, e.g. the other access of a race */
 };
 
+/* Whose trace a frame stands in; frames of native code are named alike whatever they were written in. */
+enum frame_language { LANGUAGE_NATIVE, LANGUAGE_GO, LANGUAGE_JVM, LANGUAGE_PYTHON, LANGUAGE_JAVASCRIPT };
+
 struct frame {
     int n;           /* its number in the report */
     enum stack_kind stack; /* frames of one stack are neighbours; whoever inserts a frame copies it */
+    enum frame_language language;
     uint64_t address; /* 0: not given */
     char *function;  /* NULL: unknown; demangled; without arguments where the report has none */
     char *file;      /* NULL: unknown; as the report or the debug info spells it */
@@ -113,7 +118,9 @@ struct record_options {
     bool ooms_and_hangs;     /* timeouts and out-of-memory are crashes (default no for `parse`) */
     bool asserts_are_security;
     bool checks_are_security;
-    const struct strv *ignore_frames; /* PCRE2 patterns, matched at any place of a frame; or NULL */
+    /* PCRE2 patterns, tried from the start of a frame's text "function file:line" as ClusterFuzz's
+     * stack_frame_ignore_regexes are (".*x" for any place); or NULL */
+    const struct strv *ignore_frames;
 };
 
 #define RECORD_OPTIONS_INIT              \
