@@ -1,11 +1,14 @@
 /*
- * Names for module+offset frames by one long-lived llvm-symbolizer, cached by (build id or path,
- * offset). Only regular ELF files are ever named to it (a report that names /dev/zero hangs it),
+ * Names for module+offset frames by one long-lived llvm-symbolizer, cached by (module file, offset);
+ * not by the build id that a report states, or a hostile report could poison the names of another
+ * program. Only regular ELF files are ever named to it (a report that names /dev/zero hangs it),
  * and only those below the allowed roots. A symbolizer that does not answer in time is killed, its
  * frames stay bare, and it is started again for the next module.
  */
 #ifndef TRIAGE_SYMBOLIZE_H
 #define TRIAGE_SYMBOLIZE_H
+
+#include <stdint.h>
 
 #include "base/auto.h"
 #include "base/err.h"
@@ -20,6 +23,9 @@ int symbolizer_new(const char *program, const struct strv *roots, struct symboli
                    struct err *err);
 void symbolizer_free(struct symbolizer *symbolizer);
 AUTO_DEFINE(struct symbolizer *, symbolizer_free)
+
+/* How long one answer may take; the default is 20 s, since the first includes reading the module. */
+void symbolizer_set_timeout(struct symbolizer *symbolizer, int64_t answer_ms);
 
 /* Fill in function, file, line, column of the frames that have module+offset and no function;
  * inlined frames are inserted before the frame that they are inlined into and marked. What cannot

@@ -1,0 +1,185 @@
+#include "triage/options.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+/*
+ * What a report needs (ClusterFuzz, system/environment.py). Other than there:
+ * - alloc_dealloc_mismatch and strict_memcmp keep the sanitizer's defaults: whatever an
+ * engine with the defaults found must show again;
+ * - detect_leaks=1 as in OSS-Fuzz's base-runner and as a person sees it at a shell;
+ * - redzone=64: far overflows that hit a neighbour at 16 are caught every time;
+ * - the slow unwinder stays on: it reads programs that were built without frame pointers.
+ */
+#define COMMON                                                                     \
+    "exitcode=77:handle_abort=1:handle_segv=1:handle_sigbus=1:handle_sigfpe=1:"    \
+    "handle_sigill=1:allow_user_segv_handler=0:use_sigaltstack=1:print_summary=1:" \
+    "print_suppressions=0:disable_coredump=1"
+/* What afl-fuzz sets itself when these variables are absent (4.04c); it refuses to start
+ * when they are there without abort_on_error=1, symbolize=0 or, for MSan, exit_code=86.
+ */
+#define AFL_COMMON                                                                     \
+    "malloc_context_size=0:allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:" \
+    "handle_abort=0:handle_sigfpe=0:handle_sigill=0"
+
+static const struct sanitizer {
+    const char *variable;
+    const char *defaults[2]; /* by purpose; NULL: leave the sanitizer's own */
+    const char *forced[2];   /* stand against what the user says */
+    bool limits_memory;
+} sanitizers[] = {
+    {"ASAN_OPTIONS",
+     {COMMON ":allocator_may_return_null=1:detect_leaks=1:detect_odr_violation=0:"
+             "detect_stack_use_after_return=1:max_uar_stack_size_log=16:"
+             "check_malloc_usable_size=0:redzone=64:print_scariness=1",
+      AFL_COMMON ":detect_leaks=0:detect_odr_violation=0"},
+     {"symbolize=0", "abort_on_error=1:symbolize=0"},
+     true},
+    {"UBSAN_OPTIONS",
+     {COMMON ":print_stacktrace=1:halt_on_error=1:silence_unsigned_overflow=1",
+      AFL_COMMON ":halt_on_error=1:silence_unsigned_overflow=1"},
+     {"symbolize=0", "abort_on_error=1:symbolize=0"},
+     false},
+    {"LSAN_OPTIONS", {COMMON, NULL}, {"symbolize=0", NULL}, false},
+    {"MSAN_OPTIONS",
+     {COMMON ":allocator_may_return_null=1", AFL_COMMON ":msan_track_origins=0"},
+     {"symbolize=0", "abort_on_error=1:exit_code=86:symbolize=0"},
+     true},
+    {"TSAN_OPTIONS",
+     {COMMON ":allocator_may_return_null=1:history_size=3:report_thread_leaks=0:"
+             "report_signal_unsafe=0:stack_trace_format=DEFAULT",
+      NULL},
+     {"symbolize=0", NULL},
+     true},
+};
+
+/* Options that would send the report elsewhere, or in a form that nobody can read. */
+static bool
+is_refused(const char *option)
+{
+    static const char *const refused[] = {
+        "log_path=", "log_to_syslog=", "log_exe_name=",
+        "coverage=", "coverage_dir=",  "external_symbolizer_path=",
+        "help=",     "log_suffix=",    "stack_trace_format="};
+
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        if (str_starts(option, refused[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+options_split(const char *text, struct strv *out)
+{
+    AUTO(buf_clear) struct buf word = BUF_INIT;
+    char quote = '\0';
+
+    for (; *text != '\0'; text++) {
+        if (quote == '\0' && strchr(":, \t\r\n", *text) != NULL) {
+            if (word.len > 0) {
+                strv_add(out, buf_str(&word));
+            }
+            buf_clear(&word);
+            continue;
+        }
+        if (*text == quote) {
+            quote = '\0';
+        } else if (quote == '\0' && (*text == '"' || *text == '\'')) {
+            quote = *text;
+        }
+        buf_addc(&word, *text);
+    }
+    if (word.len > 0) {
+        strv_add(out, buf_str(&word));
+    }
+}
+
+void
+options_put(struct strv *list, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+    size_t len = equals == NULL ? strlen(pair) : (size_t)(equals - pair) + 1;
+
+    for (size_t i = 0; i < list->n; i++) {
+        if (strncmp(list->v[i], pair, len) == 0) {
+            mem_free(list->v[i]);
+            list->v[i] = mem_strdup(pair);
+            return;
+        }
+    }
+    strv_add(list, pair);
+}
+
+const char *
+options_variable(const struct strv *env, const char *name)
+{
+    size_t len = strlen(name);
+    const char *value = NULL;
+
+    for (size_t i = 0; i < env->n; i++) {
+        if (strncmp(env->v[i], name, len) == 0 && env->v[i][len] == '=') {
+            value = env->v[i] + len + 1;
+        }
+    }
+    return value;
+}
+
+const char *
+options_name(size_t i)
+{
+    return i < COUNT(sanitizers) ? sanitizers[i].variable : NULL;
+}
+
+bool
+options_is_sanitizer(const char *pair)
+{
+    for (size_t i = 0; i < COUNT(sanitizers); i++) {
+        size_t len = strlen(sanitizers[i].variable);
+        if (strncmp(pair, sanitizers[i].variable, len) == 0 && pair[len] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+put_all(struct strv *list, const char *options, bool from_user)
+{
+    AUTO(strv_clear) struct strv words = {0};
+
+    options_split(options == NULL ? "" : options, &words);
+    for (size_t i = 0; i < words.n; i++) {
+        if (!from_user || !is_refused(words.v[i])) {
+            options_put(list, words.v[i]);
+        }
+    }
+}
+
+void
+options_environment(enum options_purpose purpose, const struct strv *user,
+                    int64_t rss_limit_bytes, struct strv *env)
+{
+    for (size_t i = 0; i < COUNT(sanitizers); i++) {
+        const struct sanitizer *sanitizer = &sanitizers[i];
+        AUTO(strv_clear) struct strv list = {0};
+        AUTO(buf_clear) struct buf pair = BUF_INIT;
+        put_all(&list, sanitizer->defaults[purpose], false);
+        if (rss_limit_bytes > 0 && sanitizer->limits_memory && list.n > 0) {
+            strv_addf(&list, "hard_rss_limit_mb=%lld",
+                      (long long)(rss_limit_bytes >> 20));
+        }
+        put_all(&list, options_variable(user, sanitizer->variable), true);
+        put_all(&list, sanitizer->forced[purpose], false);
+        buf_addf(&pair, "%s=", sanitizer->variable);
+        for (size_t k = 0; k < list.n; k++) {
+            buf_addf(&pair, "%s%s", k == 0 ? "" : ":", list.v[k]);
+        }
+        if (list.n > 0) {
+            options_put(env, buf_str(&pair));
+        }
+    }
+}

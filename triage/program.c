@@ -1,0 +1,205 @@
+#include "triage/program.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+    CHUNK = 1 << 20,
+    SEGMENTS_MAX = 256,
+    DYNAMIC_MAX = 4096, /* entries */
+    PATHS_MAX = 4096,   /* bytes of a run path */
+};
+
+static enum program_kind
+kind_of(const char *data, size_t len)
+{
+    if (len >= SELFMAG && memcmp(data, ELFMAG, SELFMAG) == 0) {
+        return PROGRAM_ELF;
+    }
+    return len >= 2 && memcmp(data, "#!", 2) == 0 ? PROGRAM_SCRIPT : PROGRAM_OTHER;
+}
+
+int
+program_scan(const char *path, const char *const *marks, size_t n, bool *found,
+             enum program_kind *kind, struct err *err)
+{
+    AUTO(fd_close) int fd = -1;
+    int rc = fs_open(path, &fd, NULL, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    /* the tail of a chunk stays in front of the next, so that no mark is cut in two */
+    AUTO(mem_free) char *data = mem_alloc(PROGRAM_MARK_MAX + CHUNK);
+    size_t kept = 0;
+    memset(found, 0, n * sizeof(*found));
+    for (size_t done = 0; done < PROGRAM_SCAN_MAX;) {
+        ssize_t got = fd_read(fd, data + kept, CHUNK);
+        if (got < 0) {
+            return err_sys(err, "read '%s'", path);
+        }
+        size_t len = kept + (size_t)got;
+        if (done == 0) {
+            *kind = kind_of(data, len);
+        }
+        for (size_t i = 0; i < n; i++) {
+            found[i] = found[i] || memmem(data, len, marks[i], strlen(marks[i])) != NULL;
+        }
+        if (got < CHUNK) {
+            break;
+        }
+        done += (size_t)got;
+        kept = PROGRAM_MARK_MAX;
+        memmove(data, data + len - kept, kept);
+    }
+    return 0;
+}
+
+struct elf {
+    int fd;
+    Elf64_Phdr segments[SEGMENTS_MAX];
+    size_t n_segments;
+};
+
+static bool
+read_at(int fd, void *data, size_t len, uint64_t offset)
+{
+    return offset < INT64_MAX && pread(fd, data, len, (off_t)offset) == (ssize_t)len;
+}
+
+static bool
+elf_open(const char *path, struct elf *elf)
+{
+    Elf64_Ehdr head;
+
+    if (fs_open(path, &elf->fd, NULL, NULL) < 0 ||
+        !read_at(elf->fd, &head, sizeof(head), 0) ||
+        memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+        head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_ident[EI_DATA] != ELFDATA2LSB ||
+        head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum > SEGMENTS_MAX) {
+        return false;
+    }
+    elf->n_segments = head.e_phnum;
+    return read_at(elf->fd, elf->segments, elf->n_segments * sizeof(Elf64_Phdr),
+                   head.e_phoff);
+}
+
+/* The file offset of a virtual address, or UINT64_MAX. */
+static uint64_t
+elf_offset(const struct elf *elf, uint64_t address)
+{
+    for (size_t i = 0; i < elf->n_segments; i++) {
+        const Elf64_Phdr *segment = &elf->segments[i];
+        if (segment->p_type == PT_LOAD && address >= segment->p_vaddr &&
+            address - segment->p_vaddr < segment->p_filesz) {
+            return segment->p_offset + (address - segment->p_vaddr);
+        }
+    }
+    return UINT64_MAX;
+}
+
+/* One folder of a run path as the loader reads it. */
+static void
+add_folder(const char *program, const char *entry, struct strv *out)
+{
+    static const char *const names[] = {"$ORIGIN", "${ORIGIN}"};
+    AUTO(mem_free) char *path = mem_strdup(entry);
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (str_starts(entry, names[i])) {
+            size_t len = (size_t)(fs_base(program) - program);
+            mem_free(path);
+            path = mem_printf("%.*s%s", (int)len, program, entry + strlen(names[i]));
+        }
+    }
+    AUTO(mem_free) char *folder = path[0] == '/' ? fs_absolute(path) : NULL;
+    if (folder != NULL && fs_is_folder(folder) && !strv_has(out, folder)) {
+        strv_add(out, folder);
+    }
+}
+
+static void
+add_folders(const char *program, const struct elf *elf, uint64_t at, struct strv *out)
+{
+    char paths[PATHS_MAX + 1] = "";
+    char *save = NULL;
+
+    if (at > INT64_MAX || pread(elf->fd, paths, PATHS_MAX, (off_t)at) <= 0) {
+        return;
+    }
+    for (char *entry = strtok_r(paths, ":", &save); entry != NULL;
+         entry = strtok_r(NULL, ":", &save)) {
+        add_folder(program, entry, out);
+    }
+}
+
+static void
+read_dynamic(const char *program, const struct elf *elf, const Elf64_Phdr *segment,
+             struct strv *out)
+{
+    size_t n = segment->p_filesz / sizeof(Elf64_Dyn);
+    n = n > DYNAMIC_MAX ? DYNAMIC_MAX : n;
+    AUTO(mem_free) Elf64_Dyn *entries = mem_array(n, sizeof(*entries));
+    uint64_t strings = UINT64_MAX;
+
+    if (n == 0 || !read_at(elf->fd, entries, n * sizeof(*entries), segment->p_offset)) {
+        return;
+    }
+    for (size_t i = 0; i < n && entries[i].d_tag != DT_NULL; i++) {
+        if (entries[i].d_tag == DT_STRTAB) {
+            strings = elf_offset(elf, entries[i].d_un.d_ptr);
+        }
+    }
+    for (size_t i = 0; i < n && entries[i].d_tag != DT_NULL && strings < INT64_MAX; i++) {
+        if (entries[i].d_tag == DT_RPATH || entries[i].d_tag == DT_RUNPATH) {
+            add_folders(program, elf, strings + (entries[i].d_un.d_val & UINT32_MAX),
+                        out);
+        }
+    }
+}
+
+void
+program_library_folders(const char *path, struct strv *out)
+{
+    AUTO(mem_free) struct elf *elf = mem_alloc(sizeof(*elf));
+
+    elf->fd = -1;
+    if (elf_open(path, elf)) {
+        for (size_t i = 0; i < elf->n_segments; i++) {
+            if (elf->segments[i].p_type == PT_DYNAMIC) {
+                read_dynamic(path, elf, &elf->segments[i], out);
+            }
+        }
+    }
+    fd_close(elf->fd);
+}
+
+char *
+program_find(const char *name)
+{
+    const char *path = getenv("PATH");
+    AUTO(mem_free)
+    char *list = mem_strdup(path == NULL ? "/usr/local/bin:/usr/bin:/bin" : path);
+    char *save = NULL;
+
+    for (char *dir = strtok_r(list, ":", &save); dir != NULL;
+         dir = strtok_r(NULL, ":", &save)) {
+        AUTO(mem_free) char *joined = fs_join(dir, name);
+        AUTO(mem_free) char *candidate = fs_absolute(joined);
+        struct stat st;
+        if (stat(candidate, &st) == 0 && S_ISREG(st.st_mode) &&
+            access(candidate, X_OK) == 0) {
+            return STEAL(candidate);
+        }
+    }
+    return NULL;
+}

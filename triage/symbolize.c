@@ -1,0 +1,582 @@
+#include "triage/symbolize.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "triage/program.h"
+
+enum {
+    ANSWER_MS =
+        20000, /* the first answer of a module includes reading its debug information */
+    ANSWER_MAX = 1 << 20, /* bytes of one answer */
+    INLINE_MAX = 64,      /* functions of one address */
+    MODULES_MAX = 256,
+    CACHE_SLOTS = 1 << 16, /* a power of two */
+    CACHE_MAX = CACHE_SLOTS / 2,
+    START_FAILURES_MAX = 3, /* in a row, then it is not tried again */
+    SYMBOLIZER_BYTES = 8,   /* GiB of address space: large programs are mapped whole */
+};
+
+struct name { /* one function at an address, innermost first */
+    char *function, *file;
+    int line, column;
+};
+
+struct answer {
+    uint64_t offset;
+    size_t module; /* index + 1; 0: an empty slot */
+    struct name *names;
+    size_t n;
+};
+
+/* A file that was named as a module, and what it was then: a rebuilt one is another
+ * module. */
+struct module {
+    char *path; /* as the report spells it */
+    char *real; /* resolved; NULL: never to be opened */
+    struct stat st;
+    bool dead; /* the symbolizer did not survive it */
+};
+
+struct symbolizer {
+    char *program;
+    struct strv roots;
+    bool anywhere;
+    int64_t answer_ms;
+    struct proc proc;
+    int fd; /* both directions; -1: not running */
+    struct buf pending;
+    int start_failures;
+    struct module modules[MODULES_MAX];
+    size_t n_modules;
+    struct answer *cache;
+    size_t cached;
+};
+
+/* --- the cache --- */
+
+static void
+cache_clear(struct symbolizer *s)
+{
+    for (size_t i = 0; i < CACHE_SLOTS && s->cached > 0; i++) {
+        struct answer *answer = &s->cache[i];
+        for (size_t k = 0; k < answer->n; k++) {
+            mem_free(answer->names[k].function);
+            mem_free(answer->names[k].file);
+        }
+        mem_free(answer->names);
+        *answer = (struct answer){0};
+    }
+    s->cached = 0;
+    for (size_t i = 0; i < s->n_modules; i++) {
+        mem_free(s->modules[i].path);
+        mem_free(s->modules[i].real);
+    }
+    s->n_modules = 0;
+}
+
+/* The slot of an address: its answer, or the empty one that it belongs into. */
+static struct answer *
+cache_slot(struct symbolizer *s, size_t module, uint64_t offset)
+{
+    uint64_t hash = (offset * 31 + module) * UINT64_C(0x9e3779b97f4a7c15);
+
+    for (size_t i = hash >> 48;; i++) {
+        struct answer *slot = &s->cache[i & (CACHE_SLOTS - 1)];
+        if (slot->module == 0 || (slot->module == module && slot->offset == offset)) {
+            return slot;
+        }
+    }
+}
+
+/* --- the process --- */
+
+static void
+stop(struct symbolizer *s)
+{
+    proc_clear(&s->proc);
+    fd_close(FD_STEAL(s->fd));
+    buf_clear(&s->pending);
+}
+
+static int
+start(struct symbolizer *s, struct err *err)
+{
+    char program[] = "--output-style=JSON";
+    char demangle[] = "--demangle";
+    char *argv[] = {s->program, program, demangle, NULL};
+    /* no DEBUGINFOD_URLS: a report must not make us fetch anything */
+    char path[] = "PATH=/usr/bin:/bin";
+    char *envp[] = {path, NULL};
+    int ends[2];
+
+    if (s->start_failures >= START_FAILURES_MAX) {
+        return -ECANCELED;
+    }
+    /* a socket, since writing to a dead pipe would raise SIGPIPE */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        return err_sys(err, "make a socket pair");
+    }
+    AUTO(fd_close) int ours = ends[0];
+    AUTO(fd_close) int theirs = ends[1];
+    struct proc_spec spec = PROC_SPEC_INIT;
+    spec.argv = argv;
+    spec.envp = envp;
+    spec.cwd = "/";
+    spec.in_fd = theirs;
+    spec.out_fd = theirs;
+    spec.limits.address_bytes = (int64_t)SYMBOLIZER_BYTES << 30;
+    int rc = proc_spawn(&spec, &s->proc, err);
+    if (rc < 0) {
+        s->start_failures++;
+        return rc;
+    }
+    s->fd = FD_STEAL(ours);
+    return 0;
+}
+
+static int
+ask(struct symbolizer *s, const char *question, size_t len, struct err *err)
+{
+    while (len > 0) {
+        ssize_t n = send(s->fd, question, len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_sys(err, "write");
+        }
+        question += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* One line of the answer is in s->pending when this returns 0; *line is its length. */
+static int
+await(struct symbolizer *s, size_t *line, struct err *err)
+{
+    int64_t end = clock_mono_ms() + s->answer_ms;
+
+    for (;;) {
+        const char *newline =
+            s->pending.len == 0 ? NULL : memchr(s->pending.data, '\n', s->pending.len);
+        if (newline != NULL) {
+            *line = (size_t)(newline - s->pending.data);
+            return 0;
+        }
+        if (s->pending.len >= ANSWER_MAX) {
+            return err_set(err, -EMSGSIZE, "its answer has more than %d bytes",
+                           ANSWER_MAX);
+        }
+        int64_t left = end - clock_mono_ms();
+        struct pollfd poll_fd = {s->fd, POLLIN, 0};
+        int n = left <= 0 ? 0 : poll(&poll_fd, 1, (int)left);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return err_set(err, -ETIMEDOUT, "no answer within %lld ms",
+                           (long long)s->answer_ms);
+        }
+        int rc = fd_read_some(s->fd, &s->pending, ANSWER_MAX, err);
+        if (rc == 0) {
+            return err_set(err, -EPIPE, "it ended");
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+}
+
+/* --- answers --- */
+
+/* Text of an ELF file is hostile: printable, on one line, bounded. NULL for nothing. */
+static char *
+clean_text(const char *text, size_t max)
+{
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+
+    str_clean(&out, text, strlen(text));
+    for (size_t i = 0; i < out.len; i++) {
+        if (out.data[i] == '\n' || out.data[i] == '\t') {
+            out.data[i] = ' ';
+        }
+    }
+    if (out.len > max) { /* not within a character */
+        while (max > 0 && ((unsigned char)out.data[max] & 0xc0) == 0x80) {
+            max--;
+        }
+        out.len = max;
+        out.data[max] = '\0';
+    }
+    return out.len == 0 || strcmp(out.data, "??") == 0 ? NULL : buf_steal(&out);
+}
+
+static int
+bounded_int(const json_t *object, const char *key)
+{
+    int64_t value = json_get_int(object, key, 0);
+
+    return value < 0 || value > INT32_MAX ? 0 : (int)value;
+}
+
+static void
+take_names(const json_t *reply, struct answer *answer)
+{
+    const json_t *list = json_object_get(reply, "Symbol");
+    size_t n = json_array_size(list);
+
+    n = n > INLINE_MAX ? INLINE_MAX : n;
+    answer->names = mem_array(n, sizeof(*answer->names));
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(list, i);
+        struct name *name = &answer->names[i];
+        name->function =
+            clean_text(json_get_str(item, "FunctionName", ""), RECORD_FUNCTION_MAX);
+        name->file = clean_text(json_get_str(item, "FileName", ""), RECORD_PATH_MAX);
+        name->line = bounded_int(item, "Line");
+        name->column = bounded_int(item, "Column");
+        if (name->file != NULL && name->line == 0 && strchr(name->file, '/') == NULL) {
+            mem_free(STEAL(name->file)); /* the symbol table's name of an object file */
+        }
+        if (name->function == NULL) {
+            mem_free(STEAL(name->file));
+            n = i; /* nothing is known from here on */
+        }
+    }
+    answer->n = n;
+}
+
+static int
+look_up(struct symbolizer *s, const struct module *module, struct answer *answer,
+        struct err *err)
+{
+    AUTO(buf_clear) struct buf question = BUF_INIT;
+    AUTO(json_decref) json_t *reply = NULL;
+    size_t len = 0;
+    char quote = strchr(module->real, '"') == NULL ? '"' : '\'';
+    int rc = s->fd < 0 ? start(s, err) : 0;
+
+    if (rc < 0) {
+        return rc;
+    }
+    buf_addf(&question, "CODE %c%s%c 0x%llx\n", quote, module->real, quote,
+             (unsigned long long)answer->offset);
+    rc = ask(s, buf_str(&question), question.len, err);
+    rc = rc < 0 ? rc : await(s, &len, err);
+    rc = rc < 0 ? rc : json_parse(s->pending.data, len, &reply, err);
+    if (rc < 0) {
+        return rc;
+    }
+    buf_drop(&s->pending, len + 1);
+    take_names(reply, answer);
+    s->start_failures = 0;
+    return 0;
+}
+
+/* --- modules --- */
+
+static bool
+is_below(const char *path, const char *root)
+{
+    size_t len = strlen(root);
+
+    return strncmp(path, root, len) == 0 &&
+           (path[len] == '/' || path[len] == '\0' || (len > 0 && root[len - 1] == '/'));
+}
+
+static bool
+is_allowed(const struct symbolizer *s, const char *real)
+{
+    for (size_t i = 0; i < s->roots.n; i++) {
+        if (is_below(real, s->roots.v[i])) {
+            return true;
+        }
+    }
+    return s->anywhere;
+}
+
+/* The resolved path of a module that may be opened: absolute, allowed, a regular ELF
+ * file, and nothing in its name that the symbolizer's own language would take for
+ * something else. */
+static char *
+resolve_module(const struct symbolizer *s, const char *path, struct stat *st)
+{
+    AUTO(mem_free) char *real = NULL;
+    AUTO(fd_close) int fd = -1;
+    char magic[SELFMAG];
+
+    if (path[0] != '/' || fs_real(path, &real, NULL) < 0 || !is_allowed(s, real) ||
+        strpbrk(real, "\n\r\\") != NULL ||
+        (strchr(real, '"') != NULL && strchr(real, '\'') != NULL) ||
+        fs_open(real, &fd, st, NULL) < 0 || fd_read(fd, magic, SELFMAG) != SELFMAG ||
+        memcmp(magic, ELFMAG, SELFMAG) != 0) {
+        return NULL;
+    }
+    return STEAL(real);
+}
+
+static bool
+same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Index of the module; MODULES_MAX when it must not be opened. A file that changed since
+ * it was read makes everything known obsolete, for the process as well. */
+static size_t
+find_module(struct symbolizer *s, const char *path)
+{
+    struct stat st = {0};
+
+    for (size_t i = 0; i < s->n_modules; i++) {
+        if (strcmp(s->modules[i].path, path) != 0) {
+            continue;
+        }
+        if (s->modules[i].real == NULL) {
+            return MODULES_MAX;
+        }
+        if (stat(s->modules[i].real, &st) == 0 && same_file(&st, &s->modules[i].st)) {
+            return s->modules[i].dead ? MODULES_MAX : i;
+        }
+        stop(s);
+        cache_clear(s);
+        break;
+    }
+    if (s->n_modules == MODULES_MAX) {
+        cache_clear(s);
+    }
+    struct module *module = &s->modules[s->n_modules];
+    *module = (struct module){.path = mem_strdup(path)};
+    module->real = resolve_module(s, path, &module->st);
+    s->n_modules++;
+    return module->real == NULL ? MODULES_MAX : s->n_modules - 1;
+}
+
+/* What is known of a frame's address; NULL when nothing is. Borrowed until the next call.
+ */
+static const struct answer *
+answer_of(struct symbolizer *s, const struct frame *frame)
+{
+    struct err err = ERR_INIT;
+
+    if (frame->function != NULL || frame->module == NULL || !frame->has_offset) {
+        return NULL;
+    }
+    if (s->cached >= CACHE_MAX) {
+        cache_clear(s);
+    }
+    size_t index = find_module(s, frame->module);
+    if (index == MODULES_MAX) {
+        return NULL;
+    }
+    struct answer *answer = cache_slot(s, index + 1, frame->offset);
+    if (answer->module != 0) {
+        return answer;
+    }
+    answer->offset = frame->offset;
+    int rc = look_up(s, &s->modules[index], answer, &err);
+    if (rc < 0) {
+        stop(s);
+        s->modules[index].dead = rc != -ECANCELED;
+        log_line(LOG_WARN, "symbolize", "module=\"%s\" offset=0x%llx msg=\"%s\"",
+                 s->modules[index].real, (unsigned long long)frame->offset, err.msg);
+        *answer = (struct answer){0};
+        return NULL;
+    }
+    answer->module = index + 1;
+    s->cached++;
+    return answer;
+}
+
+/* --- records --- */
+
+static void
+move_frame(struct record *record, struct frame *frame)
+{
+    struct frame *added = record_add_frame(record);
+
+    if (added != NULL) {
+        *added = *frame;
+        return;
+    }
+    mem_free(frame->function);
+    mem_free(frame->file);
+    mem_free(frame->module);
+    mem_free(frame->build_id);
+}
+
+/* One frame of the report becomes one for each function at its address. */
+static void
+expand_frame(struct record *record, struct frame *frame, const struct answer *answer)
+{
+    for (size_t i = 0; i < answer->n; i++) {
+        const struct name *name = &answer->names[i];
+        struct frame copy = *frame;
+        copy.inlined = i + 1 < answer->n;
+        if (copy.inlined) {
+            copy.module = mem_strdup(frame->module);
+            copy.build_id = mem_strdup(frame->build_id);
+        }
+        copy.function = mem_strdup(name->function);
+        copy.file = mem_strdup(name->file);
+        copy.line = name->line;
+        copy.column = name->column;
+        move_frame(record, &copy);
+    }
+}
+
+void
+symbolize_record(struct symbolizer *symbolizer, struct record *record)
+{
+    AUTO(mem_free) struct frame *frames = STEAL(record->frames);
+    size_t n = record->n_frames;
+    int inserted = 0;
+
+    record->n_frames = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct frame *frame = &frames[i];
+        /* numbers go on within a stack as a symbolized report counts; each stack begins
+         * anew */
+        if (i > 0 &&
+            (frame->stack != frames[i - 1].stack || frame->n <= frames[i - 1].n)) {
+            inserted = 0;
+        }
+        const struct answer *answer = answer_of(symbolizer, frame);
+        size_t first = record->n_frames;
+        int number = frame->n;
+        if (answer != NULL && answer->n > 0) {
+            expand_frame(record, frame, answer);
+        } else {
+            move_frame(record, frame);
+        }
+        for (size_t k = first; k < record->n_frames; k++) {
+            record->frames[k].n = number + inserted + (int)(k - first);
+        }
+        inserted += record->n_frames > first ? (int)(record->n_frames - first) - 1 : 0;
+    }
+}
+
+/* --- construction --- */
+
+static int
+find_program(const char *wanted, char **out, struct err *err)
+{
+    AUTO(mem_free) char *path = NULL;
+
+    if (wanted != NULL) {
+        path = strchr(wanted, '/') == NULL ? program_find(wanted) : mem_strdup(wanted);
+        if (path == NULL || access(path, X_OK) < 0) {
+            return err_set(err, -ENOENT, "there is no symbolizer '%s': apt install llvm",
+                           wanted);
+        }
+    }
+    for (int version = 25; path == NULL && version >= 13; version--) {
+        AUTO(mem_free) char *name = mem_printf("llvm-symbolizer-%d", version);
+        path = program_find(name);
+    }
+    path = path == NULL ? program_find("llvm-symbolizer") : path;
+    if (path == NULL) {
+        return err_set(err, -ENOENT,
+                       "there is no llvm-symbolizer in PATH, stacks stay without names: "
+                       "apt install llvm");
+    }
+    *out = STEAL(path);
+    return 0;
+}
+
+int
+symbolizer_new(const char *program, const struct strv *roots, struct symbolizer **out,
+               struct err *err)
+{
+    AUTO(mem_free) char *path = NULL;
+    int rc = find_program(program, &path, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    struct symbolizer *s = mem_alloc(sizeof(*s));
+    s->program = STEAL(path);
+    s->anywhere = roots == NULL;
+    for (size_t i = 0; roots != NULL && i < roots->n; i++) {
+        AUTO(mem_free) char *real = NULL;
+        if (fs_real(roots->v[i], &real, NULL) == 0) {
+            strv_add(&s->roots, real);
+        }
+    }
+    s->answer_ms = ANSWER_MS;
+    s->fd = -1;
+    s->proc = (struct proc)PROC_INIT;
+    s->cache = mem_array(CACHE_SLOTS, sizeof(*s->cache));
+    *out = s;
+    return 0;
+}
+
+void
+symbolizer_set_timeout(struct symbolizer *symbolizer, int64_t answer_ms)
+{
+    symbolizer->answer_ms = answer_ms;
+}
+
+void
+symbolizer_free(struct symbolizer *symbolizer)
+{
+    if (symbolizer == NULL) {
+        return;
+    }
+    stop(symbolizer);
+    cache_clear(symbolizer);
+    mem_free(symbolizer->cache);
+    strv_clear(&symbolizer->roots);
+    mem_free(symbolizer->program);
+    mem_free(symbolizer);
+}
+
+int
+symbolizer_version(const char *program, char **out, struct err *err)
+{
+    AUTO(mem_free) char *path = NULL;
+    char option[] = "--version";
+    char *argv[] = {NULL, option, NULL};
+    AUTO(proc_run_clear) struct proc_run run = {.output.max = 4096};
+    struct proc_spec spec = PROC_SPEC_INIT;
+    int rc = find_program(program, &path, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    argv[0] = path;
+    spec.argv = argv;
+    rc = proc_run(&spec, 10000, &run, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const char *at = strstr(buf_str(&run.output), "LLVM version ");
+    if (at == NULL) {
+        return err_set(err, -EBADMSG, "'%s' does not say its LLVM version", path);
+    }
+    AUTO(mem_free) char *version = mem_dup(at, strcspn(at, "\n"));
+    AUTO(buf_clear) struct buf line = BUF_INIT;
+    str_clean(&line, version, strlen(version));
+    buf_addf(&line, " (%s)", path);
+    *out = buf_steal(&line);
+    return 0;
+}
