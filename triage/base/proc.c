@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +17,40 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 extern char **environ;
 
-enum { DRAIN_AFTER_EXIT_MS = 1000 };
+enum {
+    DRAIN_AFTER_EXIT_MS = 1000,
+    DRAIN_AFTER_KILL_BYTES =
+        2 << 20, /* more than a pipe holds (fs.pipe-max-size: 1 MiB) */
+    GUARD_GRACE_MS = 3000,
+    OLD_KERNEL_FILES =
+        65536, /* descriptors that are tried where close_range() is missing */
+};
 
-/* Everything below until exec runs in the child: no allocation, no return on failure. */
-static void __attribute__((noreturn))
-child_fail(int report_fd)
+static const char *verb_name;
+static proc_verb *verb_run;
+
+void
+proc_set_verb(const char *name, proc_verb *run)
+{
+    verb_name = name;
+    verb_run = run;
+}
+
+static bool
+is_verb(const struct proc_spec *spec)
+{
+    return verb_run != NULL && strcmp(spec->argv[0], PROC_SELF) == 0 &&
+           spec->argv[1] != NULL && strcmp(spec->argv[1], verb_name) == 0;
+}
+
+/* --- in the child: async-signal-safe until exec, no return on failure
+ * --------------------------- */
+
+static void __attribute__((noreturn)) child_fail(int report_fd)
 {
     int code = errno;
 
@@ -35,18 +61,36 @@ child_fail(int report_fd)
 static int
 set_limit(__rlimit_resource_t what, int64_t value)
 {
-    const struct rlimit limit = {(rlim_t)value, (rlim_t)value};
+    struct rlimit limit;
 
-    return value > 0 ? setrlimit(what, &limit) : 0;
+    if (value <= 0) {
+        return 0;
+    }
+    if (getrlimit(what, &limit) < 0) {
+        return -1;
+    }
+    if ((rlim_t)value < limit.rlim_max) {
+        limit.rlim_max = (rlim_t)value;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(what, &limit);
 }
 
+/* 1, not 0: the kernel ignores 0 where core_pattern is a pipe and would start the handler
+ * for every crash; 1 stops both that and a core file (fs/coredump.c). Not allowed when
+ * the hard limit is 0 already. */
 static int
-child_limits(const struct proc_limits *limits)
+limit_core(void)
 {
-    const struct rlimit no_core = {0, 0};
+    const struct rlimit none = {1, 1};
 
-    if (setrlimit(RLIMIT_CORE, &no_core) < 0 ||
-        set_limit(RLIMIT_AS, limits->address_bytes) < 0 ||
+    return setrlimit(RLIMIT_CORE, &none) < 0 && errno != EPERM ? -1 : 0;
+}
+
+int
+proc_limit_self(const struct proc_limits *limits)
+{
+    if (limit_core() < 0 || set_limit(RLIMIT_AS, limits->address_bytes) < 0 ||
         set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
         set_limit(RLIMIT_CPU, limits->cpu_s) < 0) {
         return -1;
@@ -54,16 +98,32 @@ child_limits(const struct proc_limits *limits)
     return set_limit(RLIMIT_NOFILE, limits->files);
 }
 
+int
+proc_reset_signals(void)
+{
+    static const unsigned char
+        default_action[64]; /* the kernel's struct sigaction: SIG_DFL is 0 */
+    sigset_t none;
+
+    for (int sig = 1; sig < NSIG;
+         sig++) { /* the kernel, for the C library keeps 32 and 33 to itself */
+        (void)syscall(SYS_rt_sigaction, sig, default_action, NULL,
+                      (size_t)(NSIG - 1) / 8);
+    }
+    (void)sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* The three standard descriptors, by way of numbers that cannot clash with them. */
 static int
 child_stdio(const struct proc_spec *spec)
 {
-    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     const int wanted[3] = {spec->in_fd, spec->out_fd, spec->err_fd};
     int moved[3];
 
     for (int i = 0; i < 3; i++) {
-        moved[i] = fcntl(wanted[i] < 0 ? null_fd : wanted[i], F_DUPFD_CLOEXEC, 3);
+        int fd = wanted[i] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : wanted[i];
+        moved[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (moved[i] < 0) {
             return -1;
         }
@@ -76,54 +136,167 @@ child_stdio(const struct proc_spec *spec)
     return 0;
 }
 
+/* Everything beyond the standard descriptors is closed by exec, except what is kept. */
 static int
-child_signals(void)
+child_cloexec(const struct proc_spec *spec)
 {
-    sigset_t none;
-
-    (void)sigemptyset(&none);
-    for (int sig = 1; sig < NSIG; sig++) {
-        if (sig != SIGKILL && sig != SIGSTOP) {
-            (void)signal(sig, SIG_DFL);
+    if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
+        for (int fd = 3; fd < OLD_KERNEL_FILES; fd++) { /* Linux < 5.11 */
+            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         }
     }
-    return sigprocmask(SIG_SETMASK, &none, NULL);
+    for (size_t i = 0; i < spec->n_keep; i++) {
+        if (fcntl(spec->keep[i], F_SETFD, 0) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The same now, for a verb, which no exec follows. */
+static void
+child_close(const struct proc_spec *spec)
+{
+    for (unsigned low = 3; low <= INT_MAX;) {
+        unsigned next =
+            (unsigned)INT_MAX + 1; /* the lowest kept descriptor from low on */
+        for (size_t i = 0; i < spec->n_keep; i++) {
+            unsigned kept = (unsigned)spec->keep[i];
+            next = kept >= low && kept < next ? kept : next;
+        }
+        if (next > low && syscall(SYS_close_range, low, next - 1, 0U) < 0) {
+            for (unsigned fd = low; fd < next && fd < OLD_KERNEL_FILES; fd++) {
+                (void)close((int)fd);
+            }
+        }
+        low = next + 1;
+    }
+}
+
+/* execvpe() without its fall-back to a shell for files that are no programs. */
+static void
+child_exec(char *const argv[], char *const envp[])
+{
+    const char *path = getenv("PATH");
+    size_t name_len = strlen(argv[0]);
+    int worst = ENOENT;
+
+    if (strchr(argv[0], '/') != NULL) {
+        (void)execve(argv[0], argv, envp);
+        return;
+    }
+    path = path == NULL ? "/usr/local/bin:/usr/bin:/bin" : path;
+    for (const char *end; *path != '\0'; path = *end == ':' ? end + 1 : end) {
+        char full[PATH_MAX];
+        end = strchrnul(path, ':');
+        size_t len = (size_t)(end - path);
+        if (len == 0 || len + name_len + 2 > sizeof(full)) {
+            continue; /* an empty part would mean the current folder: never a place for
+                         programs */
+        }
+        memcpy(full, path, len);
+        full[len] = '/';
+        memcpy(full + len + 1, argv[0], name_len + 1);
+        (void)execve(full, argv, envp);
+        if (errno != ENOENT && errno != ENOTDIR) {
+            worst = errno;
+        }
+    }
+    errno = worst;
+}
+
+static int
+child_setup(const struct proc_spec *spec)
+{
+    if (spec->nice != 0) {
+        (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + spec->nice);
+    }
+    if (child_stdio(spec) < 0 || (spec->cwd != NULL && chdir(spec->cwd) < 0)) {
+        return -1;
+    }
+    return child_cloexec(spec);
 }
 
 static void __attribute__((noreturn))
 child_main(const struct proc_spec *spec, pid_t parent, int report_fd)
 {
-    if (!spec->same_group && setsid() < 0) {
+    struct proc_spec own = *spec;
+    bool verb = is_verb(spec);
+
+    own.envp = own.envp == NULL ? environ : own.envp;
+    if (!own.same_group && setsid() < 0) {
         child_fail(report_fd);
     }
-    if (!spec->outlive) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!own.outlive) {
+        (void)prctl(PR_SET_PDEATHSIG, verb ? PROC_END_SIGNAL : SIGKILL);
         if (getppid() != parent) {
             _exit(127); /* it died before the line above */
         }
     }
-    if (spec->nice != 0) {
-        (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + spec->nice);
-    }
-    if (child_stdio(spec) < 0 || child_signals() < 0 || child_limits(&spec->limits) < 0) {
+    if (child_setup(&own) < 0) {
         child_fail(report_fd);
     }
-    if (spec->cwd != NULL && chdir(spec->cwd) < 0) {
+    if (verb) {
+        child_close(&own); /* the report too: it has started */
+        _exit(verb_run(&own));
+    }
+    if (proc_limit_self(&own.limits) < 0 || proc_reset_signals() < 0) {
         child_fail(report_fd);
     }
-    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    for (size_t i = 0; i < spec->n_keep; i++) {
-        (void)fcntl(spec->keep[i], F_SETFD, 0);
-    }
-    (void)execvpe(spec->argv[0], spec->argv, spec->envp == NULL ? environ : spec->envp);
+    child_exec(own.argv, own.envp);
     child_fail(report_fd);
+}
+
+/* --- in the parent
+ * ------------------------------------------------------------------------------ */
+
+/* All signals are blocked across the fork: no handler of the parent may run in the child.
+ */
+static pid_t
+fork_child(const struct proc_spec *spec, int report_fd)
+{
+    pid_t parent = getpid();
+    sigset_t all;
+    sigset_t before;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0) {
+        child_main(spec, parent, report_fd);
+    }
+    int saved = errno;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return pid;
+}
+
+static int
+reap(pid_t pid, int *status)
+{
+    while (waitpid(pid, status, 0) < 0) {
+        if (errno != EINTR) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The words for a start that failed; keeps errno for err_sys(). */
+static int
+start_failed(const struct proc_spec *spec, struct err *err)
+{
+    int saved = errno;
+    AUTO(mem_free) char *name = str_name_dup(spec->argv[0]);
+
+    errno = saved;
+    return err_sys(err, "start '%s'", name);
 }
 
 int
 proc_spawn(const struct proc_spec *spec, struct proc *out, struct err *err)
 {
     int ends[2];
-    pid_t parent = getpid();
     int rc = fd_pipe(ends, err);
 
     if (rc < 0) {
@@ -131,80 +304,112 @@ proc_spawn(const struct proc_spec *spec, struct proc *out, struct err *err)
     }
     AUTO(fd_close) int report = ends[0];
     AUTO(fd_close) int report_child = ends[1];
-    pid_t pid = fork();
-    if (pid < 0) {
-        return err_sys(err, "fork for '%s'", spec->argv[0]);
-    }
-    if (pid == 0) {
-        child_main(spec, parent, report_child);
+    struct proc proc = {fork_child(spec, report_child), -1, is_verb(spec)};
+    if (proc.pid < 0) {
+        return start_failed(spec, err);
     }
     fd_close(FD_STEAL(report_child));
 
     int code = 0;
-    struct proc proc = {pid, -1};
     if (fd_read(report, &code, sizeof(code)) == (ssize_t)sizeof(code)) {
-        (void)waitpid(pid, NULL, 0);
+        (void)reap(proc.pid, NULL);
         errno = code;
-        return err_sys(err, "start '%s'", spec->argv[0]);
+        return start_failed(spec, err);
     }
-    proc.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    proc.pidfd = (int)syscall(SYS_pidfd_open, proc.pid, 0); /* always CLOEXEC */
     if (proc.pidfd < 0) {
-        rc = err_sys(err, "watch '%s'", spec->argv[0]);
+        rc = start_failed(spec, err);
         proc_clear(&proc);
         return rc;
     }
-    (void)fcntl(proc.pidfd, F_SETFD, FD_CLOEXEC);
     *out = proc;
     return 0;
+}
+
+/* The point in time that lies timeout_ms ahead; negative: never. */
+static int64_t
+deadline(int64_t now, int64_t timeout_ms)
+{
+    return timeout_ms < 0 || timeout_ms > INT64_MAX - now ? INT64_MAX : now + timeout_ms;
+}
+
+/* What is left until then, as poll() takes it; 0 when it has passed. */
+static int
+poll_left(int64_t end)
+{
+    int64_t left = end - clock_mono_ms();
+
+    return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/* 1: it has exited (and is not reaped); 0: it runs on at `end`. */
+static int
+await_exit(int pidfd, int64_t end, struct err *err)
+{
+    for (;;) {
+        struct pollfd poll_fd = {pidfd, POLLIN, 0};
+        int n = poll(&poll_fd, 1, poll_left(end));
+        if (n > 0) {
+            return 1;
+        }
+        if (n < 0 && errno != EINTR) {
+            return err_sys(err, "wait for a process");
+        }
+        if (clock_mono_ms() >= end) {
+            return 0;
+        }
+    }
 }
 
 int
 proc_wait(struct proc *proc, int64_t timeout_ms, int *status, struct err *err)
 {
-    int64_t end = timeout_ms < 0 ? INT64_MAX : clock_mono_ms() + timeout_ms;
+    int rc = await_exit(proc->pidfd, deadline(clock_mono_ms(), timeout_ms), err);
 
-    for (;;) {
-        int64_t left = timeout_ms < 0 ? -1 : end - clock_mono_ms();
-        struct pollfd poll_fd = {proc->pidfd, POLLIN, 0};
-        int n = poll(&poll_fd, 1, left < -1 ? 0 : (int)left);
-        if (n > 0) {
-            break;
-        }
-        if (n == 0 && timeout_ms >= 0 && clock_mono_ms() >= end) {
-            return err_set(err, -ETIMEDOUT, "still running after %lld ms",
-                           (long long)timeout_ms);
-        }
+    if (rc < 0) {
+        return rc;
     }
-    while (waitpid(proc->pid, status, 0) < 0) {
-        if (errno != EINTR) {
-            return err_sys(err, "wait for process %d", (int)proc->pid);
-        }
+    if (rc == 0) {
+        return err_set(err, -ETIMEDOUT, "still running after %lld ms",
+                       (long long)timeout_ms);
     }
-    proc->pid = 0;
+    rc = reap(proc->pid, status) < 0 ? err_sys(err, "wait for process %d", (int)proc->pid)
+                                     : 0;
+    proc->pid =
+        0; /* also when someone else has reaped it: the number is no longer ours */
     fd_close(FD_STEAL(proc->pidfd));
-    return 0;
+    return rc;
 }
 
 void
 proc_kill(const struct proc *proc, int sig)
 {
-    if (proc->pid > 0) {
-        (void)kill(-proc->pid, sig);
+    /* its own group does not exist if it stayed in ours */
+    if (proc->pid > 0 && kill(-proc->pid, sig) < 0) {
         (void)kill(proc->pid, sig);
     }
+}
+
+/* End it and its group, without reaping. */
+static void
+end_all(const struct proc *proc)
+{
+    if (proc->guarded && proc->pidfd >= 0) {
+        (void)kill(proc->pid, PROC_END_SIGNAL);
+        (void)await_exit(proc->pidfd, deadline(clock_mono_ms(), GUARD_GRACE_MS), NULL);
+    }
+    proc_kill(proc, SIGKILL);
 }
 
 void
 proc_clear(struct proc *proc)
 {
     if (proc->pid > 0) {
-        proc_kill(proc, SIGKILL);
-        while (waitpid(proc->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
+        end_all(proc);
+        (void)reap(proc->pid, NULL);
         proc->pid = 0;
     }
-    fd_close(proc->pidfd);
-    proc->pidfd = -1;
+    fd_close(FD_STEAL(proc->pidfd));
 }
 
 void
@@ -222,12 +427,8 @@ drain(int fd, const struct proc *proc, int64_t end, struct proc_run *run, struct
 
     for (;;) {
         struct pollfd polls[2] = {{fd, POLLIN, 0}, {gone ? -1 : proc->pidfd, POLLIN, 0}};
-        int64_t left = end - clock_mono_ms();
-        if (left <= 0) {
-            return gone ? 0 : 1;
-        }
-        if (poll(polls, 2, left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR) {
-            return err_sys(err, "poll");
+        if (poll(polls, 2, poll_left(end)) < 0 && errno != EINTR) {
+            return err_sys(err, "wait for output");
         }
         if (!gone && polls[1].revents != 0) {
             gone = true;
@@ -240,7 +441,57 @@ drain(int fd, const struct proc *proc, int64_t end, struct proc_run *run, struct
                 return rc; /* end of file: all writers have gone */
             }
         }
+        if (clock_mono_ms() >= end) {
+            return gone ? 0 : 1;
+        }
     }
+}
+
+/* What a killed program had written is still in the pipe, and is what tells why it hung.
+ */
+static void
+drain_rest(int fd, struct proc_run *run)
+{
+    struct err ignored = ERR_INIT;
+    size_t before = run->output.len;
+
+    if (fd_set_nonblock(fd, true, &ignored) < 0) {
+        return;
+    }
+    for (int64_t end = clock_mono_ms() + DRAIN_AFTER_EXIT_MS; clock_mono_ms() < end;) {
+        if (run->output.truncated || run->output.len - before > DRAIN_AFTER_KILL_BYTES ||
+            fd_read_some(fd, &run->output, SIZE_MAX, &ignored) <= 0) {
+            return;
+        }
+    }
+}
+
+/* From its start to its end; the program's time counts on when it has closed its outputs.
+ */
+static int
+run_to_end(int out, struct proc *proc, int64_t end, struct proc_run *run, struct err *err)
+{
+    int rc = drain(out, proc, end, run, err);
+
+    if (rc == 0) {
+        rc = await_exit(proc->pidfd, end, err);
+        rc = rc == 0 ? 1 : rc > 0 ? 0 : rc;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    run->timed_out = rc == 1;
+    if (run->timed_out) {
+        end_all(proc);
+    } else {
+        proc_kill(proc,
+                  SIGKILL); /* before it is reaped, while the group's number is ours */
+    }
+    rc = proc_wait(proc, -1, &run->status, err);
+    if (run->timed_out) {
+        drain_rest(out, run);
+    }
+    return rc;
 }
 
 int
@@ -249,7 +500,6 @@ proc_run(const struct proc_spec *spec, int64_t timeout_ms, struct proc_run *run,
 {
     struct proc_spec piped = *spec;
     int64_t start = clock_mono_ms();
-    int64_t end = start + timeout_ms;
     int ends[2];
     int rc = fd_pipe(ends, err);
 
@@ -266,24 +516,9 @@ proc_run(const struct proc_spec *spec, int64_t timeout_ms, struct proc_run *run,
         return rc;
     }
     fd_close(FD_STEAL(out_child));
-    rc = drain(out, &proc, end, run, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (rc == 0) { /* it closed its outputs, or has gone; its time goes on until it ends */
-        int64_t left = end - clock_mono_ms();
-        rc = proc_wait(&proc, left > 0 ? left : 0, &run->status, err) == -ETIMEDOUT ? 1 : 0;
-    }
-    run->timed_out = rc == 1;
-    if (run->timed_out) {
-        proc_kill(&proc, SIGKILL);
-        rc = proc_wait(&proc, -1, &run->status, err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
+    rc = run_to_end(out, &proc, deadline(start, timeout_ms), run, err);
     run->wall_ms = clock_mono_ms() - start;
-    return 0;
+    return rc;
 }
 
 void
@@ -301,12 +536,21 @@ proc_status_show(char *out, size_t size, int status)
 int
 proc_self(char **out, struct err *err)
 {
-    char path[4096];
-    ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+    static const char gone[] =
+        " (deleted)"; /* what the kernel adds to the name, proc(5) */
+    char path[PATH_MAX];
+    ssize_t len = readlink(PROC_SELF, path, sizeof(path) - 1);
 
-    if (len < 0 || (size_t)len >= sizeof(path)) {
-        return err_sys(err, "find the program's own file by /proc/self/exe");
+    if (len < 0) {
+        return err_sys(err, "find the program's own file by " PROC_SELF);
     }
-    *out = mem_dup(path, (size_t)len);
+    path[len] = '\0';
+    if (str_ends(path, gone) && access(path, F_OK) < 0) {
+        path[(size_t)len - strlen(gone)] = '\0';
+        return err_set(err, -ENOENT,
+                       "'%s' was replaced or removed while it ran: start nightjar again",
+                       path);
+    }
+    *out = mem_dup(path, strlen(path));
     return 0;
 }
