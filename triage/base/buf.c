@@ -1,17 +1,28 @@
 #include "base/buf.h"
 
+#include <assert.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+
+size_t
+buf_room(const struct buf *buf)
+{
+    size_t max = buf->max == 0 ? BUF_MAX_DEFAULT : buf->max;
+
+    max = max < SIZE_MAX / 4 ? max : SIZE_MAX / 4; /* so that doubling cannot overflow */
+    return buf->len < max ? max - buf->len : 0;
+}
 
 /* Make room for len more bytes and the NUL; returns how many of them may be added. */
 static size_t
 reserve(struct buf *buf, size_t len)
 {
-    size_t max = buf->max == 0 ? BUF_MAX_DEFAULT : buf->max;
-    size_t room = buf->len < max ? max - buf->len : 0;
+    size_t room = buf_room(buf);
 
     if (len > room) {
         buf->truncated = true;
@@ -62,19 +73,32 @@ buf_addf(struct buf *buf, const char *fmt, ...)
     va_copy(again, args);
     int len = vsnprintf(small, sizeof(small), fmt, args);
     va_end(args);
-    if (len >= 0 && (size_t)len < sizeof(small)) {
+    if (len < 0) {
+        abort(); /* text must not vanish */
+    }
+    if ((size_t)len < sizeof(small)) {
         buf_add(buf, small, (size_t)len);
-    } else if (len > 0) {
-        AUTO(mem_free) char *large = mem_alloc((size_t)len + 1);
-        (void)vsnprintf(large, (size_t)len + 1, fmt, again);
+    } else {
+        AUTO(mem_free) char *large = mem_vprintf(fmt, again);
         buf_add(buf, large, (size_t)len);
     }
     va_end(again);
 }
 
 void
+buf_cut(struct buf *buf, size_t len)
+{
+    assert(len <= buf->len);
+    if (buf->data != NULL) {
+        buf->len = len;
+        buf->data[len] = '\0';
+    }
+}
+
+void
 buf_drop(struct buf *buf, size_t len)
 {
+    assert(len <= buf->len);
     if (len == 0) {
         return;
     }
@@ -96,6 +120,7 @@ buf_steal(struct buf *buf)
     buf->data = NULL;
     buf->len = 0;
     buf->cap = 0;
+    buf->truncated = false;
     return text;
 }
 
@@ -123,19 +148,18 @@ strv_push(struct strv *list, char *text)
 void
 strv_add(struct strv *list, const char *text)
 {
+    assert(text != NULL);
     strv_push(list, mem_strdup(text));
 }
 
 void
 strv_addf(struct strv *list, const char *fmt, ...)
 {
-    char *text = NULL;
     va_list args;
 
     va_start(args, fmt);
-    int len = vasprintf(&text, fmt, args);
+    strv_push(list, mem_vprintf(fmt, args));
     va_end(args);
-    strv_push(list, len < 0 ? mem_strdup("") : text);
 }
 
 void

@@ -1,6 +1,6 @@
 /*
- * A growing byte buffer with an upper bound, always NUL-terminated behind its bytes, and a
- * vector of strings. A buffer that reached its bound drops what follows and says so in
+ * A growing byte buffer with an upper bound, always NUL-terminated behind its bytes, and
+ * a vector of strings. A buffer that reached its bound drops what follows and says so in
  * `truncated`: input that an outsider controls is cut, never grown without end.
  */
 #ifndef BASE_BUF_H
@@ -26,19 +26,27 @@ struct buf {
         NULL, 0, 0, 0, 0 \
     }
 
+/* How many more bytes fit below the bound. */
+size_t buf_room(const struct buf *buf);
+
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_adds(struct buf *buf, const char *text);
 void buf_addc(struct buf *buf, char c);
 void buf_addf(struct buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Forget the first len bytes (len <= buf->len). */
+/* Keep the first len bytes only (len <= buf->len). */
+void buf_cut(struct buf *buf, size_t len);
+
+/* Forget the first len bytes (len <= buf->len). Moves the rest: drop many lines at once,
+ * not each. */
 void buf_drop(struct buf *buf, size_t len);
 
 /* The bytes as a string, "" when empty. Borrowed, valid until the next change. */
 const char *buf_str(const struct buf *buf);
 
-/* The bytes as a new string; the buffer is empty afterwards. */
+/* The bytes as a new string; the buffer is empty and not truncated afterwards, the bound
+ * stays. */
 char *buf_steal(struct buf *buf);
 
 void buf_clear(struct buf *buf); /* free; the bound stays */
@@ -50,7 +58,7 @@ struct strv {
     size_t n;
 };
 
-void strv_add(struct strv *list, const char *text); /* copies */
+void strv_add(struct strv *list, const char *text); /* copies; never NULL */
 void strv_addf(struct strv *list, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void strv_add_all(struct strv *list, const struct strv *more);

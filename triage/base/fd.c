@@ -1,5 +1,6 @@
 #include "base/fd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ fd_read_some(int fd, struct buf *buf, size_t most, struct err *err)
     char chunk[16384];
     size_t want = most < sizeof(chunk) ? most : sizeof(chunk);
 
+    assert(most > 0); /* a read of nothing would look like the end of the file */
+
     for (;;) {
         ssize_t n = read(fd, chunk, want);
         if (n > 0) {
@@ -65,7 +68,8 @@ fd_read_all(int fd, struct buf *buf, struct err *err)
     do {
         rc = fd_read_some(fd, buf, SIZE_MAX, err);
     } while (rc > 0);
-    return rc;
+    return rc == -EAGAIN ? err_set(err, rc, "nothing to read yet, and no end of file")
+                         : rc;
 }
 
 int
@@ -78,7 +82,8 @@ fd_write(int fd, const void *data, size_t len, struct err *err)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        if (n < 0) {
+        if (n <= 0) {
+            errno = n == 0 ? EIO : errno;
             return err_sys(err, "write %zu bytes", len);
         }
         at += n;
@@ -98,7 +103,8 @@ fd_set_nonblock(int fd, bool on, struct err *err)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    if (flags < 0 || fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0) {
+    if (flags < 0 ||
+        fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0) {
         return err_sys(err, "set the flags of descriptor %d", fd);
     }
     return 0;

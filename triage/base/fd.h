@@ -14,21 +14,24 @@ void fd_close(int fd); /* -1 is a no-op */
 AUTO_DEFINE(int, fd_close)
 
 /* Gives up a descriptor variable: yields its value and leaves -1. */
-#define FD_STEAL(var)         \
-    __extension__({           \
-        int stolen_ = (var);  \
-        (var) = -1;           \
-        stolen_;              \
+#define FD_STEAL(var)        \
+    __extension__({          \
+        int stolen_ = (var); \
+        (var) = -1;          \
+        stolen_;             \
     })
 
 /* Read until size bytes or end of file. -1 and errno on failure. */
 ssize_t fd_read(int fd, void *data, size_t size);
 
-/* Append to buf until end of file; what is beyond the bound of buf is read and dropped. */
+/* Append to buf until end of file; what is beyond the bound of buf is read and dropped.
+ * For pipes and sockets of programs that end: a file that grows for ever never ends
+ * (fs_read() stops). */
 int fd_read_all(int fd, struct buf *buf, struct err *err);
 
-/* Append what can be read now, at most `most` bytes, without blocking longer than one read.
- * 1: bytes came; 0: end of file; -EAGAIN: nothing now (non-blocking descriptor). */
+/* Append what one read() gives, at most `most` (> 0) bytes.
+ * 1: bytes came; 0: end of file; -EAGAIN: nothing now (non-blocking descriptor; err is
+ * not set). */
 int fd_read_some(int fd, struct buf *buf, size_t most, struct err *err);
 
 /* Write all bytes of a blocking descriptor. */

@@ -1,6 +1,5 @@
 #include "base/fs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { WALK_DEPTH_MAX = 64 };
+enum { TEMP_TRIES = 1000 };
 
 static int
 fail(struct err *err, const char *what, const char *path)
@@ -42,29 +41,54 @@ fs_open(const char *path, int *out_fd, struct stat *st, struct err *err)
     return 0;
 }
 
+/* One byte more than allowed is asked for: it shows that a file grows beyond the limit.
+ */
+static int
+read_bounded(int fd, size_t max, struct buf *out, struct err *err)
+{
+    size_t left = max < SIZE_MAX ? max + 1 : max;
+    size_t before = out->len;
+
+    while (left > 0 && out->len - before <= max && !out->truncated) {
+        size_t had = out->len;
+        int rc = fd_read_some(fd, out, left, err);
+        if (rc < 0) {
+            return rc == -EAGAIN ? err_set(err, rc, "locked by another process") : rc;
+        }
+        if (rc == 0) {
+            return 0;
+        }
+        left -= out->len - had;
+    }
+    return -EFBIG;
+}
+
 int
 fs_read(const char *path, size_t max, struct buf *out, struct err *err)
 {
     AUTO(fd_close) int fd = -1;
     struct stat st;
+    size_t before = out->len;
+    bool was_truncated = out->truncated;
     int rc = fs_open(path, &fd, &st, err);
 
     if (rc < 0) {
         return rc;
     }
-    /* one byte more than allowed shows that a growing file passed the limit */
-    AUTO(buf_clear) struct buf bytes = {.max = max + 1};
-    if (st.st_size <= (off_t)max) {
-        rc = fd_read_all(fd, &bytes, err);
-        if (rc < 0) {
-            return err_wrap(err, rc, "'%s'", path);
-        }
+    if (out->max == 0 && buf_room(out) <= max) {
+        out->max = max < SIZE_MAX - out->len - 1 ? out->len + max + 1 : SIZE_MAX;
     }
-    if (st.st_size > (off_t)max || bytes.len > max) {
+    out->truncated = false;
+    rc = st.st_size > 0 && (uint64_t)st.st_size > max ? -EFBIG
+                                                      : read_bounded(fd, max, out, err);
+    out->truncated = was_truncated;
+    if (rc < 0) {
         AUTO(mem_free) char *name = str_name_dup(path);
-        return err_set(err, -EFBIG, "'%s' holds more than %zu bytes", name, max);
+        buf_cut(out, before);
+        return rc == -EFBIG
+                   ? err_set(err, rc, "'%s' holds more than %zu bytes", name, max)
+                   : err_wrap(err, rc, "'%s'", name);
     }
-    buf_add(out, buf_str(&bytes), bytes.len);
     return 0;
 }
 
@@ -84,7 +108,8 @@ fs_sync_folder(const char *path, struct err *err)
 {
     AUTO(fd_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0 || fsync(fd) < 0) {
+    /* EINVAL: a file system that flushes no folders, and has nothing better */
+    if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL)) {
         return fail(err, "flush folder", path);
     }
     return 0;
@@ -95,33 +120,58 @@ struct chunk {
     size_t len;
 };
 
+/* A new file beside path. Its number is only a first try: a dead process may have left
+ * one behind, and in containers process numbers are few. */
 static int
-write_temp(const char *temp, struct chunk bytes, mode_t mode, bool flush, struct err *err)
+open_temp(const char *path, mode_t mode, char **temp, struct err *err)
 {
-    AUTO(fd_close) int fd =
-        open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    static unsigned serial;
 
-    if (fd < 0) {
-        return fail(err, "create", temp);
+    for (int i = 0; i < TEMP_TRIES; i++) {
+        AUTO(mem_free)
+        char *name = mem_printf("%s.tmp-%d-%u", path, (int)getpid(), serial++);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (fd >= 0) {
+            *temp = STEAL(name);
+            return fd;
+        }
+        if (errno != EEXIST) {
+            break;
+        }
     }
+    return fail(err, "create a file beside", path);
+}
+
+static int
+write_temp(int temp_fd, struct chunk bytes, bool flush, struct err *err)
+{
+    AUTO(fd_close) int fd = temp_fd;
     int rc = fd_write(fd, bytes.data, bytes.len, err);
+
     if (rc < 0) {
-        return err_wrap(err, rc, "'%s'", temp);
+        return rc;
     }
     if (flush && fsync(fd) < 0) {
-        return fail(err, "flush", temp);
+        return err_sys(err, "flush");
     }
-    return 0;
+    /* NFS reports a full disk here */
+    return close(FD_STEAL(fd)) < 0 && errno != EINTR ? err_sys(err, "close") : 0;
 }
 
 static int
 write_file(const char *path, struct chunk bytes, mode_t mode, bool flush, struct err *err)
 {
-    static unsigned serial;
-    AUTO(mem_free) char *temp = mem_printf("%s.tmp-%d-%u", path, (int)getpid(), serial++);
-    int rc = write_temp(temp, bytes, mode, flush, err);
+    AUTO(mem_free) char *temp = NULL;
+    int fd = open_temp(path, mode, &temp, err);
 
-    if (rc == 0 && rename(temp, path) < 0) {
+    if (fd < 0) {
+        return fd;
+    }
+    int rc = write_temp(fd, bytes, flush, err);
+    if (rc < 0) {
+        AUTO(mem_free) char *name = str_name_dup(path);
+        rc = err_wrap(err, rc, "'%s'", name);
+    } else if (rename(temp, path) < 0) {
         rc = fail(err, "rename to", path);
     }
     if (rc < 0) {
@@ -136,7 +186,8 @@ write_file(const char *path, struct chunk bytes, mode_t mode, bool flush, struct
 }
 
 int
-fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
+                struct err *err)
 {
     return write_file(path, (struct chunk){data, len}, mode, true, err);
 }
@@ -147,10 +198,26 @@ fs_write(const char *path, const void *data, size_t len, mode_t mode, struct err
     return write_file(path, (struct chunk){data, len}, mode, false, err);
 }
 
+/* mkdir() for which an existing folder is fine, and nothing else of that name. */
+static int
+make_folder(const char *path, mode_t mode)
+{
+    if (mkdir(path, mode) == 0) {
+        return 0;
+    }
+    if (errno != EEXIST) {
+        return -1;
+    }
+    bool is_folder = fs_is_folder(path);
+    errno = EEXIST; /* stat() of a dangling link says ENOENT, which would send us to the
+                       parent */
+    return is_folder ? 0 : -1;
+}
+
 int
 fs_mkdirs(const char *path, mode_t mode, struct err *err)
 {
-    if (mkdir(path, mode) == 0 || (errno == EEXIST && fs_is_folder(path))) {
+    if (make_folder(path, mode) == 0) {
         return 0;
     }
     if (errno != ENOENT) {
@@ -158,51 +225,14 @@ fs_mkdirs(const char *path, mode_t mode, struct err *err)
     }
     AUTO(mem_free) char *parent = parent_of(path);
     if (strcmp(parent, path) == 0 || strcmp(parent, ".") == 0) {
+        errno = ENOENT;
         return fail(err, "make folder", path);
     }
     int rc = fs_mkdirs(parent, mode, err);
     if (rc < 0) {
         return rc;
     }
-    if (mkdir(path, mode) < 0 && errno != EEXIST) {
-        return fail(err, "make folder", path);
-    }
-    return 0;
-}
-
-static int
-remove_at(int dir, const char *name, int depth)
-{
-    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT) {
-        return 0;
-    }
-    if (errno != EISDIR && errno != EPERM) {
-        return -1;
-    }
-    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        return -1;
-    }
-    DIR *list = fdopendir(fd);
-    if (list == NULL) {
-        fd_close(fd);
-        return -1;
-    }
-    struct dirent *entry;
-    int rc = depth > WALK_DEPTH_MAX ? -1 : 0;
-    while (rc == 0 && (entry = readdir(list)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            rc = remove_at(fd, entry->d_name, depth + 1);
-        }
-    }
-    (void)closedir(list);
-    return rc < 0 ? rc : unlinkat(dir, name, AT_REMOVEDIR);
-}
-
-int
-fs_remove(const char *path, struct err *err)
-{
-    return remove_at(AT_FDCWD, path, 0) < 0 ? fail(err, "remove", path) : 0;
+    return make_folder(path, mode) < 0 ? fail(err, "make folder", path) : 0;
 }
 
 bool
@@ -233,37 +263,43 @@ fs_real(const char *path, char **out, struct err *err)
     return 0;
 }
 
+/* The current folder. One that was removed still has a name that nothing else can take.
+ */
+static char *
+current_folder(void)
+{
+    char *cwd = getcwd(NULL, 0);
+
+    return cwd == NULL ? mem_strdup("/proc/self/cwd") : cwd;
+}
+
 char *
 fs_absolute(const char *path)
 {
-    AUTO(mem_free) char *cwd = path[0] == '/' ? mem_strdup("") : getcwd(NULL, 0);
-    AUTO(mem_free) char *whole = mem_printf("%s/%s", cwd == NULL ? "" : cwd, path);
+    AUTO(mem_free) char *cwd = path[0] == '/' ? mem_strdup("") : current_folder();
+    AUTO(mem_free) char *whole = mem_printf("%s/%s", cwd, path);
     AUTO(buf_clear) struct buf out = BUF_INIT;
     char *save = NULL;
 
     for (char *part = strtok_r(whole, "/", &save); part != NULL;
          part = strtok_r(NULL, "/", &save)) {
-        if (strcmp(part, ".") == 0) {
-            continue;
-        }
-        if (strcmp(part, "..") != 0) {
+        if (strcmp(part, "..") == 0) {
+            const char *slash = strrchr(buf_str(&out), '/');
+            buf_cut(&out, slash == NULL ? 0 : (size_t)(slash - out.data));
+        } else if (strcmp(part, ".") != 0) {
             buf_addf(&out, "/%s", part);
-            continue;
-        }
-        while (out.len > 0 && out.data[--out.len] != '/') {
         }
     }
     if (out.len == 0) {
         buf_addc(&out, '/');
     }
-    out.data[out.len] = '\0';
     return buf_steal(&out);
 }
 
 char *
 fs_join(const char *dir, const char *name)
 {
-    if (name[0] == '/') {
+    if (name[0] == '/' || dir[0] == '\0') {
         return mem_strdup(name);
     }
     return mem_printf("%s%s%s", dir, str_ends(dir, "/") ? "" : "/", name);
@@ -284,10 +320,14 @@ fs_network_name(const char *path)
     static const struct {
         uint32_t magic;
         const char *name;
-    } table[] = {{0x6969, "nfs"},     {0xff534d42, "cifs"},  {0xfe534d42, "smb2"},
-                 {0x517b, "smb"},     {0x01021997, "9p"},    {0x5346414f, "afs"},
-                 {0x6b414653, "kafs"}, {0x00c36400, "ceph"}, {0x0bd00bd0, "lustre"},
-                 {0x47504653, "gpfs"}, {0x73757245, "coda"}, {0x564c, "ncp"}};
+    } table[] = {
+        {0x6969, "nfs"},        {0xff534d42, "cifs"},  {0xfe534d42, "smb2"},
+        {0x517b, "smb"},        {0x01021997, "9p"},    {0x5346414f, "afs"},
+        {0x6b414653, "kafs"},   {0x00c36400, "ceph"},  {0x0bd00bd0, "lustre"},
+        {0x47504653, "gpfs"},   {0x73757245, "coda"},  {0x564c, "ncp"},
+        {0x19830326, "beegfs"}, {0xaad7aaea, "panfs"}, {0x786f4256, "vboxsf"},
+        {0x01161970, "gfs2"},   {0x7461636f, "ocfs2"},
+    };
     struct statfs fs;
 
     if (statfs(path, &fs) < 0) {
@@ -299,68 +339,4 @@ fs_network_name(const char *path)
         }
     }
     return NULL;
-}
-
-struct walk {
-    fs_visit *visit;
-    void *user;
-    struct err *err;
-};
-
-static int
-by_bytes(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int walk_path(const struct walk *walk, const char *path, int depth);
-
-static int
-walk_folder(const struct walk *walk, const char *path, int depth)
-{
-    struct dirent **entries = NULL;
-    int n = scandir(path, &entries, NULL, by_bytes);
-    int rc = 0;
-
-    if (n < 0 || depth > WALK_DEPTH_MAX) {
-        n = n < 0 ? 0 : n;
-        rc = walk->visit(walk->user, path, NULL, walk->err);
-    }
-    for (int i = 0; i < n; i++) {
-        const char *name = entries[i]->d_name;
-        if (rc == 0 && depth <= WALK_DEPTH_MAX && strcmp(name, ".") != 0 &&
-            strcmp(name, "..") != 0) {
-            AUTO(mem_free) char *child = fs_join(path, name);
-            rc = walk_path(walk, child, depth + 1);
-        }
-        free(entries[i]);
-    }
-    free(entries);
-    return rc;
-}
-
-static int
-walk_path(const struct walk *walk, const char *path, int depth)
-{
-    struct stat st;
-
-    /* a link given by the user is followed, a link found below is not */
-    if ((depth == 0 ? stat(path, &st) : lstat(path, &st)) < 0) {
-        return depth == 0 ? fail(walk->err, "find", path) : 0;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        return walk_folder(walk, path, depth);
-    }
-    if (S_ISREG(st.st_mode)) {
-        return walk->visit(walk->user, path, &st, walk->err);
-    }
-    return 0;
-}
-
-int
-fs_walk(const char *root, fs_visit *visit, void *user, struct err *err)
-{
-    const struct walk walk = {visit, user, err};
-
-    return walk_path(&walk, root, 0);
 }

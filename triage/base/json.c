@@ -9,13 +9,23 @@
 
 enum { LINE_FLAGS = JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY };
 
+/* A new value; NULL means that memory is out, since the text was made valid before. */
+static json_t *
+made(json_t *value)
+{
+    if (value == NULL) {
+        abort();
+    }
+    return value;
+}
+
 json_t *
 json_text_n(const char *data, size_t len)
 {
     AUTO(buf_clear) struct buf clean = BUF_INIT;
 
     str_clean(&clean, data, len);
-    return json_stringn(buf_str(&clean), clean.len);
+    return made(json_stringn(buf_str(&clean), clean.len));
 }
 
 json_t *
@@ -29,13 +39,13 @@ json_name(const char *name)
 {
     AUTO(mem_free) char *shown = name == NULL ? NULL : str_name_dup(name);
 
-    return shown == NULL ? json_null() : json_string(shown);
+    return shown == NULL ? json_null() : made(json_string(shown));
 }
 
 json_t *
 json_strv(const struct strv *list)
 {
-    json_t *array = json_array();
+    json_t *array = made(json_array());
 
     for (size_t i = 0; i < list->n; i++) {
         if (json_array_append_new(array, json_text(list->v[i])) < 0) {
@@ -121,8 +131,7 @@ int
 json_parse(const char *text, size_t len, json_t **out, struct err *err)
 {
     json_error_t why;
-    json_t *value =
-        json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 
     if (value == NULL) {
         return err_set(err, -EBADMSG, "not JSON at byte %d: %s", why.position, why.text);

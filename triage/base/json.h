@@ -1,7 +1,7 @@
 /*
- * jansson with the two habits of this project: text from outside is made valid UTF-8 before
- * it becomes a string (jansson answers NULL to anything else, and a crash must not vanish for
- * that), and reading a field never crashes on a missing or wrongly typed one.
+ * jansson with the two habits of this project: text from outside is made valid UTF-8
+ * before it becomes a string (jansson answers NULL to anything else, and a crash must not
+ * vanish for that), and reading a field never crashes on a missing or wrongly typed one.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -18,7 +18,9 @@
 
 AUTO_DEFINE(json_t *, json_decref)
 
-/* New string values: report text (str_clean) and names or paths (str_name). NULL gives null. */
+/* New string values: report text (str_clean) and names or paths (str_name). NULL gives
+ * null. Text beyond BUF_MAX_DEFAULT bytes is cut between two characters. Never NULL: no
+ * crash may vanish. */
 json_t *json_text(const char *text);
 json_t *json_text_n(const char *data, size_t len);
 json_t *json_name(const char *name);
@@ -26,7 +28,8 @@ json_t *json_name(const char *name);
 /* A new array of report-text strings. */
 json_t *json_strv(const struct strv *list);
 
-/* object[key] = value; steals value, aborts when memory is out. Key is ours, never hostile. */
+/* object[key] = value; steals value, aborts when memory is out. Key is ours, never
+ * hostile. */
 void json_put(json_t *object, const char *key, json_t *value);
 
 /* Fields with a default: what is missing or of another type reads as `otherwise`. */

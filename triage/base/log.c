@@ -21,17 +21,19 @@ log_line(enum log_level level, const char *sub, const char *fmt, ...)
     static const char *const names[] = {"debug", "info", "warn", "error"};
     AUTO(buf_clear) struct buf line = BUF_INIT;
     char at[CLOCK_TEXT_MAX];
-    char text[4096];
+    char text[LOG_TEXT_MAX + 1];
     va_list args;
 
     if (level < threshold) {
         return;
     }
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    int len = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     clock_iso(at, clock_wall_ms());
     buf_addf(&line, "time=%s level=%s sub=%s ", at, names[level], sub);
-    str_name(&line, text, strlen(text));
-    (void)fprintf(stderr, "%s\n", buf_str(&line));
+    str_name(&line, text, len < 0 ? 0 : strlen(text));
+    /* one write a line: what other processes log cannot stand in its middle */
+    buf_adds(&line, len > LOG_TEXT_MAX ? "...\n" : "\n");
+    (void)fwrite(line.data, 1, line.len, stderr);
 }

@@ -1,6 +1,6 @@
 #include "base/mem.h"
 
-#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,6 +35,9 @@ mem_resize(void *ptr, size_t size)
 void *
 mem_dup(const void *data, size_t len)
 {
+    if (len == SIZE_MAX) {
+        abort();
+    }
     char *copy = mem_alloc(len + 1);
 
     if (len > 0) {
@@ -52,13 +55,20 @@ mem_strdup(const char *text)
 char *
 mem_printf(const char *fmt, ...)
 {
-    char *text = NULL;
     va_list args;
 
     va_start(args, fmt);
-    int len = vasprintf(&text, fmt, args);
+    char *text = mem_vprintf(fmt, args);
     va_end(args);
-    if (len < 0 || text == NULL) {
+    return text;
+}
+
+char *
+mem_vprintf(const char *fmt, va_list args)
+{
+    char *text = NULL;
+
+    if (vasprintf(&text, fmt, args) < 0 || text == NULL) {
         abort();
     }
     return text;

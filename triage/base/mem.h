@@ -5,6 +5,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -28,6 +29,10 @@ char *mem_strdup(const char *text);
 /* New string, as asprintf. */
 char *mem_printf(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), returns_nonnull));
+
+/* New string, as vasprintf. */
+char *mem_vprintf(const char *fmt, va_list args)
+    __attribute__((format(printf, 1, 0), returns_nonnull));
 
 void mem_free(void *ptr); /* NULL is a no-op */
 

@@ -25,13 +25,17 @@ str_ends(const char *text, const char *suffix)
     return len >= want && memcmp(text + len - want, suffix, want) == 0;
 }
 
-/* Length of the valid UTF-8 sequence at s (RFC 3629: no overlong form, no surrogate), or 0. */
+/* Length of the valid UTF-8 sequence at s (RFC 3629: no overlong form, no surrogate), or
+ * 0. */
 static size_t
 utf8_length(const unsigned char *s, size_t left)
 {
-    size_t want = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
-                                                  : s[0] < 0xf5   ? 4
-                                                                  : 0;
+    size_t want = s[0] < 0x80   ? 1
+                  : s[0] < 0xc2 ? 0
+                  : s[0] < 0xe0 ? 2
+                  : s[0] < 0xf0 ? 3
+                  : s[0] < 0xf5 ? 4
+                                : 0;
 
     if (want == 0 || want > left) {
         return 0;
@@ -55,41 +59,106 @@ is_control(const unsigned char *s, size_t len)
            (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
 }
 
-void
-str_clean(struct buf *out, const char *data, size_t len)
+bool
+str_is_utf8(const char *data, size_t len, size_t *bad)
 {
     const unsigned char *s = (const unsigned char *)data;
 
     for (size_t i = 0; i < len;) {
         size_t n = utf8_length(s + i, len - i);
         if (n == 0) {
-            buf_add(out, "\xef\xbf\xbd", 3);
-            i++;
-            continue;
-        }
-        if (s[i] == '\n' || s[i] == '\t' || !is_control(s + i, n)) {
-            buf_add(out, s + i, n);
+            if (bad != NULL) {
+                *bad = i;
+            }
+            return false;
         }
         i += n;
     }
+    return true;
+}
+
+/* Add all of a character or nothing: half of one would make the whole text invalid. */
+static bool
+add_whole(struct buf *out, const void *data, size_t len)
+{
+    if (buf_room(out) < len) {
+        out->truncated = true;
+        return false;
+    }
+    buf_add(out, data, len);
+    return true;
+}
+
+/* The printable ASCII at s, which both functions below take over as it is. */
+static size_t
+plain_run(const unsigned char *s, size_t left)
+{
+    size_t n = 0;
+
+    while (n < left && s[n] >= 0x20 && s[n] < 0x7f && s[n] != '\\') {
+        n++;
+    }
+    return n;
+}
+
+void
+str_clean(struct buf *out, const char *data, size_t len)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    const unsigned char *s = (const unsigned char *)data;
+    bool more = true;
+
+    for (size_t i = 0; more && i < len;) {
+        size_t n = plain_run(s + i, len - i);
+        if (n > 0) {
+            buf_add(out, s + i, n);
+            i += n;
+            continue;
+        }
+        n = utf8_length(s + i, len - i);
+        if (n == 0) {
+            more = add_whole(out, replacement, sizeof(replacement) - 1);
+            n = 1;
+        } else if (s[i] == '\n' || s[i] == '\t' || !is_control(s + i, n)) {
+            more = add_whole(out, s + i, n);
+        }
+        i += n;
+    }
+}
+
+/* The bytes as "\\xNN"s, all or nothing. */
+static bool
+add_hex(struct buf *out, const unsigned char *s, size_t n)
+{
+    char text[4 * 4 + 1] = "";
+
+    for (size_t k = 0; k < n; k++) {
+        (void)snprintf(text + 4 * k, sizeof(text) - 4 * k, "\\x%02x", s[k]);
+    }
+    return add_whole(out, text, 4 * n);
 }
 
 void
 str_name(struct buf *out, const char *data, size_t len)
 {
     const unsigned char *s = (const unsigned char *)data;
+    bool more = true;
 
-    for (size_t i = 0; i < len;) {
-        size_t n = utf8_length(s + i, len - i);
-        if (n > 0 && s[i] == '\\') {
-            buf_adds(out, "\\\\");
-        } else if (n > 0 && !is_control(s + i, n)) {
+    for (size_t i = 0; more && i < len;) {
+        size_t n = plain_run(s + i, len - i);
+        if (n > 0) {
             buf_add(out, s + i, n);
+            i += n;
+            continue;
+        }
+        n = utf8_length(s + i, len - i);
+        if (n > 0 && s[i] == '\\') {
+            more = add_whole(out, "\\\\", 2);
+        } else if (n > 0 && !is_control(s + i, n)) {
+            more = add_whole(out, s + i, n);
         } else {
             n = n == 0 ? 1 : n;
-            for (size_t k = 0; k < n; k++) {
-                buf_addf(out, "\\x%02x", s[i + k]);
-            }
+            more = add_hex(out, s + i, n);
         }
         i += n;
     }
@@ -104,29 +173,57 @@ str_name_dup(const char *name)
     return buf_steal(&out);
 }
 
+/* The value of "xNN" at s, or -1; 0 is none, since a string cannot hold it. */
+static int
+hex_escape(const char *s)
+{
+    if (s[0] != 'x' || !isxdigit((unsigned char)s[1]) || !isxdigit((unsigned char)s[2])) {
+        return -1;
+    }
+    const char hex[3] = {s[1], s[2], '\0'};
+    int value = (int)strtol(hex, NULL, 16);
+    return value == 0 ? -1 : value;
+}
+
 int
 str_unname(const char *escaped, char **out, struct err *err)
 {
     AUTO(buf_clear) struct buf bytes = BUF_INIT;
 
     for (const char *s = escaped; *s != '\0'; s++) {
-        if (*s != '\\') {
+        int value = s[0] == '\\' ? hex_escape(s + 1) : -1;
+        if (s[0] != '\\') {
             buf_addc(&bytes, *s);
         } else if (s[1] == '\\') {
             buf_addc(&bytes, '\\');
             s++;
-        } else if (s[1] == 'x' && isxdigit((unsigned char)s[2]) &&
-                   isxdigit((unsigned char)s[3])) {
-            const char hex[3] = {s[2], s[3], '\0'};
-            buf_addc(&bytes, (char)strtoul(hex, NULL, 16));
+        } else if (value > 0) {
+            buf_addc(&bytes, (char)value);
             s += 3;
         } else {
-            return err_set(err, -EINVAL, "'%s': a backslash stands before neither \\ nor xNN",
-                           escaped);
+            return err_set(err, -EINVAL,
+                           "'%s': a backslash stands before neither \\ nor xNN", escaped);
         }
     }
     *out = buf_steal(&bytes);
     return 0;
+}
+
+/* Whether every character can be shown on one line of a terminal. */
+static bool
+is_printable(const char *word)
+{
+    const unsigned char *s = (const unsigned char *)word;
+    size_t len = strlen(word);
+
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_length(s + i, len - i);
+        if (n == 0 || is_control(s + i, n)) {
+            return false;
+        }
+        i += n;
+    }
+    return true;
 }
 
 void
@@ -134,17 +231,23 @@ str_shell(struct buf *out, const char *word)
 {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                "0123456789@%+=:,./-_";
+    bool printable = is_printable(word);
 
     if (*word != '\0' && word[strspn(word, safe)] == '\0') {
         buf_adds(out, word);
         return;
     }
-    buf_addc(out, '\'');
+    buf_adds(out, printable ? "'" : "$'");
     for (; *word != '\0'; word++) {
-        if (*word == '\'') {
-            buf_adds(out, "'\\''");
+        unsigned char c = (unsigned char)*word;
+        if (c == '\'') {
+            buf_adds(out, printable ? "'\\''" : "\\'");
+        } else if (!printable && c == '\\') {
+            buf_adds(out, "\\\\");
+        } else if (!printable && (c < 0x20 || c >= 0x7f)) {
+            buf_addf(out, "\\%03o", c); /* octal ends after three digits, hex would not */
         } else {
-            buf_addc(out, *word);
+            buf_addc(out, (char)c);
         }
     }
     buf_addc(out, '\'');
@@ -155,7 +258,8 @@ struct unit {
     int64_t factor;
 };
 
-/* number * factor of the unit behind it, checked against limit; unit NULL ends the table. */
+/* number * factor of the unit behind it, checked against limit; unit NULL ends the table.
+ */
 static int
 parse_unit(const char *text, const struct unit *units, int64_t limit, int64_t *out)
 {
@@ -191,7 +295,8 @@ str_duration(const char *text, int64_t *out_ms, struct err *err)
     int rc = parse_unit(text, units, ten_years, out_ms);
 
     if (rc == -ERANGE) {
-        return err_set(err, rc, "'%s' is too long: durations end at ten years", text);
+        return err_set(err, -EINVAL, "'%s' is too long: durations end at ten years",
+                       text);
     }
     if (rc < 0) {
         return err_set(err, rc, "'%s' is not a duration: write 90s, 10m or 8h", text);
@@ -202,15 +307,16 @@ str_duration(const char *text, int64_t *out_ms, struct err *err)
 int
 str_size(const char *text, int64_t *out_bytes, struct err *err)
 {
-    static const struct unit units[] = {
-        {"", 1},           {"B", 1},          {"k", 1 << 10},
-        {"K", 1 << 10},    {"KiB", 1 << 10},  {"M", 1 << 20},
-        {"MiB", 1 << 20},  {"G", 1 << 30},    {"GiB", 1 << 30},
-        {"T", INT64_C(1) << 40}, {NULL, 0}};
+    static const struct unit units[] = {{"", 1},          {"B", 1},
+                                        {"k", 1 << 10},   {"K", 1 << 10},
+                                        {"KiB", 1 << 10}, {"M", 1 << 20},
+                                        {"MiB", 1 << 20}, {"G", 1 << 30},
+                                        {"GiB", 1 << 30}, {"T", INT64_C(1) << 40},
+                                        {NULL, 0}};
     int rc = parse_unit(text, units, INT64_C(1) << 60, out_bytes);
 
     if (rc == -ERANGE) {
-        return err_set(err, rc, "'%s' is too large: sizes end at 2^60 bytes", text);
+        return err_set(err, -EINVAL, "'%s' is too large: sizes end at 2^60 bytes", text);
     }
     if (rc < 0) {
         return err_set(err, rc, "'%s' is not a size: write 64k, 512M or 2G", text);
@@ -222,13 +328,16 @@ int
 str_number(const char *what, const char *text, int64_t min, int64_t max, int64_t *out,
            struct err *err)
 {
+    const char *digits =
+        text[0] == '-' ? text + 1 : text; /* strtoll() takes blanks and a plus */
     char *end = NULL;
 
     errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || number < min || number > max) {
-        return err_set(err, -EINVAL, "%s '%s' is not a number from %lld to %lld", what, text,
-                       (long long)min, (long long)max);
+    if (!isdigit((unsigned char)digits[0]) || errno != 0 || *end != '\0' ||
+        number < min || number > max) {
+        return err_set(err, -EINVAL, "%s '%s' is not a number from %lld to %lld", what,
+                       text, (long long)min, (long long)max);
     }
     *out = number;
     return 0;
@@ -276,7 +385,8 @@ str_bytes_show(char *out, size_t size, int64_t bytes)
         (void)snprintf(out, size, "%lld B", (long long)bytes);
         return;
     }
-    for (value /= 1024; value >= 1024 && i + 1 < COUNT(names); i++) {
+    /* what would be shown as 1024.0 is 1.0 of the next unit */
+    for (value /= 1024; value >= 1023.95 && i + 1 < COUNT(names); i++) {
         value /= 1024;
     }
     (void)snprintf(out, size, "%.1f %s", value, names[i]);
@@ -305,23 +415,38 @@ distance(const char *a, const char *b)
     return row[lb];
 }
 
+/* The first word of the list that `word` begins. */
+static const char *
+suggest_longer(const char *word, const char *const *list)
+{
+    for (; strlen(word) >= 3 && *list != NULL; list++) {
+        if (str_starts(*list, word)) {
+            return *list;
+        }
+    }
+    return NULL;
+}
+
 const char *
 str_suggest(const char *word, const char *const *list)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(word) / 3 + 1;
+    size_t len = strlen(word);
+    size_t limit = len / 3 + 1;
 
-    if (strlen(word) >= SUGGEST_MAX) {
+    if (len >= SUGGEST_MAX) {
         return NULL;
     }
-    for (; *list != NULL; list++) {
-        if (strlen(*list) < SUGGEST_MAX) {
-            size_t d = distance(word, *list);
-            if (d <= best_distance && (best == NULL || d < best_distance)) {
-                best = *list;
-                best_distance = d;
-            }
+    for (const char *const *at = list; *at != NULL; at++) {
+        if (strlen(*at) >= SUGGEST_MAX) {
+            continue;
+        }
+        size_t d = distance(word, *at);
+        if (d < len &&
+            (best == NULL ? d <= limit : d < limit)) { /* d == len: nothing in common */
+            best = *at;
+            limit = d;
         }
     }
-    return best;
+    return best != NULL ? best : suggest_longer(word, list);
 }

@@ -1,0 +1,86 @@
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+static int
+setup(void **state)
+{
+    (void)state;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    return 0;
+}
+
+static void
+test_monotonic_never_goes_back(void **state)
+{
+    int64_t last = clock_mono_ms();
+
+    (void)state;
+    assert_true(last > 0);
+    for (int i = 0; i < 1000; i++) {
+        int64_t now = clock_mono_ms();
+        assert_true(now >= last);
+        last = now;
+    }
+}
+
+static void
+test_wall_is_later_than_this_test(void **state)
+{
+    (void)state;
+    assert_true(clock_wall_ms() > INT64_C(1700000000000));
+}
+
+static void
+test_iso_is_utc(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *want;
+    } cases[] = {{0, "1970-01-01T00:00:00Z"},
+                 {INT64_C(1795456554999), "2026-11-23T17:55:54Z"},
+                 {INT64_C(951782400000), "2000-02-29T00:00:00Z"},
+                 {INT64_C(253402300799000), "9999-12-31T23:59:59Z"}};
+    char out[CLOCK_TEXT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        clock_iso(out, cases[i].ms);
+        assert_string_equal(out, cases[i].want);
+    }
+}
+
+static void
+test_iso_takes_any_number(void **state)
+{
+    char out[CLOCK_TEXT_MAX];
+
+    (void)state;
+    clock_iso(out, INT64_MAX);
+    assert_true(strlen(out) < CLOCK_TEXT_MAX);
+    clock_iso(out, INT64_MIN);
+    assert_true(strlen(out) < CLOCK_TEXT_MAX);
+    clock_iso(out, -1000);
+    assert_string_equal(out, "1969-12-31T23:59:59Z");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_monotonic_never_goes_back),
+        TEST(test_wall_is_later_than_this_test),
+        TEST(test_iso_is_utc),
+        TEST(test_iso_takes_any_number),
+    };
+
+    return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
+}
