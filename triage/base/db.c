@@ -1,16 +1,12 @@
-#include "base/db.h"
+#include "base/db_private.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
-#include <sqlite3.h>
-
-#include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
 
-enum { BUSY_TIMEOUT_MS = 15000 };
+enum { SQL_SHOWN_MAX = 200 }; /* bytes of a statement in a message */
 
 struct stmt {
     struct stmt *next;
@@ -19,13 +15,8 @@ struct stmt {
     struct db *db;
 };
 
-struct db {
-    sqlite3 *handle;
-    struct stmt *cache;
-};
-
-static int
-to_errno(int code)
+int
+db_errno(int code)
 {
     switch (code & 0xff) {
     case SQLITE_CONSTRAINT:
@@ -47,90 +38,54 @@ to_errno(int code)
     }
 }
 
-static int
-fail(struct db *db, const char *what, struct err *err)
+/* SQLite says "full" for ENOSPC alone; a quota, a file size limit and the log's shared
+ * memory end the same way for a person. */
+static bool
+is_full(const struct db *db, int code)
+{
+    int why = sqlite3_system_errno(db->handle);
+
+    return (code & 0xff) == SQLITE_FULL ||
+           ((code & 0xff) == SQLITE_IOERR &&
+            (why == ENOSPC || why == EDQUOT || why == EFBIG));
+}
+
+int
+db_fail(struct db *db, const char *what, struct err *err)
 {
     int code = sqlite3_extended_errcode(db->handle);
 
     if ((code & 0xff) == SQLITE_BUSY) {
         return err_set(err, -EBUSY,
                        "database: another nightjar held it for more than %d s; try again",
-                       BUSY_TIMEOUT_MS / 1000);
+                       DB_BUSY_TIMEOUT_MS / 1000);
     }
-    return err_set(err, to_errno(code), "database: %s: %s", what,
-                   sqlite3_errmsg(db->handle));
-}
-
-static int
-configure(struct db *db, enum db_mode mode, struct err *err)
-{
-    (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-    int rc = db_exec(db, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", err);
-
-    if (rc == 0 && mode != DB_READ) {
-        rc = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", err);
+    if (is_full(db, code)) {
+        return err_set(
+            err, -ENOSPC,
+            "database: the disk is full, or a quota or size limit is reached: free "
+            "some space and try again; what was filed before is safe");
     }
-    return rc;
-}
-
-/* A read-only folder cannot hold WAL's shared memory file, so an unwritable database is read
- * as immutable: what stands in it does not change while nobody can write there. */
-static int
-open_handle(const char *path, enum db_mode mode, sqlite3 **out)
-{
-    AUTO(mem_free) char *uri = NULL;
-    int flags = mode == DB_CREATE  ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-                : mode == DB_WRITE ? SQLITE_OPEN_READWRITE
-                                   : SQLITE_OPEN_READONLY;
-
-    if (mode == DB_READ) {
-        int rc = sqlite3_open_v2(path, out, flags, NULL);
-        if (rc != SQLITE_OK ||
-            sqlite3_exec(*out, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK) {
-            return rc;
-        }
-        (void)sqlite3_close(*out);
-        AUTO(buf_clear) struct buf escaped = BUF_INIT;
-        for (const char *s = path; *s != '\0'; s++) {
-            if (strchr("%?#", *s) != NULL) {
-                buf_addf(&escaped, "%%%02x", (unsigned char)*s);
-            } else {
-                buf_addc(&escaped, *s);
-            }
-        }
-        uri = mem_printf("file:%s?immutable=1", buf_str(&escaped));
-        return sqlite3_open_v2(uri, out, flags | SQLITE_OPEN_URI, NULL);
+    if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB) {
+        return err_set(
+            err, -EUCLEAN,
+            "database: %s: copy it away before anything else, then try `sqlite3 "
+            "FILE .recover`",
+            sqlite3_errmsg(db->handle));
     }
-    return sqlite3_open_v2(path, out, flags, NULL);
+    return err_set(err, db_errno(code), "database: %s (%.*s)", sqlite3_errmsg(db->handle),
+                   SQL_SHOWN_MAX, what);
 }
 
 int
-db_open(const char *path, enum db_mode mode, struct db **out, struct err *err)
+db_set_sync(struct db *db, enum db_sync sync, struct err *err)
 {
-    bool in_memory = strcmp(path, ":memory:") == 0;
+    int rc = db->sync == sync       ? 0
+             : sync == DB_SYNC_FULL ? db_exec(db, "PRAGMA synchronous=FULL", err)
+                                    : db_exec(db, "PRAGMA synchronous=NORMAL", err);
 
-    if (!in_memory) {
-        AUTO(mem_free) char *folder = mem_dup(path, strlen(path) - strlen(fs_base(path)));
-        const char *network = fs_network_name(folder[0] == '\0' ? "." : folder);
-        if (network != NULL && mode != DB_READ) {
-            return err_set(err, -EOPNOTSUPP,
-                           "'%s' lies on %s: the database's write-ahead log needs memory that all its "
-                           "users share, which a network file system has not; give --state a local folder",
-                           path, network);
-        }
-    }
-    AUTO(db_close) struct db *db = mem_alloc(sizeof(*db));
-    int rc = open_handle(path, mode, &db->handle);
-    if (rc != SQLITE_OK) {
-        return err_set(err, to_errno(rc), "open database '%s': %s", path,
-                       db->handle == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db->handle));
-    }
-    rc = configure(db, mode, err);
-    if (rc < 0) {
-        return err_wrap(err, rc, "open '%s'", path);
-    }
-    *out = STEAL(db);
-    return 0;
+    db->sync = rc < 0 ? DB_SYNC_UNKNOWN : sync;
+    return rc;
 }
 
 void
@@ -152,8 +107,9 @@ db_close(struct db *db)
 int
 db_exec(struct db *db, const char *sql, struct err *err)
 {
-    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
-                                                                        : fail(db, sql, err);
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : db_fail(db, sql, err);
 }
 
 static int
@@ -167,9 +123,9 @@ prepare(struct db *db, const char *sql, struct stmt **out, struct err *err)
         }
     }
     sqlite3_stmt *handle = NULL;
-    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
-        SQLITE_OK) {
-        return fail(db, sql, err);
+    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle,
+                           NULL) != SQLITE_OK) {
+        return db_fail(db, sql, err);
     }
     struct stmt *stmt = mem_alloc(sizeof(*stmt));
     *stmt = (struct stmt){db->cache, sql, handle, db};
@@ -202,8 +158,8 @@ bind(struct stmt *stmt, int at, char type, va_list *args)
 }
 
 static int
-query(struct db *db, struct stmt **out, struct err *err, const char *sql, const char *types,
-      va_list *args)
+query(struct db *db, struct stmt **out, struct err *err, const char *sql,
+      const char *types, va_list *args)
 {
     struct stmt *stmt = NULL;
     int rc = prepare(db, sql, &stmt, err);
@@ -213,7 +169,7 @@ query(struct db *db, struct stmt **out, struct err *err, const char *sql, const 
     }
     for (int i = 0; types[i] != '\0'; i++) {
         if (bind(stmt, i + 1, types[i], args) != SQLITE_OK) {
-            return fail(db, sql, err);
+            return db_fail(db, sql, err);
         }
     }
     *out = stmt;
@@ -244,7 +200,7 @@ stmt_step(struct stmt *stmt, struct err *err)
         (void)sqlite3_reset(stmt->handle);
         return 0;
     }
-    rc = fail(stmt->db, stmt->sql, err);
+    rc = db_fail(stmt->db, stmt->sql, err);
     (void)sqlite3_reset(stmt->handle);
     return rc;
 }
@@ -310,7 +266,8 @@ db_run(struct db *db, struct err *err, const char *sql, const char *types, ...)
 }
 
 int
-db_int(struct db *db, int64_t *out, struct err *err, const char *sql, const char *types, ...)
+db_int(struct db *db, int64_t *out, struct err *err, const char *sql, const char *types,
+       ...)
 {
     struct stmt *stmt = NULL;
     va_list args;
@@ -327,7 +284,9 @@ db_int(struct db *db, int64_t *out, struct err *err, const char *sql, const char
         stmt_reset(stmt);
         return 0;
     }
-    return rc < 0 ? rc : err_set(err, -ENODATA, "database: no row for: %s", sql);
+    return rc < 0
+               ? rc
+               : err_set(err, -ENODATA, "database: no row for: %.*s", SQL_SHOWN_MAX, sql);
 }
 
 int64_t
@@ -345,7 +304,17 @@ db_changes(struct db *db)
 int
 db_begin(struct db *db, struct err *err)
 {
-    return db_exec(db, "BEGIN IMMEDIATE", err);
+    int rc = db_set_sync(db, DB_SYNC_FULL, err);
+
+    return rc < 0 ? rc : db_exec(db, "BEGIN IMMEDIATE", err);
+}
+
+int
+db_begin_lazy(struct db *db, struct err *err)
+{
+    int rc = db_set_sync(db, DB_SYNC_NORMAL, err);
+
+    return rc < 0 ? rc : db_exec(db, "BEGIN IMMEDIATE", err);
 }
 
 int
@@ -369,9 +338,11 @@ db_rollback(struct db *db)
 }
 
 static int
-apply(struct db *db, const struct db_migration *migration, int64_t version, struct err *err)
+apply(struct db *db, const struct db_migration *migration, int64_t version,
+      struct err *err)
 {
-    AUTO(mem_free) char *set = mem_printf("PRAGMA user_version=%lld", (long long)version + 1);
+    AUTO(mem_free)
+    char *set = mem_printf("PRAGMA user_version=%lld", (long long)version + 1);
     int64_t now = 0;
     int rc = db_begin(db, err);
 
@@ -404,7 +375,8 @@ db_migrate(struct db *db, const struct db_migration *list, size_t count, struct 
     }
     if (version > (int64_t)count) {
         return err_set(err, -EPROTONOSUPPORT,
-                       "the database has schema %lld, this nightjar knows %zu: use the newer nightjar",
+                       "the database has schema %lld, this nightjar knows %zu: use the "
+                       "newer nightjar",
                        (long long)version, count);
     }
     for (; version < (int64_t)count; version++) {

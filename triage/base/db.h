@@ -1,6 +1,7 @@
 /*
  * SQLite with this project's rules: WAL, foreign keys, busy timeout, short IMMEDIATE
- * transactions, bound parameters only, prepared statements kept for the connection's life.
+ * transactions, bound parameters only, prepared statements kept for the connection's
+ * life.
  */
 #ifndef BASE_DB_H
 #define BASE_DB_H
@@ -18,11 +19,25 @@ struct stmt; /* a prepared statement, borrowed from its connection */
 enum db_mode {
     DB_READ,   /* an existing database, read only; works in a read-only folder too */
     DB_WRITE,  /* an existing database; -ENOENT when absent */
-    DB_CREATE, /* made when absent */
+    DB_CREATE, /* made when absent, for its owner only */
 };
 
-/* Open and configure. `path` may be ":memory:". Refuses a network file system, with the reason. */
+/*
+ * Open and configure. `path` may be ":memory:". DB_WRITE and DB_CREATE refuse a network
+ * file system (-EOPNOTSUPP) and a place that cannot be written (-EROFS, -EACCES), with
+ * the reason.
+ *
+ * DB_READ never changes the database and never misses what was committed. Where SQLite
+ * cannot make the log's shared memory file (a folder or disk that cannot be written, a
+ * network file system), a database without a log is read in place, as of now; with one,
+ * both are copied to a private folder below TMPDIR first. -EBUSY when somebody writes it
+ * all the time meanwhile.
+ */
 int db_open(const char *path, enum db_mode mode, struct db **out, struct err *err);
+
+/* The same with the answer of fs_network_name(): NULL for a local file system. */
+int db_open_on(const char *path, enum db_mode mode, const char *network, struct db **out,
+               struct err *err);
 void db_close(struct db *db); /* NULL is a no-op */
 AUTO_DEFINE(struct db *, db_close)
 
@@ -31,9 +46,9 @@ int db_exec(struct db *db, const char *sql, struct err *err);
 
 /*
  * Prepare (or take from the connection's cache), reset, and bind. One letter a parameter:
- *   i int64_t   d double   t const char * (NULL binds NULL)   b const void *, size_t   n nothing (NULL)
- * Text and blobs are copied. sql must be a string constant: the cache keys on its address.
- * The statement is valid until the next db_query() with the same sql.
+ *   i int64_t   d double   t const char * (NULL binds NULL)   b const void *, size_t   n
+ * nothing (NULL) Text and blobs are copied. sql must be a string constant: the cache keys
+ * on its address. The statement is valid until the next db_query() with the same sql.
  */
 int db_query(struct db *db, struct stmt **out, struct err *err, const char *sql,
              const char *types, ...);
@@ -45,21 +60,28 @@ void stmt_reset(struct stmt *stmt); /* leave a statement before its last row */
 int64_t stmt_int(struct stmt *stmt, int column);
 double stmt_real(struct stmt *stmt, int column);
 bool stmt_null(struct stmt *stmt, int column);
-const char *stmt_text(struct stmt *stmt, int column); /* borrowed until the next step; "" for NULL */
+const char *stmt_text(struct stmt *stmt,
+                      int column); /* borrowed until the next step; "" for NULL */
 const void *stmt_blob(struct stmt *stmt, int column, size_t *len);
 
 /* db_query() and step to the end; for INSERT, UPDATE, DELETE. -EEXIST on a constraint. */
 int db_run(struct db *db, struct err *err, const char *sql, const char *types, ...);
 
 /* The first column of the first row as a number; -ENODATA when there is no row. */
-int db_int(struct db *db, int64_t *out, struct err *err, const char *sql, const char *types,
-           ...);
+int db_int(struct db *db, int64_t *out, struct err *err, const char *sql,
+           const char *types, ...);
 
 int64_t db_last_id(struct db *db);
 int64_t db_changes(struct db *db); /* rows changed by the last statement */
 
-/* BEGIN IMMEDIATE ... COMMIT; nothing nests. db_rollback() after a failure; it never fails. */
+/* BEGIN IMMEDIATE ... COMMIT; nothing nests. db_rollback() after a failure; it never
+ * fails. What db_commit() answered 0 to survives a power cut. After a failed commit
+ * nothing is left. */
 int db_begin(struct db *db, struct err *err);
+
+/* The same without the flush: atomic, and safe when this process is killed, but a power
+ * cut may take it back. For what would be found or counted again. */
+int db_begin_lazy(struct db *db, struct err *err);
 int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
 
@@ -69,8 +91,8 @@ struct db_migration {
     const char *sql;
 };
 
-/* Apply what is missing, each in its transaction. -EPROTONOSUPPORT when the database is newer
- * than the list: never touch what a later release wrote. */
+/* Apply what is missing, each in its transaction. -EPROTONOSUPPORT when the database is
+ * newer than the list: never touch what a later release wrote. */
 int db_migrate(struct db *db, const struct db_migration *list, size_t count,
                struct err *err);
 

@@ -1,0 +1,27 @@
+/* What db.c and db_open.c share; nobody else includes this. */
+#ifndef BASE_DB_PRIVATE_H
+#define BASE_DB_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "base/db.h"
+
+enum { DB_BUSY_TIMEOUT_MS = 15000 };
+
+enum db_sync { DB_SYNC_UNKNOWN, DB_SYNC_NORMAL, DB_SYNC_FULL };
+
+struct db {
+    sqlite3 *handle;
+    struct stmt *cache;
+    enum db_sync sync; /* PRAGMA synchronous now */
+};
+
+/* A result code of SQLite as a negative errno. */
+int db_errno(int code);
+
+/* Explain the connection's last failure; `what` was tried. */
+int db_fail(struct db *db, const char *what, struct err *err);
+
+int db_set_sync(struct db *db, enum db_sync sync, struct err *err);
+
+#endif
