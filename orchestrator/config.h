@@ -34,13 +34,21 @@ struct config {
     } metrics;
 };
 
-/* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New config. */
+/* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New config. Whatever is wrong
+ * with the file is -EINVAL: "nightjar.yaml:12:3: unknown key 'tiemout' (did you mean 'timeout'?)". */
 int config_load(const char *path, struct config **out, struct err *err);
+
+/* The same for verbs that run no target: everything is checked that stands in the file, but no folder is
+ * searched and no named file need exist. `targets` stays empty. */
+int config_load_settings(const char *path, struct config **out, struct err *err);
+
 void config_free(struct config *config);
 AUTO_DEFINE(struct config *, config_free)
 
-/* A NAME.yaml beside a binary (harnesses' target.yaml): the same keys as an entry of `targets:` plus
- * package, license, origin. Merges into target. */
+/* A NAME.yaml beside a binary (harnesses' target.yaml): the same keys as an entry of `targets:`, of which
+ * package, license, origin are only checked. What it says replaces what target holds; env merges. A seed path
+ * that does not exist is passed over where NAME_seed_corpus.* lies beside the file: the archive was made from
+ * it. */
 int config_load_target(const char *path, struct target *target, struct err *err);
 
 /* Write a commented nightjar.yaml for what was discovered. -EEXIST when the file is there. */
