@@ -15,6 +15,8 @@
 #include "orchestrator/supervise/scribe_link.h"
 #include "orchestrator/supervise/scribe_message.h"
 
+enum { HURRY_MS = 5000 };
+
 /* A slot of the pool, as the pipeline sees it. */
 enum desk_state {
     DESK_AWAY,    /* the pool starts its worker anew after a death */
@@ -38,7 +40,7 @@ struct pipeline {
     struct desk *desks;
     struct intake *intake;
     struct pipeline_stats stats;
-    sd_event_source *settle, *poll;
+    sd_event_source *settle, *poll, *hurried;
     int64_t campaign;
     bool stirred; /* there may be a job for those who found none */
     bool counted; /* nothing has changed since the store was asked for its counts */
@@ -139,8 +141,8 @@ on_job(void *user, const json_t *answer)
         desk->state = DESK_DRY;
         return;
     }
-    bool minimizes = strcmp(json_get_str(job, "kind", ""), "minimize") == 0;
-    if (pipeline->stopping || (minimizes && pipeline->hurry)) {
+    bool small = strcmp(json_get_str(job, "kind", ""), "minimize") == 0;
+    if (pipeline->stopping || (small && pipeline->hurry)) {
         desk->state = DESK_DRY; /* asked before; it stays as it was in the store */
         return;
     }
@@ -148,7 +150,7 @@ on_job(void *user, const json_t *answer)
     pipeline->busy = true;
     pipeline->stirred = true;
     pipeline->stats.running++;
-    pipeline->stats.minimizing += minimizes;
+    pipeline->stats.minimizing += small;
     pool_give(pipeline->pool, desk->slot, json_incref(job));
 }
 
@@ -463,15 +465,46 @@ pipeline_stats(const struct pipeline *pipeline)
     return &pipeline->stats;
 }
 
+static bool
+minimizes(const struct pipeline *pipeline, const struct desk *desk)
+{
+    return desk->state == DESK_WORKING &&
+           strcmp(json_get_str(pool_job(pipeline->pool, desk->slot), "kind", ""),
+                  "minimize") == 0;
+}
+
+/* Minimizations that were asked to end and did not: what they had is lost, no more. */
+static int
+on_hurried(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct pipeline *pipeline = user;
+
+    (void)source;
+    (void)usec;
+    for (int i = 0; i < pool_jobs(pipeline->pool); i++) {
+        if (minimizes(pipeline, &pipeline->desks[i])) {
+            take_back(&pipeline->desks[i]);
+        }
+    }
+    return 0;
+}
+
 void
 pipeline_hurry(struct pipeline *pipeline)
 {
+    if (pipeline->hurry || pipeline->pool == NULL) {
+        return;
+    }
     pipeline->hurry = true;
-    for (int i = 0; pipeline->pool != NULL && i < pool_jobs(pipeline->pool); i++) {
-        const json_t *job = pool_job(pipeline->pool, i);
-        if (job != NULL && strcmp(json_get_str(job, "kind", ""), "minimize") == 0) {
-            take_back(&pipeline->desks[i]);
+    for (int i = 0; i < pool_jobs(pipeline->pool); i++) {
+        if (minimizes(pipeline, &pipeline->desks[i])) {
+            pool_hurry(pipeline->pool, i);
         }
+    }
+    if (sd_event_add_time_relative(pipeline->config.event, &pipeline->hurried,
+                                   CLOCK_MONOTONIC, (uint64_t)HURRY_MS * 1000, 0,
+                                   on_hurried, pipeline) < 0) {
+        abort(); /* out of memory */
     }
 }
 
@@ -579,6 +612,7 @@ pipeline_free(struct pipeline *pipeline)
     scribe_link_free(pipeline->link);
     (void)sd_event_source_disable_unref(pipeline->settle);
     (void)sd_event_source_disable_unref(pipeline->poll);
+    (void)sd_event_source_disable_unref(pipeline->hurried);
     intake_free(pipeline->intake);
     strv_clear(&pipeline->hide);
     mem_free(pipeline->desks);

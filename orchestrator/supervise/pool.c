@@ -460,6 +460,16 @@ pool_cancel(struct pool *pool, int slot)
     }
 }
 
+void
+pool_hurry(struct pool *pool, int slot)
+{
+    const struct slot *at = &pool->slots[slot];
+
+    if (at->state == SLOT_BUSY) {
+        (void)kill(at->proc.pid, SIGUSR1); /* the sandbox hands it on */
+    }
+}
+
 /* --- the pool --- */
 
 static int

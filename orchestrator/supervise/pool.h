@@ -84,6 +84,9 @@ void pool_give(struct pool *pool, int slot, json_t *job);
  * (no call). */
 void pool_cancel(struct pool *pool, int slot);
 
+/* Ask the slot's worker to end a minimization with what it has (triage/worker.h). */
+void pool_hurry(struct pool *pool, int slot);
+
 /* The job that a slot runs, or NULL; borrowed. */
 json_t *pool_job(const struct pool *pool, int slot);
 

@@ -259,12 +259,17 @@ read_worker_answer(const char *body, size_t len, const struct job *job, json_t *
         return err_set(err, -EBADMSG,
                        "the worker answered to another job than it was given");
     }
-    const char *error = json_get_str(answer, "error", NULL);
-    if (error != NULL) {
-        return err_set(err, -EBADMSG, "%.300s", error);
-    }
     *out = STEAL(answer);
     return 0;
+}
+
+/* An answer that did not settle its crash was refused by the store, or says itself that
+ * the machine failed. */
+static bool
+is_unsettled(const struct job *job, const struct job_outcome *outcome)
+{
+    return job->kind != JOB_MINIMIZE && (strcmp(outcome->state, "queued") == 0 ||
+                                         strcmp(outcome->state, "untriageable") == 0);
 }
 
 static int
@@ -285,8 +290,10 @@ op_finish(struct scribe *scribe, const json_t *request, const char *body, size_t
         end.reason = why.msg;
         rc = store_fail_job(scribe->store, &job, why.msg, &end.outcome, err);
     } else {
-        end.reason = json_get_str(worker, "reason", NULL);
         rc = store_finish_job(scribe->store, &job, worker, &end.outcome, err);
+        end.died = is_unsettled(&job, &end.outcome);
+        end.reason = json_get_str(worker, end.died ? "error" : "reason",
+                                  end.died ? "its answer was malformed" : NULL);
     }
     put_end(answer, &job, &end);
     return rc;
