@@ -46,7 +46,7 @@ command_copy(struct command *to, const struct command *from)
 
 /* --- from a command line --- */
 
-/* "." and what the program's folder already shows need no line of their own. */
+/* A file or folder for which a place in the sandbox must be made. */
 static void
 add_read(struct command *command, const char *path)
 {
@@ -57,27 +57,31 @@ add_read(struct command *command, const char *path)
 
 /*
  * A word that names something on disk, alone or behind a "=": the target runs in a folder
- * of its own, so the name is made absolute, and the thing is made visible. A bare word
- * without a dot that names a folder is more likely a word than a path.
+ * of its own, so the name is made absolute. New string. A bare word without a dot that
+ * names a folder is more likely a word than a path. *path (may be NULL) receives the
+ * absolute name within the word.
  */
 static char *
-resolve_word(struct command *command, const char *word)
+resolve_word(const char *word, const char **path)
 {
     const char *equals = strchr(word, '=');
-    const char *path = equals == NULL ? word : equals + 1;
+    const char *name = equals == NULL ? word : equals + 1;
     struct stat st;
 
-    if (*path == '\0' || *path == '-' || strstr(path, "@@") != NULL ||
-        stat(path, &st) < 0 || (S_ISDIR(st.st_mode) && strpbrk(path, "/.") == NULL) ||
+    if (path != NULL) {
+        *path = NULL;
+    }
+    if (*name == '\0' || *name == '-' || strstr(name, "@@") != NULL ||
+        stat(name, &st) < 0 || (S_ISDIR(st.st_mode) && strpbrk(name, "/.") == NULL) ||
         (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))) {
         return mem_strdup(word);
     }
-    AUTO(mem_free) char *absolute = fs_absolute(path);
-    if (strcmp(absolute, "/") == 0) {
-        return mem_strdup(word);
+    AUTO(mem_free) char *absolute = fs_absolute(name);
+    char *resolved = mem_printf("%.*s%s", (int)(name - word), word, absolute);
+    if (path != NULL) {
+        *path = resolved + (name - word);
     }
-    add_read(command, absolute);
-    return mem_printf("%.*s%s", (int)(path - word), word, absolute);
+    return resolved;
 }
 
 /* The variables that a person sets for the target: sanitizer options (a suppressions file
@@ -94,7 +98,11 @@ take_environment(struct command *command)
         AUTO(buf_clear) struct buf joined = BUF_INIT;
         options_split(value == NULL ? "" : value, &words);
         for (size_t k = 0; k < words.n; k++) {
-            AUTO(mem_free) char *word = resolve_word(command, words.v[k]);
+            const char *path;
+            AUTO(mem_free) char *word = resolve_word(words.v[k], &path);
+            if (path != NULL) {
+                add_read(command, path);
+            }
             buf_addf(&joined, "%s%s", k == 0 ? "" : ":", word);
         }
         if (words.n > 0) {
@@ -228,7 +236,7 @@ command_from_argv(const struct strv *argv, struct command *out, struct err *err)
     }
     strv_add(&command.argv, program);
     for (size_t i = 1; i < argv->n; i++) {
-        AUTO(mem_free) char *word = resolve_word(&command, argv->v[i]);
+        AUTO(mem_free) char *word = resolve_word(argv->v[i], NULL);
         strv_add(&command.argv, word);
         has_placeholder = has_placeholder || strstr(word, "@@") != NULL;
     }

@@ -31,17 +31,22 @@ struct command {
     enum input_mode mode;
     int64_t timeout_ms;   /* of one run */
     int64_t memory_bytes; /* RSS limit where the sanitizer or engine offers one; 0: none */
-    struct strv read;     /* files and folders besides its own folder that it reads; absolute */
-    bool asan;            /* built with AddressSanitizer (decides how memory is limited) */
+    struct strv read;     /* what it reads besides its own folder and what its arguments name; absolute */
+    bool asan;            /* maps shadow memory (ASan, MSan, TSan), or may: it limits its memory itself */
 };
 
 void command_clear(struct command *command);
 AUTO_DEFINE_CLEAR(struct command, command_clear)
 void command_copy(struct command *to, const struct command *from); /* to is cleared first */
 
-/* From a command line as a person types it behind `--`: resolves argv[0] in PATH to an absolute path
- * and sets mode (INPUT_LIBFUZZER when the file holds libFuzzer and no "@@" is given). -ENOENT when
- * there is no such program, -ENOEXEC when it cannot be executed; the message says what to do. */
+/*
+ * From a command line as a person types it behind `--`: resolves argv[0] in PATH to an absolute path,
+ * makes the files that arguments name absolute (the target runs elsewhere), and sets mode
+ * (INPUT_LIBFUZZER when the file holds libFuzzer and no "@@" is given; then -timeout= and -rss_limit_mb=
+ * among the arguments set the limits). Takes sanitizer options and LD_LIBRARY_PATH from the caller's
+ * environment. -ENOENT when there is no such program, -ENOEXEC when it cannot be executed; the message
+ * says what to do.
+ */
 int command_from_argv(const struct strv *argv, struct command *out, struct err *err);
 
 json_t *command_to_json(const struct command *command); /* new reference */

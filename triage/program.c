@@ -41,7 +41,9 @@ program_scan(const char *path, const char *const *marks, size_t n, bool *found,
     /* the tail of a chunk stays in front of the next, so that no mark is cut in two */
     AUTO(mem_free) char *data = mem_alloc(PROGRAM_MARK_MAX + CHUNK);
     size_t kept = 0;
-    memset(found, 0, n * sizeof(*found));
+    for (size_t i = 0; i < n; i++) {
+        found[i] = false;
+    }
     for (size_t done = 0; done < PROGRAM_SCAN_MAX;) {
         ssize_t got = fd_read(fd, data + kept, CHUNK);
         if (got < 0) {

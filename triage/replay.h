@@ -17,6 +17,7 @@ enum replay_outcome {
     REPLAY_CRASH,   /* a report or a fatal signal; record is set */
     REPLAY_TIMEOUT, /* killed at the limit, or the engine's own timeout report */
     REPLAY_BROKEN,  /* never truly ran: exec, loader, usage, missing file */
+    REPLAY_UNPARSED, /* it failed, or its text says so, but no parser knows how: no record */
 };
 
 struct replay_config {
@@ -25,13 +26,18 @@ struct replay_config {
     const struct record_options *options;
     struct symbolizer *symbolizer; /* borrowed; NULL: frames stay bare */
     const struct strv *hide;       /* see sandbox_policy; or NULL */
+    const char *scratch;           /* of replay_scratch(): where the folder of a run is made */
 };
+
+/* A new private folder for the runs of this process, below TMPDIR or /tmp; the caller removes it with
+ * fs_remove(). New string. */
+int replay_scratch(char **out, struct err *err);
 
 struct replay_run {
     enum replay_outcome outcome;
-    struct record *record; /* finished; NULL unless it crashed or timed out with a stack */
-    struct buf report;     /* what it printed, at most COMMAND_OUTPUT_MAX (head and tail kept) */
-    char *reason;          /* REPLAY_BROKEN: why, for a person; else NULL */
+    struct record *record; /* finished; REPLAY_CRASH and REPLAY_TIMEOUT have one, no other outcome has */
+    struct buf report;     /* what it printed, about COMMAND_OUTPUT_MAX (head and tail kept) */
+    char *reason;          /* why it is broken, unparsed, or clean in spite of a limit; else NULL */
     int status;            /* waitpid's */
     int64_t wall_ms;
 };
@@ -39,9 +45,14 @@ struct replay_run {
 void replay_run_clear(struct replay_run *run);
 AUTO_DEFINE_CLEAR(struct replay_run, replay_run_clear)
 
-/* One run on the bytes of an input. A timeout without a report still gets a record of type
- * "Timeout"; a fatal signal without a report one of its signal. Fails only for reasons of this
- * machine (no memory for a pipe, sandbox gone), never for what the target does. */
+/*
+ * One run on the bytes of an input: alone in a sandbox, in a fresh folder that holds nothing but the
+ * input under the name "input"; the target may do to it what it likes. A timeout without a report still
+ * gets a record of type "Timeout", with the stack of where it hung when a sanitizer is there to print
+ * it; a fatal signal without a report gets one of its signal. With options->ooms_and_hangs unset a
+ * run that came to a limit is clean, and `reason` says so. Fails only for reasons of this machine (no
+ * memory for a pipe, sandbox gone, a bad ignore pattern), never for what the target does.
+ */
 int replay_once(const struct replay_config *config, const void *input, size_t len,
                 struct replay_run *out, struct err *err);
 
@@ -60,6 +71,6 @@ AUTO_DEFINE_CLEAR(struct replay_result, replay_result_clear)
 int replay(const struct replay_config *config, const void *input, size_t len, int runs,
            struct replay_result *out, struct err *err);
 
-const char *replay_outcome_name(enum replay_outcome outcome); /* clean crash timeout broken */
+const char *replay_outcome_name(enum replay_outcome outcome); /* clean crash timeout broken unparsed */
 
 #endif

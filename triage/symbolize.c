@@ -29,7 +29,7 @@ enum {
     CACHE_SLOTS = 1 << 16, /* a power of two */
     CACHE_MAX = CACHE_SLOTS / 2,
     START_FAILURES_MAX = 3, /* in a row, then it is not tried again */
-    SYMBOLIZER_BYTES = 8,   /* GiB of address space: large programs are mapped whole */
+    SYMBOLIZER_GIB = 4,     /* of address space: programs are mapped whole */
 };
 
 struct name { /* one function at an address, innermost first */
@@ -140,7 +140,7 @@ start(struct symbolizer *s, struct err *err)
     spec.cwd = "/";
     spec.in_fd = theirs;
     spec.out_fd = theirs;
-    spec.limits.address_bytes = (int64_t)SYMBOLIZER_BYTES << 30;
+    spec.limits.address_bytes = (int64_t)SYMBOLIZER_GIB << 30;
     int rc = proc_spawn(&spec, &s->proc, err);
     if (rc < 0) {
         s->start_failures++;
@@ -312,9 +312,24 @@ is_allowed(const struct symbolizer *s, const char *real)
     return s->anywhere;
 }
 
-/* The resolved path of a module that may be opened: absolute, allowed, a regular ELF
- * file, and nothing in its name that the symbolizer's own language would take for
- * something else. */
+/* What a loader could have mapped: an executable, or a library by its name (libraries
+ * need not be executable). A crashing input that is an ELF file is neither. */
+static bool
+is_loadable(const char *real, const struct stat *st)
+{
+    return (st->st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0 ||
+           strstr(fs_base(real), ".so") != NULL;
+}
+
+/* The symbolizer's own language has no escapes: such names cannot be said in it. */
+static bool
+is_sayable(const char *real)
+{
+    return strpbrk(real, "\n\r\\") == NULL &&
+           (strchr(real, '"') == NULL || strchr(real, '\'') == NULL);
+}
+
+/* The resolved path of a module that may be opened, or NULL. New string. */
 static char *
 resolve_module(const struct symbolizer *s, const char *path, struct stat *st)
 {
@@ -323,10 +338,8 @@ resolve_module(const struct symbolizer *s, const char *path, struct stat *st)
     char magic[SELFMAG];
 
     if (path[0] != '/' || fs_real(path, &real, NULL) < 0 || !is_allowed(s, real) ||
-        strpbrk(real, "\n\r\\") != NULL ||
-        (strchr(real, '"') != NULL && strchr(real, '\'') != NULL) ||
-        fs_open(real, &fd, st, NULL) < 0 || fd_read(fd, magic, SELFMAG) != SELFMAG ||
-        memcmp(magic, ELFMAG, SELFMAG) != 0) {
+        !is_sayable(real) || fs_open(real, &fd, st, NULL) < 0 || !is_loadable(real, st) ||
+        fd_read(fd, magic, SELFMAG) != SELFMAG || memcmp(magic, ELFMAG, SELFMAG) != 0) {
         return NULL;
     }
     return STEAL(real);

@@ -1,9 +1,9 @@
 /*
  * Names for module+offset frames by one long-lived llvm-symbolizer, cached by (module file, offset);
  * not by the build id that a report states, or a hostile report could poison the names of another
- * program. Only regular ELF files are ever named to it (a report that names /dev/zero hangs it),
- * and only those below the allowed roots. A symbolizer that does not answer in time is killed, its
- * frames stay bare, and it is started again for the next module.
+ * program. Only regular ELF files that a loader could have mapped are ever named to it (a report that
+ * names /dev/zero hangs it), and only those below the allowed roots. A symbolizer that does not answer
+ * in time is killed, its frames stay bare, and it is started again for the next module.
  */
 #ifndef TRIAGE_SYMBOLIZE_H
 #define TRIAGE_SYMBOLIZE_H

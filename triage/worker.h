@@ -14,8 +14,11 @@
  *          "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX", "reason":null|"...",
  *          "wall_ms":41}
  *         minimize adds "bytes", "execs", "finished"; the bytes themselves stand in the file "output".
- *         {"job":8, "error":"..."} when the machine failed, not the target.
+ *         {"job":8, "error":"..."} when the machine failed, not the target, or the job makes no sense
+ *         (then "job" is null when there is no number in it). The next job is served all the same.
  * "unparsed": it crashed (or the text says so) but no parser knows the report; kept, never dropped.
+ * A minimization whose input does not show the signature answers with what the input did instead (k 0,
+ * finished true) and writes no file. SIGUSR1 asks this and all later minimizations to end with what they have.
  */
 #ifndef TRIAGE_WORKER_H
 #define TRIAGE_WORKER_H
@@ -26,7 +29,9 @@
 enum {
     WORKER_LINE_MAX = 8 << 20,
     WORKER_REPORT_MAX = 300 << 10, /* ClusterFuzz's bound; the tail is kept beside the head */
-    WORKER_INPUT_MAX = 128 << 20,  /* bytes of an input that are read */
+    WORKER_INPUT_MAX = 128 << 20,  /* bytes of an input; a longer one is an error */
+    WORKER_RUNS_MAX = 100,
+    WORKER_PATTERNS_MAX = 256,     /* ignore_frames of a job */
 };
 
 struct worker_config {
@@ -35,7 +40,8 @@ struct worker_config {
     const struct strv *roots; /* where modules to symbolize may lie; NULL: anywhere that the worker sees */
 };
 
-/* Serve jobs until standard input ends. Returns the process's exit status. */
+/* Serve jobs until standard input ends. Returns the process's exit status: 0, or 3 with a line on
+ * standard error when it cannot begin or its standard output is gone. */
 int worker_main(const struct worker_config *config);
 
 #endif
