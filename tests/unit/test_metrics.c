@@ -1,0 +1,131 @@
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "orchestrator/publish/metrics.h"
+
+struct fixture {
+    char folder[64];
+    struct store *store;
+    struct err err;
+};
+
+static int
+setup(void **state)
+{
+    struct fixture *fix = mem_alloc(sizeof(*fix));
+
+    (void)snprintf(fix->folder, sizeof(fix->folder), "/tmp/nightjar-metrics-XXXXXX");
+    if (mkdtemp(fix->folder) == NULL ||
+        store_open(fix->folder, DB_CREATE, &fix->store, &fix->err) < 0) {
+        return -1;
+    }
+    *state = fix;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *fix = *state;
+
+    store_close(fix->store);
+    int rc = fs_remove(fix->folder, &fix->err);
+    mem_free(fix);
+    return rc;
+}
+
+static void
+put_worker(struct fixture *fix, const char *target, const char *name,
+           const char *worker_state, int64_t execs)
+{
+    AUTO(command_clear) struct command command = {.timeout_ms = 1000};
+    const struct record_settings settings = {0};
+    int64_t campaign = 0;
+    struct worker_row row = {.name = name,
+                             .engine = "aflpp",
+                             .state = worker_state,
+                             .pid = 1,
+                             .execs = execs,
+                             .execs_per_sec = 250.5,
+                             .edges = 40,
+                             .corpus = 7,
+                             .productive_ms = 1500};
+
+    strv_add(&command.argv, "/bin/true");
+    assert_int_equal(
+        store_put_target(fix->store, target, &command, &settings, &row.target, &fix->err),
+        0);
+    assert_int_equal(store_campaign_begin(fix->store, NULL, &campaign, &fix->err), 0);
+    assert_int_equal(store_put_worker(fix->store, campaign, &row, &fix->err), 0);
+}
+
+static void
+assert_text_has(struct fixture *fix, const char *line)
+{
+    AUTO(metrics_clear) struct metrics metrics = {0};
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+
+    assert_int_equal(metrics_collect(fix->store, &metrics, &fix->err), 0);
+    metrics_text(&metrics, &text);
+    if (strstr(buf_str(&text), line) == NULL) {
+        print_error("not in the text: %s\n%s", line, buf_str(&text));
+    }
+    assert_non_null(strstr(buf_str(&text), line));
+}
+
+static void
+test_collect_starts_with_zeroes_and_help(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_text_has(fix, "# HELP nightjar_crashes Distinct crashing inputs by state.\n"
+                         "# TYPE nightjar_crashes gauge\n"
+                         "nightjar_crashes{state=\"queued\"} 0\n");
+    assert_text_has(fix, "nightjar_build_info{version=\"" NIGHTJAR_VERSION "\"} 1\n");
+}
+
+static void
+test_collect_sums_workers_of_a_target(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_worker(fix, "png", "png-aflpp-1", "running", 1000);
+    put_worker(fix, "png", "png-aflpp-2", "paused", 500);
+    assert_text_has(
+        fix, "# TYPE nightjar_worker_executions_total counter\n"
+             "nightjar_worker_executions_total{target=\"png\",engine=\"aflpp\"} 1500\n");
+    assert_text_has(
+        fix, "nightjar_workers{target=\"png\",engine=\"aflpp\",state=\"running\"} 1\n");
+    assert_text_has(
+        fix, "nightjar_workers{target=\"png\",engine=\"aflpp\",state=\"dead\"} 0\n");
+    assert_text_has(
+        fix, "nightjar_worker_executions_per_second{target=\"png\",engine=\"aflpp\"} "
+             "250.5\n");
+    assert_text_has(fix, "nightjar_coverage_edges{target=\"png\"} 40\n");
+    assert_text_has(fix, "nightjar_fuzz_seconds_total{target=\"png\"} 3\n");
+}
+
+static void
+test_labels_are_escaped(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_worker(fix, "a\"b\\c\nd", "odd-aflpp-1", "running", 1);
+    assert_text_has(fix, "nightjar_coverage_edges{target=\"a\\\"b\\\\c\\nd\"} 40\n");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_collect_starts_with_zeroes_and_help),
+        TEST(test_collect_sums_workers_of_a_target),
+        TEST(test_labels_are_escaped),
+    };
+
+    return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
+}
