@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "triage/options.h"
 #include "triage/program.h"
+#include "triage/sandbox.h"
 
 enum {
     ARGUMENTS_MAX = 4096,
@@ -84,6 +85,26 @@ resolve_word(const char *word, const char **path)
     return resolved;
 }
 
+/* A folder that belongs to everybody is not shown for being named in a variable. */
+static void
+keep_harmless(struct command *command)
+{
+    AUTO(sandbox_policy_clear) struct sandbox_policy policy = {0};
+    AUTO(strv_clear) struct strv asked = {0};
+    struct strv kept = {0};
+
+    strv_add(&asked, command->argv.v[0]);
+    strv_add_all(&asked, &command->read);
+    (void)sandbox_add_program(&policy, &asked, NULL);
+    for (size_t i = 0; i < command->read.n; i++) {
+        if (strv_has(&policy.read, command->read.v[i])) {
+            strv_add(&kept, command->read.v[i]);
+        }
+    }
+    strv_clear(&command->read);
+    command->read = kept;
+}
+
 /* The variables that a person sets for the target: sanitizer options (a suppressions file
  * is made visible) and where its libraries lie. */
 static void
@@ -118,7 +139,7 @@ take_environment(struct command *command)
     for (char *folder = strtok_r(list, ":", &save); folder != NULL;
          folder = strtok_r(NULL, ":", &save)) {
         AUTO(mem_free) char *absolute = fs_absolute(folder);
-        if (fs_is_folder(absolute) && strcmp(absolute, "/") != 0) {
+        if (fs_is_folder(absolute)) {
             add_read(command, absolute);
             buf_addf(&joined, "%s%s", joined.len == 0 ? "" : ":", absolute);
         }
@@ -245,6 +266,7 @@ command_from_argv(const struct strv *argv, struct command *out, struct err *err)
         return rc;
     }
     take_environment(&command);
+    keep_harmless(&command);
     take_libfuzzer_limits(&command);
     command_clear(out);
     *out = command;

@@ -31,7 +31,8 @@ struct command {
     enum input_mode mode;
     int64_t timeout_ms;   /* of one run */
     int64_t memory_bytes; /* RSS limit where the sanitizer or engine offers one; 0: none */
-    struct strv read;     /* what it reads besides its own folder and what its arguments name; absolute */
+    struct strv read;     /* what it reads besides its own folder and what its arguments name;
+                             absolute, and harmless in the sense of sandbox_add_program() */
     bool asan;            /* maps shadow memory (ASan, MSan, TSan), or may: it limits its memory itself */
 };
 
