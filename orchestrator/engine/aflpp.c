@@ -1,0 +1,614 @@
+/*
+ * AFL++, as Debian 12 has it (4.04c) and later ones as far as probing tells. What the code below
+ * relies on was measured with 4.04c:
+ *   - plot_data has its first row only 60 s after the start (or at a stop on request), fuzzer_stats
+ *     is written at the start, each minute and at a stop: until then the names of new queue files
+ *     ("id:000006,src:...,time:4649,execs:1125,...") are the only counts that there are.
+ *   - a start with `-i seeds` on the folder of a session shorter than 25 minutes deletes it; `-i -` resumes,
+ *     also after SIGKILL at any time (queue/ or, half-way through a resume, _resume/ holds the corpus).
+ *     The count of executions goes on from fuzzer_stats; crashes/ is renamed to crashes.DATE.
+ *   - seeds that crash are skipped and not saved as crashes; if all do, it ends.
+ *   - every failure exits with 1, every stop on request with 0.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "orchestrator/engine/engine.h"
+#include "orchestrator/engine/folder.h"
+#include "triage/program.h"
+
+enum {
+    PROBE_MS = 20000,
+    HELP_MAX = 64 << 10,
+    STATS_MAX = 8 << 10,
+    PLOT_TAIL = 4 << 10,
+    EXEC_LIMIT_MS = 1000,       /* -t: scaled down by AFL++ to what the seeds need */
+    FORK_SERVER_MS = 30000,     /* a loaded machine is slow to start ASan */
+    LONG_MS = 3600 * 1000,      /* from here on a campaign has a main instance */
+    SHORT_MS = 30 * 60 * 1000,  /* up to here calibration is cut short */
+    NAMES_UNTIL_MS = 70 * 1000, /* queue files are looked at until plot_data has begun */
+};
+
+/* What `afl-fuzz -hh` names. */
+enum {
+    HAS_BIND = 1 << 0,
+    HAS_CMPLOG = 1 << 1,
+    HAS_MOPT = 1 << 2,
+    HAS_SYNC_TIME = 1 << 3,
+    HAS_MAIN = 1 << 4,
+    HAS_IGNORE_SEEDS = 1 << 5,
+};
+
+static const struct {
+    const char *text;
+    unsigned bit;
+} features[] = {
+    {"\n  -b cpu_id", HAS_BIND},
+    {"\n  -c program", HAS_CMPLOG},
+    {"\n  -L minutes", HAS_MOPT},
+    {"AFL_SYNC_TIME", HAS_SYNC_TIME},
+    {"-M/-S id", HAS_MAIN},
+    {"AFL_IGNORE_SEED_PROBLEMS", HAS_IGNORE_SEEDS},
+};
+
+/* Instances differ, as the engine's documentation advises (fuzzing_in_depth.md, 3c). */
+static const struct variant {
+    const char *schedule;
+    bool cmplog, mopt, no_trim, sequential;
+} variants[] = {
+    {"fast", true, false, false, false},  {"explore", false, false, true, false},
+    {"coe", false, true, false, false},   {"exploit", false, false, true, true},
+    {"rare", false, false, false, false}, {"lin", false, false, true, false},
+};
+
+static const struct engine_symptom symptoms[] = {
+    {"No instrumentation detected",
+     "no instrumentation: build the target with afl-clang-fast", true},
+    {"not found or not executable", "the target cannot be executed", true},
+    {"We need at least one valid input seed",
+     "all seeds crash or time out, even a minimal one", true},
+    {"All test cases time out or crash", "all seeds crash or time out, even a minimal one",
+     true},
+    {"No usable test cases", "there is no usable seed", true},
+    {"Pipe at the beginning of 'core_pattern'",
+     "core_pattern pipes to a program: echo core >/proc/sys/kernel/core_pattern", true},
+    {"Timeout while initializing fork server",
+     "fork server: the target did not start in time", false},
+    {"Fork server crashed", "fork server: the target crashes before it reads its input",
+     false},
+    {"Fork server handshake failed",
+     "fork server: the target ended before it answered; does it run by itself?", false},
+    {"Unable to request new process from fork server",
+     "fork server: the target's process died, perhaps for want of memory", false},
+    {"Fork server is misbehaving",
+     "fork server: the target's process died, perhaps for want of memory", false},
+    {"Unable to communicate with fork server",
+     "fork server: the target's process died, perhaps for want of memory", false},
+    {"shmget() failed", "no shared memory left: see /proc/sys/kernel/shmmni", false},
+    {"No space left on device", "the disk is full", false},
+    {"is being actively used by another instance", "another afl-fuzz works in this folder",
+     false},
+};
+
+static int
+probe(struct engine_caps *out, struct err *err)
+{
+    AUTO(proc_run_clear) struct proc_run run = {.output = {.max = HELP_MAX}};
+    AUTO(mem_free) char *program = program_find("afl-fuzz");
+
+    if (program == NULL) {
+        return err_set(err, -ENOENT,
+                       "AFL++ is not installed (no afl-fuzz in PATH): apt-get install afl++");
+    }
+    char *argv[] = {program, mem_strdup("-hh"), NULL};
+    struct proc_spec spec = PROC_SPEC_INIT;
+    spec.argv = argv;
+    int rc = proc_run(&spec, PROBE_MS, &run, err);
+    mem_free(argv[1]);
+    if (rc < 0) {
+        return rc;
+    }
+    const char *help = buf_str(&run.output);
+    const char *version = strstr(help, "afl-fuzz++");
+    if (version == NULL) {
+        return err_set(err, -ENOEXEC, "'%s' is not AFL++: `%s -hh` names no version",
+                       program, program);
+    }
+    version += strlen("afl-fuzz++");
+    (void)snprintf(out->version, sizeof(out->version), "%.*s",
+                   (int)strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz-"), version);
+    for (size_t i = 0; i < COUNT(features); i++) {
+        out->has |= strstr(help, features[i].text) != NULL ? features[i].bit : 0;
+    }
+    out->usable = true;
+    out->program = STEAL(program);
+    return 0;
+}
+
+/* --- folders: FOLDER is `-o`, FOLDER/wN the instance --- */
+
+static char *
+instance_path(int number, const char *rest)
+{
+    return mem_printf("w%d%s%s", number, *rest == '\0' ? "" : "/", rest);
+}
+
+static int
+seen_entry(void *user, int dir, const char *name, unsigned char type)
+{
+    (void)user;
+    (void)dir;
+    (void)type;
+    return str_starts(name, "id:") ? 1 : 0;
+}
+
+/* Whether an earlier session left a corpus. */
+static bool
+has_session(const struct engine_job *job)
+{
+    static const char *const folders[] = {"queue", "_resume"};
+
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        AUTO(mem_free) char *path = instance_path(job->number, folders[i]);
+        if (folder_list(job->folder, path, seen_entry, NULL, NULL) == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+read_stats(const struct engine_job *job, struct buf *out)
+{
+    AUTO(mem_free) char *path = instance_path(job->number, "fuzzer_stats");
+
+    (void)folder_read_tail(job->folder, path, STATS_MAX, out, NULL);
+}
+
+static int
+drop_stale_mark(void *user, int dir, const char *name, unsigned char type)
+{
+    const struct engine_job *job = user;
+
+    (void)dir;
+    (void)type;
+    if (engine_owns(job, name, "w")) {
+        (void)folder_unlink(job->folder, name, "is_main_node", NULL);
+    }
+    return 0;
+}
+
+/* A main that was killed leaves its mark, and secondaries would go on looking up to it. */
+static void
+drop_stale_marks(const struct engine_job *job)
+{
+    struct engine_job copy = *job;
+
+    (void)folder_list(job->folder, "", drop_stale_mark, &copy, NULL);
+}
+
+static int
+prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
+{
+    AUTO(buf_clear) struct buf stats = BUF_INIT;
+    int rc = sandbox_mkdir(job->folder, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    drop_stale_marks(job);
+    if (has_session(job)) {
+        read_stats(job, &stats);
+        view->base_execs = engine_number(buf_str(&stats), "execs_done", 0);
+        view->base_ms = engine_number(buf_str(&stats), "run_time", 0) * 1000;
+    }
+    return 0;
+}
+
+/* --- command line --- */
+
+static bool
+is_main(const struct engine_job *job)
+{
+    /* an instance that sleeps between its turns would starve those that look up to it */
+    return (job->caps->has & HAS_MAIN) != 0 && job->number == 1 && job->count > 1 &&
+           !job->sliced && (job->for_ms == 0 || job->for_ms >= LONG_MS);
+}
+
+static void
+add_variant(const struct engine_job *job, struct engine_command *out)
+{
+    const struct variant *variant = &variants[(size_t)(job->number - 1) % COUNT(variants)];
+    const char *cmplog = job->target->builds[BUILD_CMPLOG];
+
+    strv_add(&out->argv, "-p");
+    strv_add(&out->argv, variant->schedule);
+    if (variant->cmplog && cmplog != NULL && (job->caps->has & HAS_CMPLOG) != 0) {
+        strv_add(&out->argv, "-c");
+        strv_add(&out->argv, cmplog);
+        strv_add(&out->env, "AFL_CMPLOG_ONLY_NEW=1");
+    }
+    if (variant->mopt && (job->caps->has & HAS_MOPT) != 0) {
+        strv_add(&out->argv, "-L");
+        strv_add(&out->argv, "0");
+    }
+    if (variant->sequential && !is_main(job)) {
+        strv_add(&out->argv, "-Z");
+    }
+    if (variant->no_trim) {
+        strv_add(&out->env, "AFL_DISABLE_TRIM=1");
+    }
+}
+
+static void
+add_options(const struct engine_job *job, struct engine_command *out)
+{
+    AUTO(mem_free) char *minimal = engine_minimal_seeds(job);
+    int64_t limit = job->target->timeout_ms;
+
+    strv_add(&out->argv, job->caps->program);
+    strv_add(&out->argv, "-i");
+    strv_add(&out->argv, has_session(job) ? "-" : job->repaired ? minimal : job->seeds);
+    strv_add(&out->argv, "-o");
+    strv_add(&out->argv, job->folder);
+    strv_add(&out->argv, is_main(job) ? "-M" : "-S");
+    strv_addf(&out->argv, "w%d", job->number);
+    strv_add(&out->argv, "-m");
+    strv_add(&out->argv, "none");
+    strv_add(&out->argv, "-t");
+    strv_addf(&out->argv, "%lld+", (long long)(limit < EXEC_LIMIT_MS ? limit : EXEC_LIMIT_MS));
+    if (job->target->dictionary != NULL) {
+        strv_add(&out->argv, "-x");
+        strv_add(&out->argv, job->target->dictionary);
+    }
+    /* in a pid namespace every afl-fuzz takes itself to be alone and binds to core 0 */
+    if (job->cpu >= 0 && (job->caps->has & HAS_BIND) != 0) {
+        strv_add(&out->argv, "-b");
+        strv_addf(&out->argv, "%d", job->cpu);
+        strv_add(&out->env, "AFL_TRY_AFFINITY=1");
+    } else {
+        strv_add(&out->env, "AFL_NO_AFFINITY=1");
+    }
+    strv_add(&out->policy.read, minimal);
+}
+
+static void
+add_environment(const struct engine_job *job, struct strv *env)
+{
+    static const char *const always[] = {
+        "AFL_NO_UI=1",         "AFL_AUTORESUME=1",
+        "AFL_SKIP_CPUFREQ=1",  "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1",
+        "AFL_NO_CRASH_README=1"};
+
+    for (size_t i = 0; i < COUNT(always); i++) {
+        strv_add(env, always[i]);
+    }
+    strv_addf(env, "AFL_FORKSRV_INIT_TMOUT=%d", FORK_SERVER_MS);
+    /* a hang is what triage will call one */
+    strv_addf(env, "AFL_HANG_TMOUT=%lld", (long long)job->target->timeout_ms);
+    if (!is_main(job) && (job->caps->has & HAS_SYNC_TIME) != 0) {
+        strv_add(env, "AFL_SYNC_TIME=1");
+    }
+    if (job->for_ms > 0 && job->for_ms <= SHORT_MS) {
+        strv_add(env, "AFL_FAST_CAL=1");
+    }
+    if ((job->caps->has & HAS_IGNORE_SEEDS) != 0) {
+        strv_add(env, "AFL_IGNORE_SEED_PROBLEMS=1");
+    }
+}
+
+static int
+command(const struct engine_job *job, struct engine_command *out, struct err *err)
+{
+    const char *program = job->target->builds[BUILD_AFL];
+    const char *cmplog = job->target->builds[BUILD_CMPLOG];
+
+    engine_environment(job->target, program, true, &out->env);
+    add_environment(job, &out->env);
+    add_options(job, out);
+    add_variant(job, out);
+    strv_add(&out->argv, "--");
+    strv_add(&out->argv, program);
+    strv_add_all(&out->argv, &job->target->args);
+    int rc = engine_policy_add(job, program, &out->policy, err);
+    if (rc == 0 && cmplog != NULL) {
+        rc = engine_policy_add(job, cmplog, &out->policy, err);
+    }
+    if (rc == 0) {
+        AUTO(strv_clear) struct strv self = {0};
+        strv_add(&self, job->caps->program);
+        rc = sandbox_add_program(&out->policy, &self, err);
+    }
+    out->stop_signal = SIGTERM;
+    return rc;
+}
+
+/* --- what it prints --- */
+
+/* "Attempting dry run with 'id:000000,time:0,execs:0,orig:name'..." */
+static void
+note_attempt(struct engine_view *view, const char *name)
+{
+    const char *end = strrchr(name, '\'');
+    size_t len = end == NULL ? 0 : (size_t)(end - name);
+
+    if (len == 0 || len >= sizeof(view->attempt) || memchr(name, '/', len) != NULL) {
+        view->attempt[0] = '\0';
+        return;
+    }
+    memcpy(view->attempt, name, len);
+    view->attempt[len] = '\0';
+}
+
+static void
+note_bad_seed(const struct engine_job *job, struct engine_view *view)
+{
+    if (view->attempt[0] != '\0' && view->bad_seeds.n < ENGINE_BAD_SEEDS_MAX) {
+        strv_addf(&view->bad_seeds, "w%d/queue/%s", job->number, view->attempt);
+    }
+    view->attempt[0] = '\0';
+}
+
+static void
+line(const struct engine_job *job, struct engine_view *view, const char *text, size_t len)
+{
+    static const char attempt[] = "Attempting dry run with '";
+    const char *at = strstr(text, attempt);
+
+    view->beats++;
+    if (at != NULL) {
+        note_attempt(view, at + sizeof(attempt) - 1);
+        return;
+    }
+    if (strstr(text, "results in a crash") != NULL) {
+        note_bad_seed(job, view);
+        return;
+    }
+    if (strstr(text, "Entering queue cycle") != NULL ||
+        strstr(text, "Fuzzing test case #") != NULL) {
+        view->ready = true;
+        view->corpus = engine_number(text, " (", view->corpus);
+        return;
+    }
+    engine_view_keep(view, text, len);
+}
+
+/* --- what it writes --- */
+
+static void
+raise_to(int64_t *value, int64_t seen)
+{
+    if (seen > *value) {
+        *value = seen;
+    }
+}
+
+struct newest {
+    int64_t begun_ms, execs, time_ms, corpus;
+};
+
+/* Entries that a resumed session took over keep their old names and times of change. */
+static int
+look_at_entry(void *user, int dir, const char *name, unsigned char type)
+{
+    struct newest *newest = user;
+    struct stat st;
+
+    (void)type;
+    if (!str_starts(name, "id:")) {
+        return 0;
+    }
+    newest->corpus++;
+    int64_t execs = engine_number(name, ",execs:", 0);
+    if (execs > newest->execs && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_mtim.tv_sec * 1000 >= newest->begun_ms) {
+        newest->execs = execs;
+        newest->time_ms = engine_number(name, ",time:", 0);
+    }
+    return 0;
+}
+
+static void
+poll_names(const struct engine_job *job, struct engine_view *view)
+{
+    struct newest newest = {.begun_ms = view->begun_ms};
+    AUTO(mem_free) char *queue = instance_path(job->number, "queue");
+
+    (void)folder_list(job->folder, queue, look_at_entry, &newest, NULL);
+    raise_to(&view->corpus, newest.corpus);
+    if (newest.execs > view->base_execs && newest.execs > view->execs) {
+        view->execs = newest.execs;
+        int64_t ms = newest.time_ms - view->base_ms;
+        if (ms > 0) {
+            view->execs_per_sec =
+                (double)(newest.execs - view->base_execs) * 1000.0 / (double)ms;
+        }
+    }
+}
+
+/* The columns are named in the header line: relative_time, cycles_done, cur_item, corpus_count, ...,
+ * execs_per_sec (10), total_execs (11), edges_found (12). */
+static void
+poll_plot(const struct engine_job *job, struct engine_view *view)
+{
+    AUTO(buf_clear) struct buf tail = BUF_INIT;
+    AUTO(mem_free) char *path = instance_path(job->number, "plot_data");
+
+    if (folder_read_tail(job->folder, path, PLOT_TAIL, &tail, NULL) < 0 || tail.len == 0 ||
+        tail.data[tail.len - 1] != '\n') {
+        return;
+    }
+    tail.data[tail.len - 1] = '\0';
+    const char *row = strrchr(tail.data, '\n');
+    row = row == NULL ? tail.data : row + 1;
+    int64_t execs = engine_column(row, 11, 0);
+    if (*row == '#' || execs <= view->base_execs || execs < view->execs) {
+        return;
+    }
+    view->execs = execs;
+    view->execs_per_sec = (double)engine_column(row, 10, 0);
+    raise_to(&view->corpus, engine_column(row, 3, 0));
+    raise_to(&view->edges, engine_column(row, 12, 0));
+}
+
+static void
+poll_stats(const struct engine_job *job, struct engine_view *view)
+{
+    AUTO(buf_clear) struct buf stats = BUF_INIT;
+
+    read_stats(job, &stats);
+    int64_t started = engine_number(buf_str(&stats), "start_time", 0);
+    int64_t execs = engine_number(buf_str(&stats), "execs_done", 0);
+    if (started == 0 || execs < view->execs || execs < view->base_execs) {
+        return;
+    }
+    /* the file of the session before is as good as none */
+    if (engine_number(buf_str(&stats), "last_update", 0) * 1000 + 999 < view->begun_ms) {
+        return;
+    }
+    view->execs = execs;
+    raise_to(&view->corpus, engine_number(buf_str(&stats), "corpus_count", 0));
+    raise_to(&view->edges, engine_number(buf_str(&stats), "edges_found", 0));
+}
+
+static void
+poll(const struct engine_job *job, struct engine_view *view)
+{
+    poll_plot(job, view);
+    if (clock_wall_ms() - view->begun_ms < NAMES_UNTIL_MS) {
+        poll_names(job, view);
+    }
+    poll_stats(job, view);
+}
+
+/* --- its end --- */
+
+static enum engine_end
+classify(const struct engine_view *view, int status, char *reason)
+{
+    static const char *const marks[] = {"PROGRAM ABORT : ", "SYSTEM ERROR : ",
+                                        "nightjar sandbox: ", NULL};
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        return ENGINE_END_DONE;
+    }
+    const struct engine_symptom *symptom = engine_diagnose(view, symptoms, COUNT(symptoms));
+    if (symptom != NULL) {
+        (void)snprintf(reason, ENGINE_REASON_MAX, "%s", symptom->reason);
+        return symptom->hopeless ? ENGINE_END_HOPELESS : ENGINE_END_BROKEN;
+    }
+    if (!engine_last_words(view, marks, reason)) {
+        engine_describe_status(status, reason);
+    }
+    return ENGINE_END_BROKEN;
+}
+
+/* All seeds crash: they are in the inbox by now, and a start from minimal ones may get further. */
+static int
+repair(const struct engine_job *job, const struct engine_view *view, struct err *err)
+{
+    static const struct engine_symptom all_crash[] = {
+        {"We need at least one valid input seed", "", false},
+        {"All test cases time out or crash", "", false},
+        {"No usable test cases", "", false}};
+
+    drop_stale_marks(job);
+    if (job->repaired || engine_diagnose(view, all_crash, COUNT(all_crash)) == NULL) {
+        return 0;
+    }
+    AUTO(mem_free) char *instance = mem_printf("%s/w%d", job->folder, job->number);
+    int rc = fs_remove(instance, err);
+    rc = rc < 0 ? rc : engine_make_minimal_seeds(job, err);
+    return rc < 0 ? rc : 1;
+}
+
+/* --- its finds --- */
+
+struct finder {
+    const struct engine_job *job;
+    engine_folder_visit *visit;
+    void *user;
+    const char *instance;
+};
+
+static int
+find_in_instance(void *user, int dir, const char *name, unsigned char type)
+{
+    const struct finder *finder = user;
+    bool old = str_starts(name, "crashes.") || str_starts(name, "hangs.");
+
+    (void)dir;
+    (void)type;
+    if (old || strcmp(name, "crashes") == 0 || strcmp(name, "hangs") == 0) {
+        AUTO(mem_free) char *path = mem_printf("%s/%s", finder->instance, name);
+        finder->visit(finder->user, path, old);
+    }
+    return 0;
+}
+
+static int
+find_instance(void *user, int dir, const char *name, unsigned char type)
+{
+    struct finder finder = *(const struct finder *)user;
+
+    (void)dir;
+    (void)type;
+    if (engine_owns(finder.job, name, "w")) {
+        finder.instance = name;
+        (void)folder_list(finder.job->folder, name, find_in_instance, &finder, NULL);
+    }
+    return 0;
+}
+
+static void
+find_folders(const struct engine_job *job, engine_folder_visit *visit, void *user)
+{
+    struct finder finder = {job, visit, user, NULL};
+
+    (void)folder_list(job->folder, "", find_instance, &finder, NULL);
+}
+
+static bool
+is_find(const char *name)
+{
+    return str_starts(name, "id:");
+}
+
+const struct engine_ops engine_aflpp = {
+    .name = "aflpp",
+    .title = "AFL++",
+    .build = BUILD_AFL,
+    .counts_on = true,
+    .policy = {.start_ms = 120 * 1000,
+               .frozen_ms = 75 * 1000, /* plot_data is silent for the first minute */
+               .grace_ms = 5 * 1000,
+               .quick_ms = 20 * 1000,
+               .loop_limit = 5,
+               .backoff_ms = 1000,
+               .backoff_max_ms = 5 * 60 * 1000,
+               .cool_ms = 1000,
+               .cool_max_ms = 60 * 1000,
+               .shallow_ms = 30 * 1000,
+               .slow_after_ms = 60 * 1000,
+               .slow_per_s = 5,
+               .plateau_ms = 30 * 60 * 1000},
+    .probe = probe,
+    .prepare = prepare,
+    .command = command,
+    .line = line,
+    .poll = poll,
+    .classify = classify,
+    .repair = repair,
+    .find_folders = find_folders,
+    .is_find = is_find,
+};
