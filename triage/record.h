@@ -65,21 +65,22 @@ struct frame {
     bool has_offset;
     bool inlined;
     bool kept;        /* counts for the crash state and the signature; set by record_finish() */
+    bool counts;      /* no rule drops it, be it among the three or below them; also set there */
     const char *rule; /* why it was dropped, a constant text; NULL when kept */
 };
 
 /* What a text says besides its type, address and stack; bits of record.facts. */
 enum record_fact {
-    FACT_PC_NULL = 1 << 0,        /* the program counter is 0 */
-    FACT_PC_IS_ADDRESS = 1 << 1,  /* it executed the address that faulted: a wild jump */
-    FACT_HARMLESS_SIGNAL = 1 << 2, /* ABRT BUS FPE ILL breakpoint, or gsignal on top */
-    FACT_ASSERTION_TEXT = 1 << 3, /* "ASSERTION FAILED" */
-    FACT_FUZZER_ISSUE = 1 << 4,   /* FuzzerSecurityIssueCritical... (Jazzer) */
-    FACT_MIRACLE_PTR = 1 << 5,    /* "MiraclePtr Status: PROTECTED" */
-    FACT_STACK_GUARD = 1 << 6,    /* glibc: stack smashing detected */
-    FACT_HEAP_CHECK = 1 << 7,     /* glibc: malloc found its heap damaged */
-    FACT_FORTIFY = 1 << 8,        /* glibc: buffer overflow detected */
-    FACT_HIT_LIMIT = 1 << 9,      /* killed at a limit, not by its own doing */
+    FACT_PC_NULL = 1 << 0,         /* the program counter is 0 */
+    FACT_PC_IS_ADDRESS = 1 << 1,   /* it executed the address that faulted: a wild jump */
+    FACT_HARMLESS_SIGNAL = 1 << 2, /* a signal that programs raise on purpose: ABRT, FPE, ILL, ... */
+    FACT_FUZZER_ISSUE = 1 << 3,    /* FuzzerSecurityIssueCritical... (Jazzer) */
+    FACT_MIRACLE_PTR = 1 << 4,     /* "MiraclePtr Status: PROTECTED" */
+    FACT_STACK_GUARD = 1 << 5,     /* glibc: stack smashing detected */
+    FACT_HEAP_CHECK = 1 << 6,      /* glibc: malloc found its heap damaged */
+    FACT_FORTIFY = 1 << 7,         /* glibc: buffer overflow detected */
+    FACT_HIT_LIMIT = 1 << 8,       /* killed at a limit, not by its own doing */
+    FACT_ALL = (1 << 9) - 1,
 };
 
 struct record {
@@ -101,6 +102,7 @@ struct record {
     struct frame *frames; /* the stack of the crash itself first, then the report's other stacks */
     size_t n_frames;
     /* set by record_finish() */
+    int cycle_frames; /* length of the recursion's cycle; 0: none seen */
     bool security;
     enum severity severity;
     double severity_score;      /* 0.0 to 10.0, SARIF's security-severity scale */

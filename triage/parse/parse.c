@@ -1,0 +1,490 @@
+#include "triage/parse/parse.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "triage/parse/parser.h"
+#include "triage/parse/words.h"
+
+/* The order is ClusterFuzz's: what explains a crash (an assertion) comes before what reports it. */
+static const struct parser_ops *const table[] = {
+    &parser_noise,  /* lines that never count */
+    &parser_oom,    /* out of memory, or the end of the matter when it does not count */
+    &parser_assert, /* ASSERT, glibc's and libc++'s assertions */
+    &parser_glibc,  /* malloc's, fortify's and the stack guard's last words */
+    &parser_rust,
+    &parser_gdb,
+    &parser_msan,
+    &parser_tsan,
+    &parser_lsan,
+    &parser_go, /* before ubsan: both say "runtime error:" */
+    &parser_ubsan,
+    &parser_jvm,
+    &parser_python,
+    &parser_signal, /* a sanitizer's report of a fatal signal */
+    &parser_asan,
+    &parser_extra,     /* OSS-Fuzz's extra sanitizers, Centipede */
+    &parser_libfuzzer, /* behind what it only repeats */
+    &parser_log,       /* glog, abseil, Chromium */
+    &parser_v8,
+    &parser_loader,
+    &parser_sections, /* which stack follows */
+    &parser_frames,   /* "#0 0x... in f file:line", the last reader of frames */
+};
+
+enum { WORDS_MAX = 256, LINE_BEFORE = 4096 };
+
+static struct words *wakers;
+static pthread_once_t wakers_once = PTHREAD_ONCE_INIT;
+
+static void
+make_wakers(void)
+{
+    struct word list[WORDS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        for (const char *const *w = table[i]->words; w != NULL && *w != NULL; w++) {
+            if (count == WORDS_MAX) {
+                abort();
+            }
+            list[count++] = (struct word){*w, UINT64_C(1) << i};
+        }
+    }
+    wakers = words_new(list, count);
+}
+
+/* --- what families call --------------------------------------------------------------------- */
+
+/* Higher ranked types are not replaced by lower ranked ones (ClusterFuzz: high_rank_types). */
+static int
+rank(const char *type)
+{
+    static const struct {
+        const char *type;
+        int rank;
+    } ranks[] = {{"V8 sandbox violation", 2}, {"Timeout", 1}};
+
+    for (size_t i = 0; i < COUNT(ranks); i++) {
+        if (strcmp(ranks[i].type, type) == 0) {
+            return ranks[i].rank;
+        }
+    }
+    return 0;
+}
+
+void
+parser_set_type(struct parser *p, struct span line, const char *type)
+{
+    if (rank(type) < rank(p->type)) {
+        return;
+    }
+    span_copy(span_of(type), p->type, sizeof(p->type));
+    p->message = line;
+}
+
+void
+parser_forget_frames(struct parser *p)
+{
+    p->n_frames = 0;
+    p->stack = STACK_CRASH;
+    p->state[0] = '\0';
+    p->state_frames = 0;
+    p->place = (struct raw_frame){0};
+}
+
+void
+parser_begin(struct parser *p, struct span line, const char *type)
+{
+    const unsigned lasting =
+        FACT_STACK_GUARD | FACT_HEAP_CHECK | FACT_FORTIFY | FACT_FUZZER_ISSUE;
+
+    parser_set_type(p, line, type);
+    parser_forget_frames(p);
+    p->address[0] = '\0';
+    p->fault = 0;
+    p->no_address = false;
+    p->access = ACCESS_UNKNOWN;
+    p->access_bytes = 0;
+    p->facts &= lasting;
+    p->bad_cast_open = false;
+}
+
+void
+parser_begin_span(struct parser *p, struct span line, struct span type)
+{
+    char text[PARSER_TYPE_MAX];
+
+    span_copy(type, text, sizeof(text));
+    parser_begin(p, line, text);
+}
+
+void
+parser_sanitizer_type(struct span kind, char out[PARSER_TYPE_MAX])
+{
+    span_copy(span_trim(kind), out, PARSER_TYPE_MAX);
+    for (size_t i = 0; out[i] != '\0'; i++) {
+        char c = out[i] == '_' ? '-' : out[i];
+        bool upper = c >= 'A' && c <= 'Z';
+        bool small = c >= 'a' && c <= 'z';
+        if (i == 0 ? small : upper) {
+            c = (char)(c ^ 0x20);
+        }
+        out[i] = c;
+    }
+}
+
+bool
+parser_set_address(struct parser *p, struct span s)
+{
+    struct span rest = s;
+    uint64_t value;
+
+    if (!span_eat_hex(&rest, &value)) {
+        return false;
+    }
+    span_copy(span_to(s, s.len - rest.len), p->address, sizeof(p->address));
+    p->fault = value;
+    return true;
+}
+
+void
+parser_set_state(struct parser *p, struct span text, int frames)
+{
+    /* the newline must fit, whatever the text's length */
+    AUTO(mem_free) char *clean = span_dup(text, PARSER_STATE_MAX - 2);
+
+    parser_set_state_f(p, frames, "%s", clean == NULL ? "" : clean);
+}
+
+void
+parser_set_state_f(struct parser *p, int frames, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    int len = vsnprintf(p->state, sizeof(p->state) - 1, fmt, args);
+    va_end(args);
+    if (len > 0) {
+        size_t end = strlen(p->state);
+        p->state[end] = '\n';
+        p->state[end + 1] = '\0';
+    }
+    p->state_frames = frames;
+}
+
+void
+parser_assertion(struct parser *p, struct span line, struct span text)
+{
+    parser_set_type(p, line, "ASSERT");
+    p->state_frames = 1;
+    if (text.len > 0) {
+        parser_set_state(p, text, 1);
+    }
+}
+
+/* "len > 0 (-1 vs. 0)" -> "len > 0", "x failed: 25 vs. 1" -> "x failed", "a == b: "c"" -> "a == b":
+ * the values differ from run to run. */
+struct span
+parser_clean_expression(struct span e)
+{
+    size_t versus = span_rfind(e, " vs. ");
+
+    (void)span_eat(&e, "Check failed: ");
+    versus = span_rfind(e, " vs. ");
+    if (versus != SPAN_NONE) {
+        size_t values = span_find(span_to(e, versus), "failed: ");
+        size_t open = span_find(span_to(e, versus), " (");
+        if (values != SPAN_NONE) {
+            e = span_to(e, values + 6);
+        } else if (open != SPAN_NONE) {
+            e = span_to(e, open);
+        }
+    }
+    if (e.len > 1 && (e.at[e.len - 1] == '"' || e.at[e.len - 1] == '\'')) {
+        char quote = e.at[e.len - 1];
+        /* the first quote behind a ':' or '=' opens the value */
+        for (size_t i = 0; i + 1 < e.len - 1; i++) {
+            size_t k = i + 1;
+            while (k < e.len - 1 && span_blank(e.at[k])) {
+                k++;
+            }
+            if ((e.at[i] == ':' || e.at[i] == '=') && k < e.len - 1 && e.at[k] == quote) {
+                e = span_trim(span_to(e, i));
+                break;
+            }
+        }
+    }
+    return span_strip(e, " .'\"[]");
+}
+
+struct span
+parser_clean_file(struct span file)
+{
+    file = span_strip(file, " .'\"[]");
+    file = span_to(file, span_find_char(file, '('));
+    /* "C:\x.cc:12" keeps its drive letter away from the line number */
+    size_t colon = span_find_char(span_from(file, 2), ':');
+    return span_base(colon == SPAN_NONE ? file : span_to(file, colon + 2));
+}
+
+void
+parser_check_failure(struct parser *p, struct span line, const char *type,
+                     struct span expression, struct span file)
+{
+    AUTO(mem_free) char *what = span_dup(parser_clean_expression(expression), 1024);
+    AUTO(mem_free) char *where = span_dup(parser_clean_file(file), 256);
+
+    parser_begin(p, line, type);
+    parser_set_state_f(p, 1, "%s in %s", what == NULL ? "" : what, where == NULL ? "" : where);
+}
+
+struct raw_frame *
+parser_add_frame(struct parser *p, int n)
+{
+    if (p->n_frames == RECORD_FRAMES_MAX) {
+        return NULL;
+    }
+    if (p->n_frames > 0) {
+        const struct raw_frame *last = &p->frames[p->n_frames - 1];
+        if (last->stack == p->stack && n <= last->n) {
+            p->stack = STACK_OTHER;
+        }
+    }
+    struct raw_frame *frame = &p->frames[p->n_frames++];
+    *frame = (struct raw_frame){.n = n, .stack = p->stack};
+    return frame;
+}
+
+/* Digits at the end behind a colon: taken off, false when there are none. */
+static bool
+eat_number_behind(struct span *s, int *value)
+{
+    size_t n = s->len;
+    uint64_t number = 0;
+
+    while (n > 0 && span_digit(s->at[n - 1])) {
+        n--;
+    }
+    if (n == s->len || n < 2 || s->at[n - 1] != ':') {
+        return false;
+    }
+    struct span digits = span_from(*s, n);
+    (void)span_eat_digits(&digits, &number);
+    *value = number > INT32_MAX ? 0 : (int)number;
+    *s = span_to(*s, n - 1);
+    return true;
+}
+
+bool
+parser_location(struct span s, struct raw_frame *frame)
+{
+    int last = 0;
+    int before = 0;
+
+    if (!eat_number_behind(&s, &last)) {
+        return false;
+    }
+    bool column = eat_number_behind(&s, &before);
+    frame->file = s;
+    frame->line = column ? before : last;
+    frame->column = column ? last : 0;
+    return true;
+}
+
+/* --- the pass over the lines ---------------------------------------------------------------- */
+
+/* A line with a megabyte of the target's own output before the headline: what is read begins a
+ * little before the first word that matters. */
+static struct span
+cut_line(struct span line)
+{
+    if (line.len <= PARSER_LINE_MAX) {
+        return line;
+    }
+    size_t at = words_first(wakers, line, UINT64_MAX);
+    size_t from = at == SPAN_NONE || at < LINE_BEFORE ? 0 : at - LINE_BEFORE;
+    return span_to(span_from(line, from), PARSER_LINE_MAX);
+}
+
+static void
+read_line(struct parser *p, struct span line)
+{
+    line = cut_line(line);
+    uint64_t awake = words_scan(wakers, line);
+
+    for (size_t i = 0; i < COUNT(table) && awake >> i != 0; i++) {
+        if ((awake >> i & 1) != 0 && table[i]->line != NULL &&
+            table[i]->line(p, line) == LINE_DONE) {
+            return;
+        }
+    }
+    if (!parser_has_type(p)) {
+        return;
+    }
+    for (size_t i = 0; i < COUNT(table); i++) {
+        if (table[i]->frame != NULL && table[i]->frame(p, line)) {
+            return;
+        }
+    }
+}
+
+static void
+read_lines(struct parser *p)
+{
+    const char *at = p->text.at;
+    const char *end = at + p->text.len;
+
+    while (at < end && !p->done) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        stop = stop == NULL ? end : stop;
+        /* a lone carriage return ends a line too: progress lines overwrite themselves with it */
+        for (const char *from = at; from < stop && !p->done;) {
+            const char *cr = memchr(from, '\r', (size_t)(stop - from));
+            cr = cr == NULL ? stop : cr;
+            if (cr > from) {
+                read_line(p, (struct span){from, (size_t)(cr - from)});
+            }
+            from = cr + 1;
+        }
+        at = stop + 1;
+    }
+}
+
+/* --- the record ----------------------------------------------------------------------------- */
+
+/* A wild access below the first page is one through a null pointer. */
+static char *
+final_type(const struct parser *p)
+{
+    static const char unknown[] = "UNKNOWN";
+    size_t len = sizeof(unknown) - 1;
+
+    if (strncmp(p->type, unknown, len) == 0 && p->address[0] != '\0' && p->fault < 0x1000) {
+        return mem_printf("Null-dereference%s", p->type + len);
+    }
+    return mem_strdup(p->type);
+}
+
+/* 0x000012345678 with 16 digits reads as ClusterFuzz has it, with 12. */
+static char *
+final_address(const struct parser *p)
+{
+    if (p->address[0] == '\0') {
+        return NULL;
+    }
+    bool wide = strlen(p->address) == 18 && strncmp(p->address, "0x0000", 6) == 0;
+    return wide ? mem_printf("0x%s", p->address + 6) : mem_strdup(p->address);
+}
+
+/* What was put together from cleaned texts may have been cut within a character. */
+static char *
+clean_state(const struct parser *p)
+{
+    AUTO(buf_clear) struct buf clean = BUF_INIT;
+
+    if (p->state[0] == '\0') {
+        return NULL;
+    }
+    str_clean(&clean, p->state, strlen(p->state));
+    return buf_steal(&clean);
+}
+
+static void
+copy_frame(struct frame *to, const struct raw_frame *from)
+{
+    to->n = from->n;
+    to->stack = from->stack;
+    to->language = from->language;
+    to->address = from->address;
+    to->function = span_dup(from->function, RECORD_FUNCTION_MAX);
+    to->file = span_dup(from->file, RECORD_PATH_MAX);
+    to->line = from->line;
+    to->column = from->column;
+    to->module = span_dup(from->module, RECORD_PATH_MAX);
+    to->offset = from->offset;
+    to->has_offset = from->has_offset;
+    to->build_id = span_dup(from->build_id, RECORD_PATH_MAX);
+}
+
+/* A sanitizer prints an inlined frame with the address of the function that it was inlined into. A
+ * recursion's frames have equal addresses too, but then they are the same place. */
+static bool
+inlined_into_next(const struct raw_frame *f, const struct raw_frame *next)
+{
+    bool same_place = f->function.len == next->function.len && f->line == next->line &&
+                      (f->function.len == 0 ||
+                       memcmp(f->function.at, next->function.at, f->function.len) == 0);
+
+    return f->stack == next->stack && f->address != 0 && f->address == next->address &&
+           f->n < next->n && !same_place;
+}
+
+static void
+copy_frames(const struct parser *p, struct record *record)
+{
+    for (size_t i = 0; i < p->n_frames; i++) {
+        /* Python prints the innermost call last */
+        size_t at = p->python ? p->n_frames - 1 - i : i;
+        struct frame *frame = record_add_frame(record);
+        copy_frame(frame, &p->frames[at]);
+        if (p->python) {
+            frame->n = (int)i;
+        } else {
+            frame->inlined =
+                at + 1 < p->n_frames && inlined_into_next(&p->frames[at], &p->frames[at + 1]);
+        }
+    }
+}
+
+static struct record *
+make_record(const struct parser *p)
+{
+    struct record *record = mem_alloc(sizeof(*record));
+
+    record->sanitizer = mem_strdup(p->sanitizer == NULL ? "none" : p->sanitizer);
+    record->crash_type = final_type(p);
+    record->crash_address = final_address(p);
+    record->message = span_dup(span_trim(p->message), RECORD_LINE_MAX);
+    record->state_override = clean_state(p);
+    record->override_frames = p->state_frames;
+    record->state_only_override = p->state_frames >= PARSER_STATE_FRAMES;
+    record->access = p->access;
+    record->access_bytes = p->access_bytes;
+    record->near_null = p->address[0] != '\0' && p->fault < 0x10000;
+    record->no_address = p->no_address;
+    record->recursive = strcmp(p->type, "Stack-overflow") == 0;
+    record->facts = p->facts;
+    copy_frames(p, record);
+    if (p->n_frames == 0 && p->place.file.len > 0) {
+        copy_frame(record_add_frame(record), &p->place);
+    }
+    return record;
+}
+
+int
+parse_report(const char *text, size_t len, const struct record_options *options,
+             struct record **out, struct err *err)
+{
+    AUTO(mem_free) struct parser *p = mem_alloc(sizeof(*p));
+    AUTO(mem_free) struct raw_frame *frames =
+        mem_array(RECORD_FRAMES_MAX, sizeof(*p->frames));
+
+    (void)pthread_once(&wakers_once, make_wakers);
+    /* the end of a log is where it crashed */
+    p->text = (struct span){text, len};
+    p->text = span_from(p->text, len > PARSE_REPORT_MAX ? len - PARSE_REPORT_MAX : 0);
+    p->options = options;
+    p->frames = frames;
+    p->golang = span_has(p->text, ".go:");
+    read_lines(p);
+    if (!parser_has_type(p) || p->nothing) {
+        return err_set(err, -ENODATA, "no crash in %zu bytes", len);
+    }
+    *out = make_record(p);
+    return 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * Python under Atheris: the traceback stands behind its title, innermost call last, and a sanitizer's
+ * report of the way that the process then died follows; that one says nothing of the bug.
+ */
+#include "triage/parse/parser.h"
+
+static enum line_verdict
+python_line(struct parser *p, struct span line)
+{
+    if (p->python) {
+        p->done = span_has(line, "=========") || span_has(line, "== ERROR: ");
+        return p->done ? LINE_DONE : LINE_GO_ON;
+    }
+    if (span_is(span_trim(line), "=== Uncaught Python exception: ===")) {
+        parser_begin(p, line, "Uncaught exception");
+        p->interpreter = true;
+        p->python = true;
+    }
+    return LINE_GO_ON;
+}
+
+/* '  File "/x/y.py", line 421, in f' */
+static bool
+python_frame(struct parser *p, struct span line)
+{
+    struct span s = line;
+    uint64_t number = 0;
+
+    if (!p->python) {
+        return false;
+    }
+    (void)span_eat_blanks(&s);
+    if (!span_eat(&s, "File \"")) {
+        return false;
+    }
+    struct span file = span_eat_until(&s, '"');
+    if (!span_eat(&s, ", line ") || !span_eat_digits(&s, &number) || !span_eat(&s, ", in ")) {
+        return false;
+    }
+    struct raw_frame *frame = parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
+    if (frame != NULL) {
+        frame->language = LANGUAGE_PYTHON;
+        frame->function = span_trim(s);
+        frame->file = file;
+        frame->line = number > INT32_MAX ? 0 : (int)number;
+    }
+    return true;
+}
+
+const struct parser_ops parser_python = {
+    .name = "python",
+    .words = (const char *const[]){"=== Uncaught Python exception: ===", "=========",
+                                   "== ERROR: ", NULL},
+    .line = python_line,
+    .frame = python_frame,
+};

@@ -1,0 +1,164 @@
+#include "triage/record.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "triage/severity.h"
+#include "triage/signature.h"
+#include "triage/stack.h"
+
+static void
+frame_clear(struct frame *frame)
+{
+    mem_free(frame->function);
+    mem_free(frame->file);
+    mem_free(frame->module);
+    mem_free(frame->build_id);
+}
+
+void
+record_free(struct record *record)
+{
+    if (record == NULL) {
+        return;
+    }
+    mem_free(record->sanitizer);
+    mem_free(record->crash_type);
+    mem_free(record->crash_address);
+    mem_free(record->crash_state);
+    mem_free(record->crash_line);
+    mem_free(record->message);
+    mem_free(record->state_override);
+    for (size_t i = 0; i < record->n_frames; i++) {
+        frame_clear(&record->frames[i]);
+    }
+    mem_free(record->frames);
+    strv_clear(&record->reasons);
+    strv_clear(&record->grouping);
+    mem_free(record);
+}
+
+struct frame *
+record_add_frame(struct record *record)
+{
+    const size_t step = 32;
+
+    if (record->n_frames == RECORD_FRAMES_MAX) {
+        return NULL;
+    }
+    if (record->n_frames % step == 0) {
+        record->frames = mem_resize(record->frames,
+                                    (record->n_frames + step) * sizeof(*record->frames));
+    }
+    struct frame *frame = &record->frames[record->n_frames++];
+    *frame = (struct frame){0};
+    return frame;
+}
+
+int
+record_finish(struct record *record, const struct record_options *options, struct err *err)
+{
+    int rc = stack_decide(record, options, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    severity_decide(record, options);
+    signature_make(record);
+    return 0;
+}
+
+/* --- records without a report ----------------------------------------------------------------- */
+
+static struct record *
+bare_record(const char *type, char *message, unsigned facts)
+{
+    struct record *record = mem_alloc(sizeof(*record));
+
+    record->sanitizer = mem_strdup("none");
+    record->crash_type = mem_strdup(type);
+    record->message = message;
+    record->facts = facts;
+    return record;
+}
+
+struct record *
+record_from_signal(int signal_number)
+{
+    static const struct {
+        int number;
+        const char *name;
+        const char *type;
+        bool harmless;
+    } signals[] = {
+        {SIGSEGV, "SIGSEGV", "UNKNOWN", false},
+        {SIGABRT, "SIGABRT", "Abrt", true},
+        {SIGFPE, "SIGFPE", "Floating-point-exception", true},
+        {SIGILL, "SIGILL", "Illegal-instruction", true},
+        {SIGBUS, "SIGBUS", "Bus", true},
+        {SIGTRAP, "SIGTRAP", "Trap", true},
+        {SIGSYS, "SIGSYS", "Bad-system-call", true},
+    };
+
+    for (size_t i = 0; i < COUNT(signals); i++) {
+        if (signals[i].number == signal_number) {
+            return bare_record(signals[i].type,
+                               mem_printf("killed by %s; it printed no report", signals[i].name),
+                               signals[i].harmless ? FACT_HARMLESS_SIGNAL : 0);
+        }
+    }
+    return bare_record("Fatal-signal",
+                       mem_printf("killed by signal %d; it printed no report", signal_number), 0);
+}
+
+struct record *
+record_timeout(int64_t limit_ms)
+{
+    char limit[64];
+
+    str_duration_show(limit, sizeof(limit), limit_ms);
+    return bare_record("Timeout", mem_printf("killed after %s, the limit of one run", limit),
+                       FACT_HIT_LIMIT);
+}
+
+struct record *
+record_out_of_memory(int64_t limit_bytes)
+{
+    char limit[64];
+
+    str_bytes_show(limit, sizeof(limit), limit_bytes);
+    return bare_record("Out-of-memory",
+                       mem_printf("killed at %s, the memory limit of one run", limit),
+                       FACT_HIT_LIMIT);
+}
+
+/* --- words ------------------------------------------------------------------------------------ */
+
+static const char *const severities[] = {
+    [SEVERITY_INFO] = "info",     [SEVERITY_LOW] = "low",           [SEVERITY_MEDIUM] = "medium",
+    [SEVERITY_HIGH] = "high",     [SEVERITY_CRITICAL] = "critical", NULL,
+};
+
+const char *
+severity_name(enum severity severity)
+{
+    return severities[severity];
+}
+
+int
+severity_parse(const char *name, enum severity *out, struct err *err)
+{
+    for (size_t i = 0; severities[i] != NULL; i++) {
+        if (strcmp(severities[i], name) == 0) {
+            *out = (enum severity)i;
+            return 0;
+        }
+    }
+    const char *near = str_suggest(name, severities);
+    if (near != NULL) {
+        return err_set(err, -EINVAL, "'%s' is no severity (did you mean '%s'?)", name, near);
+    }
+    return err_set(err, -EINVAL, "'%s' is no severity: critical, high, medium, low or info", name);
+}
