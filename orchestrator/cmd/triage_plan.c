@@ -1,0 +1,244 @@
+#include "orchestrator/cmd/triage_plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/corpus/afl_tree.h"
+
+void
+triage_plan_clear(struct triage_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_targets; i++) {
+        mem_free(plan->targets[i].name);
+        mem_free(plan->targets[i].source);
+        command_clear(&plan->targets[i].command);
+        strv_clear(&plan->targets[i].ignore_frames);
+    }
+    mem_free(STEAL(plan->targets));
+    mem_free(STEAL(plan->target_of));
+    plan->n_targets = 0;
+    crash_files_clear(&plan->files);
+}
+
+/* --- targets --- */
+
+static struct triage_target *
+find_target(const struct triage_plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->n_targets; i++) {
+        if (strcmp(plan->targets[i].name, name) == 0) {
+            return &plan->targets[i];
+        }
+    }
+    return NULL;
+}
+
+static bool
+same_command(const struct command *a, const struct command *b)
+{
+    AUTO(json_decref) json_t *left = command_to_json(a);
+    AUTO(json_decref) json_t *right = command_to_json(b);
+
+    return json_equal(left, right) == 1;
+}
+
+/* A program's name made one that a target may bear. */
+static char *
+name_of_program(const char *program)
+{
+    char *name = mem_strdup(fs_base(program));
+
+    if (strlen(name) > TARGET_NAME_MAX - 8) {
+        name[TARGET_NAME_MAX - 8] = '\0';
+    }
+    for (char *c = name; *c != '\0'; c++) {
+        char one[] = {'x', *c, '\0'};
+        *c = target_name_valid(one) ? *c : '_';
+    }
+    if (!target_name_valid(name)) {
+        *name = 'x'; /* a leading dot or dash */
+    }
+    return name;
+}
+
+/* The index of a target with this command, made if there is none; steals nothing. Two
+ * programs of one name get different ones: "png", "png-2". */
+static size_t
+add_target(struct triage_plan *plan, const char *wanted, const struct command *command)
+{
+    AUTO(mem_free) char *name = mem_strdup(wanted);
+
+    for (int i = 2;; i++) {
+        struct triage_target *known = find_target(plan, name);
+        if (known == NULL) {
+            break;
+        }
+        if (same_command(&known->command, command)) {
+            return (size_t)(known - plan->targets);
+        }
+        mem_free(name);
+        name = mem_printf("%s-%d", wanted, i);
+    }
+    plan->targets =
+        mem_resize(plan->targets, (plan->n_targets + 1) * sizeof(*plan->targets));
+    struct triage_target *target = &plan->targets[plan->n_targets++];
+    *target = (struct triage_target){.name = STEAL(name)};
+    command_copy(&target->command, command);
+    return plan->n_targets - 1;
+}
+
+/* --- commands --- */
+
+/* --target without a command: what nightjar.yaml says of it. A name that is not in there
+ * is merely a name. */
+static int
+command_from_config(const struct triage_request *request, struct command *out,
+                    struct strv *ignore_frames, struct err *err)
+{
+    const struct target *target =
+        target_list_find(&request->config->targets, request->target);
+
+    if (target == NULL) {
+        return 0;
+    }
+    strv_add_all(ignore_frames, &target->ignore_frames);
+    return target_command(target, out, err);
+}
+
+static int
+no_command(const struct triage_request *request, const struct crash_group *group,
+           struct err *err)
+{
+    AUTO(mem_free) char *folder = str_name_dup(group->folder);
+    AUTO(buf_clear) struct buf path = BUF_INIT;
+    AUTO(buf_clear) struct buf unknown = BUF_INIT;
+
+    str_shell(&path, folder);
+    if (request->target != NULL) {
+        buf_addf(&unknown, " (%s has no target '%s')",
+                 request->config->path == NULL ? "nightjar.yaml" : request->config->path,
+                 request->target);
+    }
+    return err_set(
+        err, -EINVAL,
+        "which program failed on '%.250s'?%s Say it behind --: nightjar triage "
+        "%.250s -- ./target%s",
+        folder, buf_str(&unknown), buf_str(&path),
+        group->kind == CRASH_LIBFUZZER ? "" : " @@");
+}
+
+/* The command of one group: given behind "--", of --target, or what AFL++ left behind. */
+static int
+plan_group(const struct triage_request *request, struct triage_plan *plan,
+           const struct command *given, size_t group, struct err *err)
+{
+    const struct crash_group *files = &plan->files.v[group];
+    AUTO(command_clear) struct command command = {0};
+    AUTO(mem_free) char *source = NULL;
+    AUTO(mem_free) char *name = NULL;
+    int rc = 0;
+
+    if (given->argv.n > 0 || request->reports) {
+        command_copy(&command, given);
+    } else if (files->kind == CRASH_AFL) {
+        rc = afl_tree_command(&files->instances, &command, &source, err);
+    } else {
+        rc = no_command(request, files, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (request->timeout_ms > 0) {
+        command.timeout_ms = request->timeout_ms;
+    }
+    name = request->target != NULL ? mem_strdup(request->target)
+           : request->reports      ? mem_strdup("reports")
+                                   : name_of_program(command.argv.v[0]);
+    size_t index = add_target(plan, name, &command);
+    plan->target_of[group] = index;
+    if (plan->targets[index].source == NULL) {
+        plan->targets[index].source = STEAL(source);
+    }
+    return 0;
+}
+
+static int
+check_request(const struct triage_request *request, struct err *err)
+{
+    if (request->target != NULL && !target_name_valid(request->target)) {
+        AUTO(mem_free) char *shown = str_name_dup(request->target);
+        return err_set(
+            err, -EINVAL,
+            "--target: '%.100s' cannot be a target's name: letters, digits and "
+            "_-.@ only, at most %d, not beginning with a dot or a dash",
+            shown, TARGET_NAME_MAX);
+    }
+    if (request->reports && request->command->n > 0) {
+        return err_set(err, -EINVAL,
+                       "--reports reads texts and runs nothing: leave the command out");
+    }
+    if (request->paths->n == 0 && (request->command->n > 0 || request->reports)) {
+        return err_set(err, -EINVAL, "which files? nightjar triage %sPATH...%s",
+                       request->reports ? "--reports " : "",
+                       request->reports ? "" : " -- ./target @@");
+    }
+    return 0;
+}
+
+int
+triage_plan_make(const struct triage_request *request, struct triage_plan *out,
+                 struct err *err)
+{
+    AUTO(triage_plan_clear) struct triage_plan plan = {.reports = request->reports};
+    AUTO(command_clear) struct command given = {0};
+    AUTO(strv_clear) struct strv ignore_frames = {0};
+    int rc = check_request(request, err);
+
+    if (rc == 0 && request->command->n > 0) {
+        rc = command_from_argv(request->command, &given, err);
+    } else if (rc == 0 && request->target != NULL && !request->reports &&
+               request->paths->n > 0) {
+        rc = command_from_config(request, &given, &ignore_frames, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < request->paths->n; i++) {
+        crash_files_collect(&plan.files, request->paths->v[i]);
+    }
+    plan.target_of = mem_array(plan.files.n, sizeof(*plan.target_of));
+    for (size_t i = 0; i < plan.files.n && rc == 0; i++) {
+        rc = plan_group(request, &plan, &given, i, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < plan.n_targets; i++) {
+        strv_add_all(&plan.targets[i].ignore_frames, &ignore_frames);
+    }
+    *out = plan;
+    plan = (struct triage_plan){0};
+    return 0;
+}
+
+const char *
+triage_plan_next(const struct triage_plan *plan, struct triage_cursor *cursor,
+                 const struct triage_target **target)
+{
+    for (;; cursor->hangs = true, cursor->group = 0) {
+        for (; cursor->group < plan->files.n; cursor->group++, cursor->file = 0) {
+            const struct crash_group *group = &plan->files.v[cursor->group];
+            const struct strv *list = cursor->hangs ? &group->hangs : &group->files;
+            if (cursor->file < list->n) {
+                *target = &plan->targets[plan->target_of[cursor->group]];
+                return list->v[cursor->file++];
+            }
+        }
+        if (cursor->hangs) {
+            return NULL;
+        }
+    }
+}
