@@ -15,7 +15,10 @@
 
 /* In the order in which a newcomer meets them: `nightjar help` prints the table as it
  * stands. */
-#define VERBS(X) X(help_verb)
+#define VERBS(X)                                                                   \
+    X(fuzz)                                                                        \
+    X(triage) X(bugs) X(show) X(gate) X(push) X(status) X(parse_verb) X(help_verb) \
+        X(scribe) X(triage_worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
 #define ROW(name)     &cmd_##name,
