@@ -1,12 +1,14 @@
 /*
- * AFL++, as Debian 12 has it (4.04c) and later ones as far as probing tells. What the code below
- * relies on was measured with 4.04c:
- *   - plot_data has its first row only 60 s after the start (or at a stop on request), fuzzer_stats
- *     is written at the start, each minute and at a stop: until then the names of new queue files
+ * AFL++, as Debian 12 has it (4.04c) and later ones as far as probing tells. What the
+ * code below relies on was measured with 4.04c:
+ *   - plot_data has its first row only 60 s after the start (or at a stop on request),
+ * fuzzer_stats is written at the start, each minute and at a stop: until then the names
+ * of new queue files
  *     ("id:000006,src:...,time:4649,execs:1125,...") are the only counts that there are.
- *   - a start with `-i seeds` on the folder of a session shorter than 25 minutes deletes it; `-i -` resumes,
- *     also after SIGKILL at any time (queue/ or, half-way through a resume, _resume/ holds the corpus).
- *     The count of executions goes on from fuzzer_stats; crashes/ is renamed to crashes.DATE.
+ *   - a start with `-i seeds` on the folder of a session shorter than 25 minutes deletes
+ * it; `-i -` resumes, also after SIGKILL at any time (queue/ or, half-way through a
+ * resume, _resume/ holds the corpus). The count of executions goes on from fuzzer_stats;
+ * crashes/ is renamed to crashes.DATE.
  *   - seeds that crash are skipped and not saved as crashes; if all do, it ends.
  *   - every failure exits with 1, every stop on request with 0.
  */
@@ -53,12 +55,9 @@ static const struct {
     const char *text;
     unsigned bit;
 } features[] = {
-    {"\n  -b cpu_id", HAS_BIND},
-    {"\n  -c program", HAS_CMPLOG},
-    {"\n  -L minutes", HAS_MOPT},
-    {"AFL_SYNC_TIME", HAS_SYNC_TIME},
-    {"-M/-S id", HAS_MAIN},
-    {"AFL_IGNORE_SEED_PROBLEMS", HAS_IGNORE_SEEDS},
+    {"\n  -b cpu_id", HAS_BIND},  {"\n  -c program", HAS_CMPLOG},
+    {"\n  -L minutes", HAS_MOPT}, {"AFL_SYNC_TIME", HAS_SYNC_TIME},
+    {"-M/-S id", HAS_MAIN},       {"AFL_IGNORE_SEED_PROBLEMS", HAS_IGNORE_SEEDS},
 };
 
 /* Instances differ, as the engine's documentation advises (fuzzing_in_depth.md, 3c). */
@@ -77,8 +76,8 @@ static const struct engine_symptom symptoms[] = {
     {"not found or not executable", "the target cannot be executed", true},
     {"We need at least one valid input seed",
      "all seeds crash or time out, even a minimal one", true},
-    {"All test cases time out or crash", "all seeds crash or time out, even a minimal one",
-     true},
+    {"All test cases time out or crash",
+     "all seeds crash or time out, even a minimal one", true},
     {"No usable test cases", "there is no usable seed", true},
     {"Pipe at the beginning of 'core_pattern'",
      "core_pattern pipes to a program: echo core >/proc/sys/kernel/core_pattern", true},
@@ -96,8 +95,8 @@ static const struct engine_symptom symptoms[] = {
      "fork server: the target's process died, perhaps for want of memory", false},
     {"shmget() failed", "no shared memory left: see /proc/sys/kernel/shmmni", false},
     {"No space left on device", "the disk is full", false},
-    {"is being actively used by another instance", "another afl-fuzz works in this folder",
-     false},
+    {"is being actively used by another instance",
+     "another afl-fuzz works in this folder", false},
 };
 
 static int
@@ -107,8 +106,9 @@ probe(struct engine_caps *out, struct err *err)
     AUTO(mem_free) char *program = program_find("afl-fuzz");
 
     if (program == NULL) {
-        return err_set(err, -ENOENT,
-                       "AFL++ is not installed (no afl-fuzz in PATH): apt-get install afl++");
+        return err_set(
+            err, -ENOENT,
+            "AFL++ is not installed (no afl-fuzz in PATH): apt-get install afl++");
     }
     char *argv[] = {program, mem_strdup("-hh"), NULL};
     struct proc_spec spec = PROC_SPEC_INIT;
@@ -126,7 +126,8 @@ probe(struct engine_caps *out, struct err *err)
     }
     version += strlen("afl-fuzz++");
     (void)snprintf(out->version, sizeof(out->version), "%.*s",
-                   (int)strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz-"), version);
+                   (int)strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz-"),
+                   version);
     for (size_t i = 0; i < COUNT(features); i++) {
         out->has |= strstr(help, features[i].text) != NULL ? features[i].bit : 0;
     }
@@ -188,7 +189,8 @@ drop_stale_mark(void *user, int dir, const char *name, unsigned char type)
     return 0;
 }
 
-/* A main that was killed leaves its mark, and secondaries would go on looking up to it. */
+/* A main that was killed leaves its mark, and secondaries would go on looking up to it.
+ */
 static void
 drop_stale_marks(const struct engine_job *job)
 {
@@ -228,7 +230,8 @@ is_main(const struct engine_job *job)
 static void
 add_variant(const struct engine_job *job, struct engine_command *out)
 {
-    const struct variant *variant = &variants[(size_t)(job->number - 1) % COUNT(variants)];
+    const struct variant *variant =
+        &variants[(size_t)(job->number - 1) % COUNT(variants)];
     const char *cmplog = job->target->builds[BUILD_CMPLOG];
 
     strv_add(&out->argv, "-p");
@@ -266,7 +269,8 @@ add_options(const struct engine_job *job, struct engine_command *out)
     strv_add(&out->argv, "-m");
     strv_add(&out->argv, "none");
     strv_add(&out->argv, "-t");
-    strv_addf(&out->argv, "%lld+", (long long)(limit < EXEC_LIMIT_MS ? limit : EXEC_LIMIT_MS));
+    strv_addf(&out->argv, "%lld+",
+              (long long)(limit < EXEC_LIMIT_MS ? limit : EXEC_LIMIT_MS));
     if (job->target->dictionary != NULL) {
         strv_add(&out->argv, "-x");
         strv_add(&out->argv, job->target->dictionary);
@@ -286,9 +290,8 @@ static void
 add_environment(const struct engine_job *job, struct strv *env)
 {
     static const char *const always[] = {
-        "AFL_NO_UI=1",         "AFL_AUTORESUME=1",
-        "AFL_SKIP_CPUFREQ=1",  "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1",
-        "AFL_NO_CRASH_README=1"};
+        "AFL_NO_UI=1", "AFL_AUTORESUME=1", "AFL_SKIP_CPUFREQ=1",
+        "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1", "AFL_NO_CRASH_README=1"};
 
     for (size_t i = 0; i < COUNT(always); i++) {
         strv_add(env, always[i]);
@@ -436,16 +439,16 @@ poll_names(const struct engine_job *job, struct engine_view *view)
     }
 }
 
-/* The columns are named in the header line: relative_time, cycles_done, cur_item, corpus_count, ...,
- * execs_per_sec (10), total_execs (11), edges_found (12). */
+/* The columns are named in the header line: relative_time, cycles_done, cur_item,
+ * corpus_count, ..., execs_per_sec (10), total_execs (11), edges_found (12). */
 static void
 poll_plot(const struct engine_job *job, struct engine_view *view)
 {
     AUTO(buf_clear) struct buf tail = BUF_INIT;
     AUTO(mem_free) char *path = instance_path(job->number, "plot_data");
 
-    if (folder_read_tail(job->folder, path, PLOT_TAIL, &tail, NULL) < 0 || tail.len == 0 ||
-        tail.data[tail.len - 1] != '\n') {
+    if (folder_read_tail(job->folder, path, PLOT_TAIL, &tail, NULL) < 0 ||
+        tail.len == 0 || tail.data[tail.len - 1] != '\n') {
         return;
     }
     tail.data[tail.len - 1] = '\0';
@@ -496,13 +499,14 @@ poll(const struct engine_job *job, struct engine_view *view)
 static enum engine_end
 classify(const struct engine_view *view, int status, char *reason)
 {
-    static const char *const marks[] = {"PROGRAM ABORT : ", "SYSTEM ERROR : ",
-                                        "nightjar sandbox: ", NULL};
+    static const char *const marks[] = {
+        "PROGRAM ABORT : ", "SYSTEM ERROR : ", "nightjar sandbox: ", NULL};
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         return ENGINE_END_DONE;
     }
-    const struct engine_symptom *symptom = engine_diagnose(view, symptoms, COUNT(symptoms));
+    const struct engine_symptom *symptom =
+        engine_diagnose(view, symptoms, COUNT(symptoms));
     if (symptom != NULL) {
         (void)snprintf(reason, ENGINE_REASON_MAX, "%s", symptom->reason);
         return symptom->hopeless ? ENGINE_END_HOPELESS : ENGINE_END_BROKEN;
@@ -513,7 +517,8 @@ classify(const struct engine_view *view, int status, char *reason)
     return ENGINE_END_BROKEN;
 }
 
-/* All seeds crash: they are in the inbox by now, and a start from minimal ones may get further. */
+/* All seeds crash: they are in the inbox by now, and a start from minimal ones may get
+ * further. */
 static int
 repair(const struct engine_job *job, const struct engine_view *view, struct err *err)
 {

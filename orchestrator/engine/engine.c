@@ -152,7 +152,8 @@ engine_make_minimal_seeds(const struct engine_job *job, struct err *err)
     static const struct {
         const char *name, *data;
         size_t len;
-    } seeds[] = {{"newline", "\n", 1}, {"letter", "A", 1}, {"zeros", "\0\0\0\0\0\0\0\0", 8}};
+    } seeds[] = {
+        {"newline", "\n", 1}, {"letter", "A", 1}, {"zeros", "\0\0\0\0\0\0\0\0", 8}};
     AUTO(mem_free) char *folder = engine_minimal_seeds(job);
     int rc = fs_mkdirs(folder, 0755, err);
 
@@ -195,7 +196,8 @@ engine_plain(struct buf *out, const char *text, size_t len)
 }
 
 const struct engine_symptom *
-engine_diagnose(const struct engine_view *view, const struct engine_symptom *table, size_t n)
+engine_diagnose(const struct engine_view *view, const struct engine_symptom *table,
+                size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (memmem(buf_str(&view->tail), view->tail.len, table[i].text,
@@ -253,10 +255,11 @@ engine_describe_status(int status, char *reason)
 
     if (WIFEXITED(status) && WEXITSTATUS(status) >= 125 && WEXITSTATUS(status) <= 127) {
         (void)snprintf(reason, ENGINE_REASON_MAX, "%s",
-                       WEXITSTATUS(status) == 125   ? "the sandbox could not be made"
-                       : WEXITSTATUS(status) == 126 ? "the program may not be executed"
-                                                    : "the program or one of its libraries "
-                                                      "is not there");
+                       WEXITSTATUS(status) == 125 ? "the sandbox could not be made"
+                       : WEXITSTATUS(status) == 126
+                           ? "the program may not be executed"
+                           : "the program or one of its libraries "
+                             "is not there");
         return;
     }
     proc_status_show(text, sizeof(text), status);

@@ -74,8 +74,8 @@ open_file(const char *root, const char *relative, int *out_fd, struct stat *st,
     if (rc < 0) {
         return rc;
     }
-    AUTO(fd_close) int fd =
-        openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    AUTO(fd_close)
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, st) < 0) {
         return fail(err, "open", root, relative);
     }
@@ -177,8 +177,7 @@ folder_same(int a, int b, bool prefix, size_t max)
     for (size_t seen = 0; seen < max;) {
         ssize_t n = fd_read(a, left, sizeof(left));
         ssize_t m = fd_read(b, right, sizeof(right));
-        if (n < 0 || m < n || (m > n && !prefix) ||
-            memcmp(left, right, (size_t)n) != 0) {
+        if (n < 0 || m < n || (m > n && !prefix) || memcmp(left, right, (size_t)n) != 0) {
             return false;
         }
         if ((size_t)n < sizeof(left)) {

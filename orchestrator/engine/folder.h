@@ -1,7 +1,7 @@
 /*
- * Files below a worker's folder, in which a hostile program may put anything: links to elsewhere, pipes,
- * devices, endless files. Nothing here follows a link below `root`, blocks, or reads without a limit.
- * `root` itself is ours: its path is trusted.
+ * Files below a worker's folder, in which a hostile program may put anything: links to
+ * elsewhere, pipes, devices, endless files. Nothing here follows a link below `root`,
+ * blocks, or reads without a limit. `root` itself is ours: its path is trusted.
  */
 #ifndef ORCHESTRATOR_ENGINE_FOLDER_H
 #define ORCHESTRATOR_ENGINE_FOLDER_H
@@ -23,17 +23,19 @@ int folder_open(const char *root, const char *relative, int *out_fd, struct err 
 int folder_read_tail(const char *root, const char *relative, size_t max, struct buf *out,
                      struct err *err);
 
-/* Call visit for each name in root/relative but "." and "..", in no order; a non-zero result ends it and is
- * returned. `dir` is the folder's descriptor, for *at() calls without following links. */
+/* Call visit for each name in root/relative but "." and "..", in no order; a non-zero
+ * result ends it and is returned. `dir` is the folder's descriptor, for *at() calls
+ * without following links. */
 typedef int folder_visit(void *user, int dir, const char *name, unsigned char type);
 int folder_list(const char *root, const char *relative, folder_visit *visit, void *user,
                 struct err *err);
 
 /* Remove the file root/folder/name; absent is fine. */
-int folder_unlink(const char *root, const char *folder, const char *name, struct err *err);
+int folder_unlink(const char *root, const char *folder, const char *name,
+                  struct err *err);
 
-/* Whether two regular files hold the same bytes; the second may be longer when prefix is true. Reads at
- * most `max` bytes. Descriptors are rewound. */
+/* Whether two regular files hold the same bytes; the second may be longer when prefix is
+ * true. Reads at most `max` bytes. Descriptors are rewound. */
 bool folder_same(int a, int b, bool prefix, size_t max);
 
 #endif

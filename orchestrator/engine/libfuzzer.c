@@ -1,11 +1,12 @@
 /*
- * libFuzzer, LLVM 14 and later, without its fork mode: one find ends the process, and the supervisor's
- * restarts are the fuzzing loop (stop file, interrupt and artifacts of -fork are all unreliable).
+ * libFuzzer, LLVM 14 and later, without its fork mode: one find ends the process, and the
+ * supervisor's restarts are the fuzzing loop (stop file, interrupt and artifacts of -fork
+ * are all unreliable).
  *   - Only the first corpus folder is read again while it runs (-reload).
- *   - A corpus file or seed that crashes would end every run before it begins: repair() takes it out,
- *     when the crash came before "INITED".
- *   - It prints a line at each new input and at each power of two of its count, so that a worker that
- *     finds nothing may be silent for hours: how long is reckoned from its speed.
+ *   - A corpus file or seed that crashes would end every run before it begins: repair()
+ * takes it out, when the crash came before "INITED".
+ *   - It prints a line at each new input and at each power of two of its count, so that a
+ * worker that finds nothing may be silent for hours: how long is reckoned from its speed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,12 +31,13 @@ enum {
     EXIT_ERROR = 77,
     FROZEN_MS = 75 * 1000,
     PATIENCE_MAX_MS = 6 * 3600 * 1000,
-    LEN_MAX = 1 << 20,       /* -max_len where none is given and the corpus has larger files */
+    LEN_MAX = 1 << 20, /* -max_len where none is given and the corpus has larger files */
     ARTIFACT_MAX = 16 << 20, /* bytes of an artifact that are compared with seeds */
 };
 
 static const struct engine_symptom symptoms[] = {
-    {"error while loading shared libraries", "a shared library of the target is missing", true},
+    {"error while loading shared libraries", "a shared library of the target is missing",
+     true},
     {"ParseDictionaryFile: error", "the dictionary is malformed", true},
     {"Shadow memory range interleaves", "the sanitizer cannot map its shadow memory here",
      true},
@@ -56,7 +58,8 @@ static int
 prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
 {
     AUTO(mem_free) char *corpus = fs_join(job->folder, "corpus");
-    AUTO(mem_free) char *artifacts = mem_printf("%s/artifacts-%d", job->folder, job->number);
+    AUTO(mem_free)
+    char *artifacts = mem_printf("%s/artifacts-%d", job->folder, job->number);
     int rc = sandbox_mkdir(job->folder, err);
 
     (void)view;
@@ -70,14 +73,27 @@ prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
 static bool
 is_ours(const char *flag)
 {
-    static const char *const ours[] = {
-        "-fork=",           "-jobs=",           "-workers=",
-        "-merge=",          "-set_cover_merge=", "-minimize_crash=",
-        "-cleanse_crash=",  "-runs=",           "-max_total_time=",
-        "-artifact_prefix=", "-exact_artifact_path=", "-stop_file=",
-        "-reload=",         "-print_final_stats=", "-verbosity=",
-        "-handle_term=",    "-handle_int=",     "-error_exitcode=",
-        "-timeout_exitcode=", "-interrupted_exitcode=", "-dict="};
+    static const char *const ours[] = {"-fork=",
+                                       "-jobs=",
+                                       "-workers=",
+                                       "-merge=",
+                                       "-set_cover_merge=",
+                                       "-minimize_crash=",
+                                       "-cleanse_crash=",
+                                       "-runs=",
+                                       "-max_total_time=",
+                                       "-artifact_prefix=",
+                                       "-exact_artifact_path=",
+                                       "-stop_file=",
+                                       "-reload=",
+                                       "-print_final_stats=",
+                                       "-verbosity=",
+                                       "-handle_term=",
+                                       "-handle_int=",
+                                       "-error_exitcode=",
+                                       "-timeout_exitcode=",
+                                       "-interrupted_exitcode=",
+                                       "-dict="};
 
     for (size_t i = 0; i < COUNT(ours); i++) {
         if (str_starts(flag, ours[i])) {
@@ -96,7 +112,8 @@ add_options(const struct engine_job *job, struct strv *argv)
     strv_addf(argv, "-artifact_prefix=%s/artifacts-%d/", job->folder, job->number);
     strv_add(argv, "-reload=1");
     strv_add(argv, "-print_final_stats=1");
-    /* what the target prints is nobody's reading here, and it could pass for libFuzzer's lines */
+    /* what the target prints is nobody's reading here, and it could pass for libFuzzer's
+     * lines */
     strv_add(argv, "-close_fd_mask=3");
     strv_addf(argv, "-timeout=%lld", (long long)((target->timeout_ms + 999) / 1000));
     strv_addf(argv, "-rss_limit_mb=%lld", (long long)(target->memory_bytes >> 20));
@@ -154,7 +171,8 @@ patience(const struct engine_view *view)
     return ms > PATIENCE_MAX_MS - FROZEN_MS ? PATIENCE_MAX_MS : FROZEN_MS + (int64_t)ms;
 }
 
-/* "#8192\tNEW    cov: 40 ft: 77 corp: 9/40b lim: 6 exec/s: 4096 rss: 34Mb L: 5/6 MS: 1 ..." */
+/* "#8192\tNEW    cov: 40 ft: 77 corp: 9/40b lim: 6 exec/s: 4096 rss: 34Mb L: 5/6 MS: 1
+ * ..." */
 static void
 status_line(struct engine_view *view, const char *text)
 {
@@ -172,8 +190,8 @@ status_line(struct engine_view *view, const char *text)
     }
     view->edges = engine_number(text, " cov: ", view->edges);
     view->corpus = engine_number(text, " corp: ", view->corpus);
-    view->ready = view->ready || strstr(text, "INITED") != NULL || strstr(text, "NEW ") != NULL ||
-                  strstr(text, "REDUCE") != NULL;
+    view->ready = view->ready || strstr(text, "INITED") != NULL ||
+                  strstr(text, "NEW ") != NULL || strstr(text, "REDUCE") != NULL;
     view->patience_ms = patience(view);
 }
 
@@ -215,12 +233,15 @@ classify(const struct engine_view *view, int status, char *reason)
     if (code == 0 || code == EXIT_INTERRUPTED) {
         return ENGINE_END_DONE;
     }
-    if (view->found || code == EXIT_TIMEOUT || code == EXIT_MEMORY || code == EXIT_ERROR) {
-        (void)snprintf(reason, ENGINE_REASON_MAX,
-                       "crashes before it begins to fuzz: on the empty input, or in its start-up");
+    if (view->found || code == EXIT_TIMEOUT || code == EXIT_MEMORY ||
+        code == EXIT_ERROR) {
+        (void)snprintf(
+            reason, ENGINE_REASON_MAX,
+            "crashes before it begins to fuzz: on the empty input, or in its start-up");
         return ENGINE_END_FOUND;
     }
-    const struct engine_symptom *symptom = engine_diagnose(view, symptoms, COUNT(symptoms));
+    const struct engine_symptom *symptom =
+        engine_diagnose(view, symptoms, COUNT(symptoms));
     if (symptom != NULL) {
         (void)snprintf(reason, ENGINE_REASON_MAX, "%s", symptom->reason);
         return symptom->hopeless ? ENGINE_END_HOPELESS : ENGINE_END_BROKEN;
@@ -248,7 +269,8 @@ struct culprit {
     int artifact; /* a file */
     struct stat st;
     int64_t begun_ms;
-    int64_t cut; /* what is longer was cut: then the artifact is only the file's beginning */
+    int64_t
+        cut; /* what is longer was cut: then the artifact is only the file's beginning */
     int removed;
     const struct engine_job *job;
 };
@@ -271,7 +293,8 @@ remove_equal(void *user, int dir, const char *name, unsigned char type)
     struct stat st;
 
     (void)type;
-    AUTO(fd_close) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    AUTO(fd_close)
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         return 0;
     }
@@ -295,7 +318,8 @@ judge_artifact(void *user, int dir, const char *name, unsigned char type)
     if (!is_find(name)) {
         return 0;
     }
-    AUTO(fd_close) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    AUTO(fd_close)
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &culprit->st) < 0 || !S_ISREG(culprit->st.st_mode) ||
         culprit->st.st_size == 0 || culprit->st.st_size > ARTIFACT_MAX ||
         culprit->st.st_mtim.tv_sec * 1000 + 999 < culprit->begun_ms) {

@@ -1,6 +1,7 @@
 /*
- * Workers as children of this process, in the sandbox. The sandbox's own process stands for the tree: signals
- * that are sent to it reach the command, and with it everything that the command started ends.
+ * Workers as children of this process, in the sandbox. The sandbox's own process stands
+ * for the tree: signals that are sent to it reach the command, and with it everything
+ * that the command started ends.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,9 +21,9 @@
 #include "orchestrator/executor/executor.h"
 
 enum {
-    READ_MAX = 64 << 10,       /* bytes a turn of the loop */
-    DRAIN_MAX = 1 << 20,       /* bytes that are still read once it has gone */
-    THROTTLE_US = 100 * 1000,  /* how long output waits after too much of it */
+    READ_MAX = 64 << 10,      /* bytes a turn of the loop */
+    DRAIN_MAX = 1 << 20,      /* bytes that are still read once it has gone */
+    THROTTLE_US = 100 * 1000, /* how long output waits after too much of it */
     PROCESSES_MAX = 65536,
 };
 
@@ -32,7 +33,7 @@ struct execution {
     bool told_to_end;
     sd_event_source *exit_source, *output_source, *throttle_source;
     struct executor_spec spec; /* argv, env and policy are not kept */
-    int64_t window_ms; /* since when `window_bytes` is counted */
+    int64_t window_ms;         /* since when `window_bytes` is counted */
     size_t window_bytes;
 };
 
@@ -40,7 +41,8 @@ static void
 stop_reading(struct execution *execution)
 {
     execution->output_source = sd_event_source_disable_unref(execution->output_source);
-    execution->throttle_source = sd_event_source_disable_unref(execution->throttle_source);
+    execution->throttle_source =
+        sd_event_source_disable_unref(execution->throttle_source);
     fd_close(FD_STEAL(execution->out_fd));
 }
 
@@ -146,16 +148,17 @@ static int
 watch(struct execution *execution, struct err *err)
 {
     sd_event *event = execution->spec.event;
-    int rc = sd_event_add_io(event, &execution->exit_source, execution->proc.pidfd, EPOLLIN,
-                             on_exit_readable, execution);
+    int rc = sd_event_add_io(event, &execution->exit_source, execution->proc.pidfd,
+                             EPOLLIN, on_exit_readable, execution);
 
     if (rc >= 0) {
         rc = sd_event_add_io(event, &execution->output_source, execution->out_fd, EPOLLIN,
                              on_output, execution);
     }
     if (rc >= 0) {
-        rc = sd_event_add_time_relative(event, &execution->throttle_source, CLOCK_MONOTONIC,
-                                        THROTTLE_US, 0, on_throttle, execution);
+        rc = sd_event_add_time_relative(event, &execution->throttle_source,
+                                        CLOCK_MONOTONIC, THROTTLE_US, 0, on_throttle,
+                                        execution);
     }
     if (rc >= 0) {
         rc = sd_event_source_set_enabled(execution->throttle_source, SD_EVENT_OFF);
@@ -212,7 +215,8 @@ local_ask(struct execution *execution, int signal_number)
     }
 }
 
-/* The sandbox's own process gets the chance to end its descendants; the second time it gets none. */
+/* The sandbox's own process gets the chance to end its descendants; the second time it
+ * gets none. */
 static void
 local_kill(struct execution *execution)
 {

@@ -28,7 +28,8 @@ enum {
     SEEN_FIRST = 1024,
 };
 
-/* A file is told by where it lies on disk and when it was written: names move with their folder. */
+/* A file is told by where it lies on disk and when it was written: names move with their
+ * folder. */
 struct seen {
     uint64_t key; /* 0: empty */
     bool filed;   /* in the ledger */
@@ -38,7 +39,8 @@ struct watch {
     int wd;
     char *relative;
     bool consume;
-    struct timespec changed; /* the folder's time of change when all in it had been seen */
+    struct timespec
+        changed; /* the folder's time of change when all in it had been seen */
     struct watch *next;
 };
 
@@ -146,7 +148,8 @@ seen_add(struct inbox *inbox, uint64_t key)
 static bool
 is_final(int code)
 {
-    return code == 0 || code == -ENOENT || code == -EFBIG || code == -EINVAL || code == -EACCES;
+    return code == 0 || code == -ENOENT || code == -EFBIG || code == -EINVAL ||
+           code == -EACCES;
 }
 
 static void
@@ -198,8 +201,10 @@ static int
 copy_file(int from, const char *to)
 {
     AUTO(mem_free) char *chunk = mem_alloc(COPY_CHUNK);
-    AUTO(fd_close) int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int64_t left = (int64_t)STORE_INPUT_MAX + 1; /* one too many is refused as too large */
+    AUTO(fd_close)
+    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int64_t left =
+        (int64_t)STORE_INPUT_MAX + 1; /* one too many is refused as too large */
 
     if (out < 0) {
         return -errno;
@@ -238,7 +243,8 @@ bring(int dir, const char *name, const char *to)
     if (errno == EEXIST || errno == ENOENT) {
         return -errno;
     }
-    AUTO(fd_close) int from =
+    AUTO(fd_close)
+    int from =
         openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode)) {
         return -EINVAL;
@@ -252,7 +258,8 @@ bring(int dir, const char *name, const char *to)
 
 /* "w1/crashes" and "id:000000,sig:06" become "w1,crashes,id:000000,sig:06". */
 static char *
-spool_path(const struct inbox_source *source, const char *relative, const char *name, int clash)
+spool_path(const struct inbox_source *source, const char *relative, const char *name,
+           int clash)
 {
     AUTO(mem_free) char *flat = mem_printf("%s,%s", relative, name);
     char suffix[16] = "";
@@ -263,8 +270,8 @@ spool_path(const struct inbox_source *source, const char *relative, const char *
     if (clash > 0) {
         (void)snprintf(suffix, sizeof(suffix), "~%d", clash);
     }
-    return mem_printf("%s/%s%.*s%s", source->folder, flat[0] == '.' ? "_" : "", NAME_LIMIT, flat,
-                      suffix);
+    return mem_printf("%s/%s%.*s%s", source->folder, flat[0] == '.' ? "_" : "",
+                      NAME_LIMIT, flat, suffix);
 }
 
 /* Link or copy under a name that is free; NULL when it cannot be had. */
@@ -279,8 +286,8 @@ spool(const struct inbox_source *source, const char *relative, int dir, const ch
         }
         if (rc != -EEXIST) {
             AUTO(mem_free) char *shown = str_name_dup(name);
-            log_line(rc == -ENOENT ? LOG_DEBUG : LOG_WARN, "inbox", "name=%s msg=\"%s\"", shown,
-                     strerror(-rc));
+            log_line(rc == -ENOENT ? LOG_DEBUG : LOG_WARN, "inbox", "name=%s msg=\"%s\"",
+                     shown, strerror(-rc));
             return NULL;
         }
     }
@@ -299,7 +306,8 @@ is_settled(const struct stat *st)
 enum taken { TAKEN, TAKEN_BEFORE, TAKEN_LATER, TAKEN_NEVER };
 
 static enum taken
-take(struct inbox_source *source, const char *relative, int dir, const char *name, bool settled)
+take(struct inbox_source *source, const char *relative, int dir, const char *name,
+     bool settled)
 {
     struct inbox *inbox = source->inbox;
     struct stat st;
@@ -377,12 +385,14 @@ watch_of(struct inbox_source *source, const char *relative, bool consume)
     return watch;
 }
 
-/* A folder whose engine has stopped and that holds nothing any more would stay for ever. */
+/* A folder whose engine has stopped and that holds nothing any more would stay for ever.
+ */
 static void
 drop_folder(struct inbox_source *source, struct watch *watch)
 {
     const char *name = fs_base(watch->relative);
-    AUTO(mem_free) char *parent = mem_dup(watch->relative, (size_t)(name - watch->relative));
+    AUTO(mem_free)
+    char *parent = mem_dup(watch->relative, (size_t)(name - watch->relative));
     AUTO(fd_close) int dir = -1;
 
     if (folder_open(source->job->folder, parent, &dir, NULL) < 0 ||
@@ -399,7 +409,8 @@ drop_folder(struct inbox_source *source, struct watch *watch)
     }
 }
 
-/* Changes within the resolution of the folder's time, and a little more, could hide behind it. */
+/* Changes within the resolution of the folder's time, and a little more, could hide
+ * behind it. */
 static bool
 is_quiet(const struct stat *st)
 {
@@ -408,14 +419,16 @@ is_quiet(const struct stat *st)
     return age > 2;
 }
 
-/* By its descriptor, so that no link is followed; the same folder gives the same number again. */
+/* By its descriptor, so that no link is followed; the same folder gives the same number
+ * again. */
 static void
 listen_to(struct inbox *inbox, struct watch *watch, int fd)
 {
     char path[64];
 
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    watch->wd = inotify_add_watch(inbox->notify_fd, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR);
+    watch->wd = inotify_add_watch(inbox->notify_fd, path,
+                                  IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR);
 }
 
 static void
@@ -483,7 +496,8 @@ take_named(struct inbox *inbox, int wd, const char *name)
     }
 }
 
-/* What does not reach us here (an overflow, a folder that was renamed) the next rescan finds. */
+/* What does not reach us here (an overflow, a folder that was renamed) the next rescan
+ * finds. */
 static int
 on_notify(sd_event_source *source, int fd, uint32_t revents, void *user)
 {

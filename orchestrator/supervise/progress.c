@@ -20,15 +20,27 @@ progress_count(char *out, size_t size, double value)
     for (size_t i = 0; i < COUNT(units); i++) {
         double unit = units[i].from == 1e4 ? 1e3 : units[i].from;
         if (value >= units[i].from) {
-            (void)snprintf(out, size, value / unit >= 100 ? "%.0f%s" : "%.1f%s", value / unit,
-                           units[i].unit);
+            (void)snprintf(out, size, value / unit >= 100 ? "%.0f%s" : "%.1f%s",
+                           value / unit, units[i].unit);
             return;
         }
     }
     (void)snprintf(out, size, "%.0f", value);
 }
 
-/* At most `columns` characters of out from byte `from` on: UTF-8, one column each. */
+/* Columns of out from byte `from` on: UTF-8, one column a character. */
+static int
+columns_of_text(const struct buf *out, size_t from)
+{
+    int columns = 0;
+
+    for (size_t at = from; at < out->len; at++) {
+        columns += ((unsigned char)out->data[at] & 0xc0) != 0x80;
+    }
+    return columns;
+}
+
+/* At most `columns` of them. */
 static void
 cut(struct buf *out, size_t from, int columns)
 {
@@ -74,8 +86,9 @@ add_states(struct buf *out, const struct progress *progress)
 {
     /* in the order of what a person wants to know first */
     static const enum worker_state order[] = {
-        WORKER_RUNNING, WORKER_STARTING, WORKER_SLOW,   WORKER_PLATEAUED, WORKER_FROZEN,
-        WORKER_BACKOFF, WORKER_QUARANTINED, WORKER_DEAD, WORKER_PAUSED,   WORKER_FINISHED};
+        WORKER_RUNNING, WORKER_STARTING, WORKER_SLOW,        WORKER_PLATEAUED,
+        WORKER_FROZEN,  WORKER_BACKOFF,  WORKER_QUARANTINED, WORKER_DEAD,
+        WORKER_PAUSED,  WORKER_FINISHED};
 
     const char *between = "";
     for (size_t i = 0; i < COUNT(order); i++) {
@@ -123,24 +136,31 @@ progress_line(struct buf *out, const struct progress *progress)
 }
 
 static void
+add_header(struct buf *out)
+{
+    buf_addf(out, "  %-*s %-11s %8s %7s %7s %6s\n", NAME_COLUMNS, "WORKER", "STATE", "EXEC/S",
+             "EDGES", "CORPUS", "FINDS");
+}
+
+static void
 add_row(struct buf *out, const struct progress_row *row, int columns)
 {
+    const double numbers[] = {row->execs_per_sec, (double)row->edges, (double)row->corpus,
+                              (double)row->finds};
+    static const int widths[] = {8, 7, 7, 6};
     size_t from = out->len;
-    char speed[32];
-    char edges[32];
-    char corpus[32];
+    char text[32];
 
     buf_adds(out, "  ");
     str_name(out, row->name, strlen(row->name));
     cut(out, from, 2 + NAME_COLUMNS);
-    buf_addf(out, "%*s", (int)(2 + NAME_COLUMNS - (out->len - from)), "");
+    buf_addf(out, "%*s", 2 + NAME_COLUMNS - columns_of_text(out, from), "");
     buf_addf(out, " %-11s", worker_state_name(row->state));
     if (worker_state_busy(row->state) && row->state != WORKER_STARTING) {
-        progress_count(speed, sizeof(speed), row->execs_per_sec);
-        progress_count(edges, sizeof(edges), (double)row->edges);
-        progress_count(corpus, sizeof(corpus), (double)row->corpus);
-        buf_addf(out, " %6s/s %6s edges %6s corpus", speed, edges, corpus);
-        add_number(out, " ", (double)row->finds, " finds");
+        for (size_t i = 0; i < COUNT(numbers); i++) {
+            progress_count(text, sizeof(text), numbers[i]);
+            buf_addf(out, " %*s", widths[i], text);
+        }
     } else if (row->reason[0] != '\0') {
         AUTO(buf_clear) struct buf reason = BUF_INIT;
         str_clean(&reason, row->reason, strlen(row->reason));
@@ -183,6 +203,9 @@ progress_block(struct buf *out, const struct progress *progress, int columns)
     buf_addc(out, '\n');
     for (size_t i = 0; i < progress->n_rows && rows < PROGRESS_ROWS_MAX; i++) {
         if (is_shown(&progress->rows[i])) {
+            if (rows == 0) {
+                add_header(out);
+            }
             add_row(out, &progress->rows[i], columns);
             rows++;
         }
@@ -214,7 +237,8 @@ erase(struct progress_printer *printer)
 }
 
 void
-progress_show(struct progress_printer *printer, const struct progress *progress, bool force)
+progress_show(struct progress_printer *printer, const struct progress *progress,
+              bool force)
 {
     AUTO(buf_clear) struct buf text = BUF_INIT;
     int64_t now = clock_mono_ms();

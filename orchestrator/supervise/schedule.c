@@ -26,7 +26,8 @@ count_workers(const struct schedule *schedule)
     return census;
 }
 
-/* The engine that has most workers for each of its lanes gets the next one (D'Hondt's rule). */
+/* The engine that has most workers for each of its lanes gets the next one (D'Hondt's
+ * rule). */
 static int
 neediest(const struct census *census, const int *lanes)
 {
@@ -36,8 +37,8 @@ neediest(const struct census *census, const int *lanes)
         if (lanes[e] >= census->workers[e]) {
             continue;
         }
-        if (best < 0 ||
-            census->workers[e] * (lanes[best] + 1) > census->workers[best] * (lanes[e] + 1)) {
+        if (best < 0 || census->workers[e] * (lanes[best] + 1) >
+                            census->workers[best] * (lanes[e] + 1)) {
             best = e;
         }
     }
@@ -81,7 +82,8 @@ holding(const struct schedule *schedule, int engine)
     int n = 0;
 
     for (size_t i = 0; i < schedule->n; i++) {
-        n += schedule->rows[i].holds && (engine < 0 || schedule->rows[i].engine == engine);
+        n +=
+            schedule->rows[i].holds && (engine < 0 || schedule->rows[i].engine == engine);
     }
     return n;
 }
@@ -155,8 +157,7 @@ schedule_turn(const struct schedule *schedule, size_t picked, int64_t now_ms)
     const struct schedule_row *own = &schedule->rows[picked];
     int lanes = schedule_lanes(schedule, own->engine);
     int workers = 0;
-    int waiting = 0;  /* for their turn of this round, the picked one included */
-    int64_t taken = 0; /* what those that run may still use */
+    int to_serve = 0; /* in this round: those that wait, the picked one, those that run */
 
     for (size_t i = 0; i < schedule->n; i++) {
         const struct schedule_row *row = &schedule->rows[i];
@@ -164,11 +165,7 @@ schedule_turn(const struct schedule *schedule, size_t picked, int64_t now_ms)
             continue;
         }
         workers++;
-        if (i == picked || (!row->holds && row->turns <= own->turns)) {
-            waiting++;
-        } else if (row->holds && row->turn_end_ms > now_ms) {
-            taken += row->turn_end_ms - now_ms;
-        }
+        to_serve += i == picked || row->holds || row->turns <= own->turns;
     }
     if (workers <= lanes) {
         return 0;
@@ -176,8 +173,10 @@ schedule_turn(const struct schedule *schedule, size_t picked, int64_t now_ms)
     if (schedule->deadline_ms == 0) {
         return SCHEDULE_TURN_MAX_MS;
     }
-    int64_t left = (schedule->deadline_ms - now_ms) * lanes - taken;
-    return within(left / waiting, SCHEDULE_TURN_MIN_MS, SCHEDULE_TURN_MAX_MS);
+    /* whole rows of turns, so that the last worker of the round is not left with a rest */
+    int in_a_row = (to_serve + lanes - 1) / lanes;
+    return within((schedule->deadline_ms - now_ms) / in_a_row, SCHEDULE_TURN_MIN_MS,
+                  SCHEDULE_TURN_MAX_MS);
 }
 
 int64_t
@@ -193,7 +192,8 @@ schedule_least_ms(const struct schedule *schedule)
             workers = (int)schedule->n;
         }
         if (lanes > 0 && workers > lanes) {
-            int64_t need = (int64_t)SCHEDULE_TURN_MIN_MS * ((workers + lanes - 1) / lanes);
+            int64_t need =
+                (int64_t)SCHEDULE_TURN_MIN_MS * ((workers + lanes - 1) / lanes);
             least = need > least ? need : least;
         }
     }

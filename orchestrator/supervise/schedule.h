@@ -1,11 +1,12 @@
 /*
- * Who runs when there are more workers than jobs, and for how long. Pure arithmetic on a table that the
- * supervisor keeps; it owns nothing.
+ * Who runs when there are more workers than jobs, and for how long. Pure arithmetic on a
+ * table that the supervisor keeps; it owns nothing.
  *
- * Each engine has a number of lanes, in proportion to its workers but at least one while there are enough
- * jobs, so that AFL++ and libFuzzer run side by side at any time. Within its lanes an engine's workers take
- * turns; a turn is as long as lets every worker have one before the deadline, between SCHEDULE_TURN_MIN_MS
- * and SCHEDULE_TURN_MAX_MS. A lane with nobody ready is lent to the other engines.
+ * Each engine has a number of lanes, in proportion to its workers but at least one while
+ * there are enough jobs, so that AFL++ and libFuzzer run side by side at any time. Within
+ * its lanes an engine's workers take turns; a turn is as long as lets every worker have
+ * one before the deadline, between SCHEDULE_TURN_MIN_MS and SCHEDULE_TURN_MAX_MS. A lane
+ * with nobody ready is lent to the other engines.
  */
 #ifndef ORCHESTRATOR_SUPERVISE_SCHEDULE_H
 #define ORCHESTRATOR_SUPERVISE_SCHEDULE_H
@@ -21,24 +22,25 @@ enum {
 };
 
 struct schedule_row {
-    int engine;  /* 0 .. SCHEDULE_ENGINES_MAX - 1 */
+    int engine; /* 0 .. SCHEDULE_ENGINES_MAX - 1 */
     int target;
-    bool holds;  /* it has a job: runs, ends, or rests for a moment */
-    bool ready;  /* it could start now */
-    bool over;   /* it will not run again */
-    int turns;   /* how many it has had, the present one included */
+    bool holds; /* it has a job: runs, ends, or rests for a moment */
+    bool ready; /* it could start now */
+    bool over;  /* it will not run again */
+    int turns;  /* how many it has had, the present one included */
     int64_t used_ms;
     int64_t turn_end_ms; /* of one that holds; 0: no end */
 };
 
 struct schedule {
-    int jobs;            /* >= 1 */
-    int64_t deadline_ms; /* monotonic; 0: none */
+    int jobs;                        /* >= 1 */
+    int64_t deadline_ms;             /* monotonic; 0: none */
     const struct schedule_row *rows; /* borrowed */
     size_t n;
 };
 
-/* How many jobs an engine's workers share; all jobs when there are fewer jobs than engines. */
+/* How many jobs an engine's workers share; all jobs when there are fewer jobs than
+ * engines. */
 int schedule_lanes(const struct schedule *schedule, int engine);
 
 /* Whether workers take turns: some engine has more workers than lanes. */

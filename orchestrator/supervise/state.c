@@ -14,7 +14,8 @@ enter(struct machine *machine, enum worker_state state, unsigned actions)
     return actions;
 }
 
-/* xorshift64: spreads restarts, so that workers which died together do not come back together. */
+/* xorshift64: spreads restarts, so that workers which died together do not come back
+ * together. */
 static uint64_t
 next_random(struct machine *machine)
 {
@@ -136,7 +137,8 @@ failed(struct machine *machine, const struct worker_end *end)
     return enter(machine, WORKER_BACKOFF, WORKER_DO_WAIT | WORKER_DO_SAY);
 }
 
-/* The normal end of a libFuzzer run. A shallow find that returns at once would make the worker spin. */
+/* The normal end of a libFuzzer run. A shallow find that returns at once would make the
+ * worker spin. */
 static unsigned
 found(struct machine *machine, const struct worker_end *end)
 {
@@ -156,7 +158,8 @@ static unsigned
 repaired(struct machine *machine, const struct worker_end *end)
 {
     (void)end;
-    machine->wait_ms = wait_of(machine, machine->policy->cool_ms, machine->policy->cool_max_ms, 0);
+    machine->wait_ms =
+        wait_of(machine, machine->policy->cool_ms, machine->policy->cool_max_ms, 0);
     return enter(machine, WORKER_BACKOFF, WORKER_DO_WAIT);
 }
 
@@ -169,12 +172,12 @@ give_up(struct machine *machine, const struct worker_end *end)
 
 /* --- the table --- */
 
-/* An end of a process that is meant to go on. That one had nothing more to do is no failure, but to end so
- * again and again at once is. */
-#define ENDS                                                                            \
-    [WORKER_ENDED] = failed, [WORKER_FOUND] = found, [WORKER_REPAIRED] = repaired,       \
+/* An end of a process that is meant to go on. That one had nothing more to do is no
+ * failure, but to end so again and again at once is. */
+#define ENDS                                                                       \
+    [WORKER_ENDED] = failed, [WORKER_FOUND] = found, [WORKER_REPAIRED] = repaired, \
     [WORKER_FAILED] = failed, [WORKER_HOPELESS] = give_up
-#define FUZZING                                                                     \
+#define FUZZING \
     [WORKER_SILENT] = freeze, [WORKER_YIELD] = yield_turn, [WORKER_STOP] = finish, ENDS
 
 static handler *const table[WORKER_STATES][WORKER_EVENTS] = {
@@ -182,10 +185,10 @@ static handler *const table[WORKER_STATES][WORKER_EVENTS] = {
                        [WORKER_STOP] = finish, /* its process may still be ending */
                        [WORKER_OVERDUE] = kill_it,
                        [WORKER_HOPELESS] = give_up},
-    [WORKER_STARTING] = {[WORKER_ALIVE] = run,
-                         [WORKER_UNSTARTABLE] = give_up_starting,
-                         FUZZING},
-    [WORKER_RUNNING] = {[WORKER_BELOW_SPEED] = slow_down, [WORKER_NO_NEWS] = flatten, FUZZING},
+    [WORKER_STARTING] =
+        {[WORKER_ALIVE] = run, [WORKER_UNSTARTABLE] = give_up_starting, FUZZING},
+    [WORKER_RUNNING] =
+        {[WORKER_BELOW_SPEED] = slow_down, [WORKER_NO_NEWS] = flatten, FUZZING},
     [WORKER_SLOW] = {[WORKER_AT_SPEED] = run, [WORKER_NO_NEWS] = flatten, FUZZING},
     [WORKER_PLATEAUED] = {[WORKER_NEWS] = run, FUZZING},
     [WORKER_FROZEN] = {[WORKER_OVERDUE] = kill_it,
@@ -210,7 +213,8 @@ machine_init(struct machine *machine, const struct engine_policy *policy, uint64
 }
 
 unsigned
-machine_feed(struct machine *machine, enum worker_event event, const struct worker_end *end)
+machine_feed(struct machine *machine, enum worker_event event,
+             const struct worker_end *end)
 {
     handler *run_handler = table[machine->state][event];
 
@@ -222,11 +226,11 @@ const char *
 worker_state_name(enum worker_state state)
 {
     static const char *const names[WORKER_STATES] = {
-        [WORKER_STARTING] = "starting",       [WORKER_RUNNING] = "running",
-        [WORKER_FROZEN] = "frozen",           [WORKER_SLOW] = "slow",
-        [WORKER_BACKOFF] = "backoff",         [WORKER_QUARANTINED] = "quarantined",
-        [WORKER_PLATEAUED] = "plateaued",     [WORKER_PAUSED] = "paused",
-        [WORKER_FINISHED] = "finished",       [WORKER_DEAD] = "dead"};
+        [WORKER_STARTING] = "starting",   [WORKER_RUNNING] = "running",
+        [WORKER_FROZEN] = "frozen",       [WORKER_SLOW] = "slow",
+        [WORKER_BACKOFF] = "backoff",     [WORKER_QUARANTINED] = "quarantined",
+        [WORKER_PLATEAUED] = "plateaued", [WORKER_PAUSED] = "paused",
+        [WORKER_FINISHED] = "finished",   [WORKER_DEAD] = "dead"};
 
     return names[state];
 }
@@ -241,5 +245,6 @@ worker_state_busy(enum worker_state state)
 bool
 worker_state_final(enum worker_state state)
 {
-    return state == WORKER_QUARANTINED || state == WORKER_FINISHED || state == WORKER_DEAD;
+    return state == WORKER_QUARANTINED || state == WORKER_FINISHED ||
+           state == WORKER_DEAD;
 }

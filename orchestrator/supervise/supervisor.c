@@ -20,12 +20,12 @@
 
 enum {
     TICK_US = 200 * 1000,
-    TELL_MS = 5000,              /* between two reports of all workers to the store */
-    TRIAGE_MIN_MS = 30 * 1000,   /* bounds of the time for what is left */
+    TELL_MS = 5000,            /* between two reports of all workers to the store */
+    TRIAGE_MIN_MS = 30 * 1000, /* bounds of the time for what is left */
     TRIAGE_FREE_MS = 10 * 60 * 1000,
-    HALT_MS = 30 * 1000,         /* for jobs that run when that time is over */
-    CLOSE_MS = 10 * 1000,        /* for the store to take the last words */
-    TROUBLES_MAX = 20,           /* lines about single crashes; the rest is counted */
+    HALT_MS = 30 * 1000,  /* for jobs that run when that time is over */
+    CLOSE_MS = 10 * 1000, /* for the store to take the last words */
+    TROUBLES_MAX = 20,    /* lines about single crashes; the rest is counted */
 };
 
 enum phase { FUZZING, STOPPING, TRIAGING, HALTING, CLOSING, OVER };
@@ -48,7 +48,8 @@ struct supervisor {
 
 /* --- telling a person --- */
 
-static void say(struct supervisor *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct supervisor *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 static void
 say(struct supervisor *s, const char *fmt, ...)
 {
@@ -64,9 +65,9 @@ say(struct supervisor *s, const char *fmt, ...)
 static void
 show(struct supervisor *s, bool force)
 {
-    static const char *const names[] = {[FUZZING] = "fuzzing",   [STOPPING] = "stopping",
-                                        [TRIAGING] = "triaging", [HALTING] = "triaging",
-                                        [CLOSING] = "closing",   [OVER] = "over"};
+    static const char *const names[] = {
+        [FUZZING] = "fuzzing",  [STOPPING] = "stopping", [TRIAGING] = "triaging",
+        [HALTING] = "triaging", [CLOSING] = "closing",   [OVER] = "over"};
     const struct pipeline_stats *stats = pipeline_stats(s->pipeline);
     AUTO(mem_free) struct progress_row *rows = NULL;
     struct progress progress = {.phase = names[s->phase],
@@ -107,7 +108,8 @@ tell_begin(struct supervisor *s)
         (void)json_array_append_new(targets, json_text(config->targets->v[i]->name));
     }
     json_put(begin, "targets", targets);
-    json_put(begin, "engine", json_text(config->engine == NULL ? NULL : config->engine->name));
+    json_put(begin, "engine",
+             json_text(config->engine == NULL ? NULL : config->engine->name));
     json_put(begin, "sandbox", json_string(sandbox_rung_name(config->rung)));
     json_put(begin, "for_ms", json_integer(config->for_ms));
     json_put(begin, "jobs", json_integer(config->jobs));
@@ -168,8 +170,11 @@ begin_triaging(struct supervisor *s)
     }
     int64_t left = stats->queued + stats->running + inbox_in_flight(s->inbox);
     if (left + stats->minimize_waiting > 0) {
-        say(s, "fuzzing is over; triaging what is left (%lld crashes, %lld to minimize), for at most %s",
-            (long long)left, (long long)(s->interrupted ? 0 : stats->minimize_waiting), text);
+        say(s,
+            "fuzzing is over; triaging what is left (%lld crashes, %lld to minimize), "
+            "for at most %s",
+            (long long)left, (long long)(s->interrupted ? 0 : stats->minimize_waiting),
+            text);
     }
     s->idle = false;
     tell_all(s);
@@ -273,7 +278,8 @@ on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *us
     (void)source;
     (void)info;
     if (s->interrupted) {
-        say(s, "interrupted again: ending now; what was found and not triaged stays for the next run");
+        say(s, "interrupted again: ending now; what was found and not triaged stays for "
+               "the next run");
         s->result->bounded = true;
         enter(s, OVER, 0);
         return 0;
@@ -281,7 +287,8 @@ on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *us
     s->interrupted = true;
     s->result->how = SUPERVISOR_INTERRUPTED;
     if (s->phase == FUZZING) {
-        say(s, "interrupted: stopping the workers and triaging what is left; once more to end now");
+        say(s, "interrupted: stopping the workers and triaging what is left; once more "
+               "to end now");
         begin_stopping(s);
     } else if (s->phase == TRIAGING) {
         say(s, "interrupted: finishing what is being triaged; once more to end now");
@@ -377,7 +384,10 @@ open_loop(struct supervisor *s, struct err *err)
     static const struct {
         int number;
         sd_event_signal_handler_t handler;
-    } signals[] = {{SIGINT, on_signal}, {SIGTERM, on_signal}, {SIGHUP, on_signal}, {SIGCHLD, on_child}};
+    } signals[] = {{SIGINT, on_signal},
+                   {SIGTERM, on_signal},
+                   {SIGHUP, on_signal},
+                   {SIGCHLD, on_child}};
     sigset_t set;
 
     (void)sigemptyset(&set);
@@ -389,10 +399,12 @@ open_loop(struct supervisor *s, struct err *err)
     }
     int rc = sd_event_new(&s->event);
     for (size_t i = 0; rc >= 0 && i < COUNT(signals); i++) {
-        rc = sd_event_add_signal(s->event, NULL, signals[i].number, signals[i].handler, s);
+        rc =
+            sd_event_add_signal(s->event, NULL, signals[i].number, signals[i].handler, s);
     }
     if (rc >= 0) {
-        rc = sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, TICK_US, 0, on_tick, s);
+        rc = sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, TICK_US, 0,
+                                        on_tick, s);
     }
     return rc < 0 ? err_set(err, rc, "event loop: %s", strerror(-rc)) : 0;
 }
@@ -417,12 +429,15 @@ open_pipeline(struct supervisor *s, struct err *err)
     for (size_t i = 0; rc == 0 && i < config->targets->n; i++) {
         const struct target *target = config->targets->v[i];
         AUTO(command_clear) struct command command = {0};
-        struct record_settings settings = {.ooms_and_hangs = config->ooms_and_hangs,
-                                           .asserts_are_security = config->asserts_are_security,
-                                           .checks_are_security = config->checks_are_security,
-                                           .ignore_frames = target->ignore_frames};
+        struct record_settings settings = {
+            .ooms_and_hangs = config->ooms_and_hangs,
+            .asserts_are_security = config->asserts_are_security,
+            .checks_are_security = config->checks_are_security,
+            .ignore_frames = target->ignore_frames};
         rc = target_command(target, &command, err);
-        rc = rc < 0 ? rc : pipeline_target(s->pipeline, target->name, &command, &settings, err);
+        rc = rc < 0
+                 ? rc
+                 : pipeline_target(s->pipeline, target->name, &command, &settings, err);
     }
     return rc;
 }
@@ -437,7 +452,8 @@ open_inbox(struct supervisor *s, struct err *err)
     return inbox_new(&inbox, &s->inbox, err);
 }
 
-/* What earlier runs left: first what was on its way, then what lies in the workers' folders. */
+/* What earlier runs left: first what was on its way, then what lies in the workers'
+ * folders. */
 static void
 take_up(struct supervisor *s)
 {
@@ -445,7 +461,8 @@ take_up(struct supervisor *s)
 
     for (size_t i = 0; i < s->config->targets->n; i++) {
         for (size_t e = 0; engine_table[e] != NULL; e++) {
-            n += inbox_recover(s->inbox, s->config->targets->v[i]->name, engine_table[e]->name);
+            n += inbox_recover(s->inbox, s->config->targets->v[i]->name,
+                               engine_table[e]->name);
         }
     }
     for (size_t i = 0; i < s->crew.n; i++) {
@@ -454,7 +471,8 @@ take_up(struct supervisor *s)
         n += worker_numbers(worker)->finds;
     }
     if (n > 0) {
-        say(s, "taking up %lld crash files that lie in the folders of earlier runs", (long long)n);
+        say(s, "taking up %lld crash files that lie in the folders of earlier runs",
+            (long long)n);
     }
 }
 
@@ -462,15 +480,14 @@ static int
 open_all(struct supervisor *s, struct err *err)
 {
     const struct supervisor_config *config = s->config;
-    const struct crew_config crew = {.state = config->state,
-                                     .targets = config->targets,
-                                     .engine = config->engine,
-                                     .rung = config->rung,
-                                     .jobs = config->jobs,
-                                     .for_ms = config->for_ms,
-                                     .events = {.user = s,
-                                                .changed = on_worker_changed,
-                                                .say = on_worker_says}};
+    const struct crew_config crew = {
+        .state = config->state,
+        .targets = config->targets,
+        .engine = config->engine,
+        .rung = config->rung,
+        .jobs = config->jobs,
+        .for_ms = config->for_ms,
+        .events = {.user = s, .changed = on_worker_changed, .say = on_worker_says}};
     AUTO(strv_clear) struct strv notes = {0};
     int rc = open_loop(s, err);
 

@@ -1,14 +1,15 @@
 /*
  * The supervisor: one thread, one event loop, many workers, one pipeline.
  *
- *   fuzzing   workers take turns until the time is over, somebody interrupts, or none can go on
- *   stopping  all are asked to stop, killed when they do not; their last finds are taken
- *   triaging  what is left is triaged and minimized, for at most as long again as the campaign
- *   closing   the last words reach the store
+ *   fuzzing   workers take turns until the time is over, somebody interrupts, or none can
+ * go on stopping  all are asked to stop, killed when they do not; their last finds are
+ * taken triaging  what is left is triaged and minimized, for at most as long again as the
+ * campaign closing   the last words reach the store
  *
- * SIGINT or SIGTERM once: stop and triage what is left; twice: end now. Either way, and also when this process
- * is killed, nothing that a worker started lives on (sandbox.h), and nothing that was found is lost: what is
- * not in the ledger lies in the workers' folders or the inbox and is taken up by the next run.
+ * SIGINT or SIGTERM once: stop and triage what is left; twice: end now. Either way, and
+ * also when this process is killed, nothing that a worker started lives on (sandbox.h),
+ * and nothing that was found is lost: what is not in the ledger lies in the workers'
+ * folders or the inbox and is taken up by the next run.
  */
 #ifndef ORCHESTRATOR_SUPERVISE_SUPERVISOR_H
 #define ORCHESTRATOR_SUPERVISE_SUPERVISOR_H
@@ -23,37 +24,37 @@
 #include "triage/store.h"
 
 struct supervisor_config {
-    const char *state;           /* STATE, made and locked by the caller */
+    const char *state; /* STATE, made and locked by the caller */
     const struct target_list *targets;
     const struct engine_ops *engine; /* NULL: every one that a target has a build for */
-    enum sandbox_rung rung;      /* as sandbox_choose() answered */
-    int64_t for_ms;              /* 0: until interrupted */
-    int jobs;                    /* workers at a time */
+    enum sandbox_rung rung;          /* as sandbox_choose() answered */
+    int64_t for_ms;                  /* 0: until interrupted */
+    int jobs;                        /* workers at a time */
     int triage_jobs;
-    int runs;                    /* replays */
+    int runs; /* replays */
     int64_t minimize_ms;
     bool ooms_and_hangs, asserts_are_security, checks_are_security;
-    bool live;                   /* standard error is a terminal */
+    bool live; /* standard error is a terminal */
 };
 
 enum supervisor_end { SUPERVISOR_DONE, SUPERVISOR_INTERRUPTED, SUPERVISOR_FAILED };
 
 struct supervisor_result {
     enum supervisor_end how;
-    bool fuzzed;           /* at least one worker truly ran */
-    bool bounded;          /* triage was cut short: crashes are left for `nightjar triage` */
+    bool fuzzed;  /* at least one worker truly ran */
+    bool bounded; /* triage was cut short: crashes are left for `nightjar triage` */
     int64_t execs;
-    int64_t crashes;       /* files that reached the ledger in this run */
+    int64_t crashes; /* files that reached the ledger in this run */
     int64_t new_bugs;
     struct strv casualties; /* "NAME: quarantined: REASON" */
-    struct err failure;    /* with SUPERVISOR_FAILED */
+    struct err failure;     /* with SUPERVISOR_FAILED */
 };
 
 void supervisor_result_clear(struct supervisor_result *result);
 AUTO_DEFINE_CLEAR(struct supervisor_result, supervisor_result_clear)
 
-/* Run a campaign to its end; progress goes to standard error. Fails only before it began: -ENOENT when no
- * target has a build for an engine that is installed here. */
+/* Run a campaign to its end; progress goes to standard error. Fails only before it began:
+ * -ENOENT when no target has a build for an engine that is installed here. */
 int supervisor_run(const struct supervisor_config *config, struct supervisor_result *out,
                    struct err *err);
 

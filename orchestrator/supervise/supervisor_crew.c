@@ -56,13 +56,15 @@ probe_engines(struct crew *crew, struct strv *notes)
         for (size_t t = 0; t < crew->config.targets->n; t++) {
             needed = needed || crew->config.targets->v[t]->builds[ops->build] != NULL;
         }
-        if (needed && is_wanted(&crew->config, e) && ops->probe(&crew->caps[e], &why) < 0) {
+        if (needed && is_wanted(&crew->config, e) &&
+            ops->probe(&crew->caps[e], &why) < 0) {
             strv_addf(notes, "without %s: %s", ops->title, why.msg);
         }
     }
 }
 
-/* The first worker of each engine on each target; AFL++ and libFuzzer of one target side by side. */
+/* The first worker of each engine on each target; AFL++ and libFuzzer of one target side
+ * by side. */
 static void
 plan_pairs(struct crew *crew, struct strv *notes)
 {
@@ -75,13 +77,15 @@ plan_pairs(struct crew *crew, struct strv *notes)
             }
         }
         if (crew->n == before) {
-            strv_addf(notes, "without %s: it has no build for an engine that is here", target->name);
+            strv_addf(notes, "without %s: it has no build for an engine that is here",
+                      target->name);
         }
     }
 }
 
 int
-crew_plan(struct crew *crew, const struct crew_config *config, struct strv *notes, struct err *err)
+crew_plan(struct crew *crew, const struct crew_config *config, struct strv *notes,
+          struct err *err)
 {
     crew->config = *config;
     crew->members = mem_array(CREW_MAX, sizeof(*crew->members));
@@ -89,13 +93,15 @@ crew_plan(struct crew *crew, const struct crew_config *config, struct strv *note
     plan_pairs(crew, notes);
     size_t pairs = crew->n;
     if (pairs == 0) {
-        return err_set(err, -ENOENT,
-                       "nothing to fuzz: no target has a build for %s; build with afl-clang-fast, "
-                       "or with clang -fsanitize=fuzzer,address",
-                       config->engine == NULL ? "AFL++ or libFuzzer" : config->engine->title);
+        return err_set(
+            err, -ENOENT,
+            "nothing to fuzz: no target has a build for %s; build with afl-clang-fast, "
+            "or with clang -fsanitize=fuzzer,address",
+            config->engine == NULL ? "AFL++ or libFuzzer" : config->engine->title);
     }
     for (size_t i = 0; crew->n < (size_t)config->jobs && crew->n < CREW_MAX; i++) {
-        add_member(crew, crew->members[i % pairs].target, crew->members[i % pairs].engine);
+        add_member(crew, crew->members[i % pairs].target,
+                   crew->members[i % pairs].engine);
     }
     crew->rows = mem_array(crew->n, sizeof(*crew->rows));
     crew->busy_jobs = mem_array((size_t)config->jobs, sizeof(*crew->busy_jobs));
@@ -151,7 +157,8 @@ unpack_seeds(struct crew *crew, struct err *err)
 }
 
 static void
-make_worker(struct crew *crew, struct crew_member *member, sd_event *event, struct inbox *inbox)
+make_worker(struct crew *crew, struct crew_member *member, sd_event *event,
+            struct inbox *inbox)
 {
     const struct engine_ops *ops = engine_table[member->engine];
     const struct target *target = crew->config.targets->v[member->target];
@@ -189,7 +196,8 @@ carry_on(void *user, const struct worker_row *row, const char *target, int64_t u
     for (size_t i = 0; i < crew->n; i++) {
         struct crew_member *member = &crew->members[i];
         if (strcmp(worker_name(member->worker), row->name) == 0) {
-            worker_carry_on(member->worker, row->execs, row->restarts, row->productive_ms);
+            worker_carry_on(member->worker, row->execs, row->restarts,
+                            row->productive_ms);
             member->execs_before = row->execs;
         }
     }
@@ -230,14 +238,16 @@ crew_clear(struct crew *crew)
 
 /* --- turns --- */
 
-/* Of the processors that this process may use, one for each job; with more jobs than those: any. */
+/* Of the processors that this process may use, one for each job; with more jobs than
+ * those: any. */
 static int
 cpu_of(const struct crew *crew, int job)
 {
     cpu_set_t set;
     int seen = 0;
 
-    if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) < crew->config.jobs) {
+    if (sched_getaffinity(0, sizeof(set), &set) < 0 ||
+        CPU_COUNT(&set) < crew->config.jobs) {
         return -1;
     }
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -262,8 +272,9 @@ keeps_job(const struct crew_member *member, bool turn_over)
 {
     enum worker_state state = worker_state(member->worker);
 
-    return !turn_over && (state == WORKER_PAUSED || (state == WORKER_BACKOFF &&
-                                                     worker_rest_ms(member->worker) <= REST_MS));
+    return !turn_over &&
+           (state == WORKER_PAUSED ||
+            (state == WORKER_BACKOFF && worker_rest_ms(member->worker) <= REST_MS));
 }
 
 static void
@@ -343,10 +354,11 @@ crew_begin(struct crew *crew, int64_t deadline_ms, struct buf *warning)
     crew->deadline_ms = deadline_ms;
     if (crew->config.for_ms > 0 && least > crew->config.for_ms) {
         str_duration_show(given, sizeof(given), crew->config.for_ms);
-        buf_addf(warning,
-                 "%zu workers take turns on %d jobs: in %s not every one gets its turn; give "
-                 "--for %llds or more, or more --jobs",
-                 crew->n, crew->config.jobs, given, (long long)((least + 999) / 1000));
+        buf_addf(
+            warning,
+            "%zu workers take turns on %d jobs: in %s not every one gets its turn; give "
+            "--for %llds or more, or more --jobs",
+            crew->n, crew->config.jobs, given, (long long)((least + 999) / 1000));
     }
 }
 
@@ -378,14 +390,16 @@ bool
 crew_owns(const struct crew *crew, pid_t pid)
 {
     for (size_t i = 0; i < crew->n; i++) {
-        if (crew->members[i].worker != NULL && worker_pid(crew->members[i].worker) == pid) {
+        if (crew->members[i].worker != NULL &&
+            worker_pid(crew->members[i].worker) == pid) {
             return true;
         }
     }
     return false;
 }
 
-/* Engines count edges in their own ways and share what they find: of a target the best counts. */
+/* Engines count edges in their own ways and share what they find: of a target the best
+ * counts. */
 static void
 add_best(const struct crew *crew, size_t target, struct progress *progress)
 {
@@ -404,7 +418,8 @@ add_best(const struct crew *crew, size_t target, struct progress *progress)
 }
 
 void
-crew_progress(const struct crew *crew, struct progress *progress, struct progress_row **rows)
+crew_progress(const struct crew *crew, struct progress *progress,
+              struct progress_row **rows)
 {
     *rows = mem_array(crew->n, sizeof(**rows));
     for (size_t i = 0; i < crew->n; i++) {

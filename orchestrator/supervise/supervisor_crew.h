@@ -1,5 +1,6 @@
 /*
- * The crew: all workers of a campaign, who of them has a job, and on which processor. Part of the supervisor.
+ * The crew: all workers of a campaign, who of them has a job, and on which processor.
+ * Part of the supervisor.
  */
 #ifndef ORCHESTRATOR_SUPERVISE_SUPERVISOR_CREW_H
 #define ORCHESTRATOR_SUPERVISE_SUPERVISOR_CREW_H
@@ -30,10 +31,10 @@ struct crew_member {
     int number;            /* among those of the engine on the target */
     int job;               /* 0 .. jobs-1; -1: none */
     int turns;
-    int64_t turn_ms;       /* when its turn began */
-    int64_t turn_end_ms;   /* 0: open */
+    int64_t turn_ms;     /* when its turn began */
+    int64_t turn_end_ms; /* 0: open */
     int64_t used_ms;
-    int64_t execs_before;  /* of earlier campaigns */
+    int64_t execs_before; /* of earlier campaigns */
 };
 
 struct crew {
@@ -47,8 +48,9 @@ struct crew {
     int64_t deadline_ms;
 };
 
-/* Probe the engines and decide who the workers are. Adds a line for a person to notes for each target and
- * engine that is left out. -ENOENT when nobody is left. config's pointers are borrowed for the crew's life. */
+/* Probe the engines and decide who the workers are. Adds a line for a person to notes for
+ * each target and engine that is left out. -ENOENT when nobody is left. config's pointers
+ * are borrowed for the crew's life. */
 int crew_plan(struct crew *crew, const struct crew_config *config, struct strv *notes,
               struct err *err);
 
@@ -66,7 +68,8 @@ bool crew_any_alive(const struct crew *crew); /* some process is there */
 bool crew_owns(const struct crew *crew, pid_t pid);
 
 /* Fill in workers, rows and sums; *rows is new memory that progress->rows borrows. */
-void crew_progress(const struct crew *crew, struct progress *progress, struct progress_row **rows);
+void crew_progress(const struct crew *crew, struct progress *progress,
+                   struct progress_row **rows);
 
 /* fuzzed, execs, casualties. */
 void crew_collect(const struct crew *crew, struct supervisor_result *result);

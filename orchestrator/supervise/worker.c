@@ -25,10 +25,10 @@ struct worker {
     struct engine_view view;
     struct worker_numbers numbers;
     char reason[ENGINE_REASON_MAX];
-    struct buf line;   /* of output that has no newline yet */
-    bool skip_line;    /* the rest of a line that was too long */
-    bool asked;        /* this run was told to stop, or killed */
-    bool was_ready;    /* in any run */
+    struct buf line;    /* of output that has no newline yet */
+    bool skip_line;     /* the rest of a line that was too long */
+    bool asked;         /* this run was told to stop, or killed */
+    bool was_ready;     /* in any run */
     int64_t last_execs; /* as the engine counted when we last looked */
     uint64_t last_beats;
     int stop_signal;
@@ -41,7 +41,8 @@ struct worker {
     int64_t work_ms;    /* when it had last grown */
 };
 
-static void feed(struct worker *worker, enum worker_event event, const struct worker_end *end);
+static void feed(struct worker *worker, enum worker_event event,
+                 const struct worker_end *end);
 
 /* --- life of the object --- */
 
@@ -128,7 +129,8 @@ worker_alive(const struct worker *worker)
 pid_t
 worker_pid(const struct worker *worker)
 {
-    return worker->execution == NULL ? 0 : worker->config.executor->pid(worker->execution);
+    return worker->execution == NULL ? 0
+                                     : worker->config.executor->pid(worker->execution);
 }
 
 bool
@@ -146,7 +148,8 @@ worker_rest_ms(const struct worker *worker)
 }
 
 void
-worker_carry_on(struct worker *worker, int64_t execs, int64_t restarts, int64_t productive_ms)
+worker_carry_on(struct worker *worker, int64_t execs, int64_t restarts,
+                int64_t productive_ms)
 {
     worker->numbers.execs = execs;
     worker->numbers.restarts = restarts;
@@ -232,11 +235,13 @@ update_numbers(struct worker *worker, int64_t now)
 
 /* --- its end --- */
 
-/* What a failed run printed last, for a person; beside the worker's folder, which is not ours. */
+/* What a failed run printed last, for a person; beside the worker's folder, which is not
+ * ours. */
 static void
 write_log(const struct worker *worker)
 {
-    AUTO(mem_free) char *path = mem_printf("%s-%d.log", worker->config.folder, worker->job.number);
+    AUTO(mem_free)
+    char *path = mem_printf("%s-%d.log", worker->config.folder, worker->job.number);
     AUTO(buf_clear) struct buf plain = {.max = WORKER_LOG_MAX};
 
     engine_plain(&plain, buf_str(&worker->view.tail), worker->view.tail.len);
@@ -342,8 +347,8 @@ begin(struct worker *worker)
     worker->cpu_ms = -1;
     worker->slow_since_ms = 0;
     if (start(worker, &err) < 0) {
-        (void)snprintf(worker->reason, sizeof(worker->reason), "%.*s", ENGINE_REASON_MAX - 1,
-                       err.msg);
+        (void)snprintf(worker->reason, sizeof(worker->reason), "%.*s",
+                       ENGINE_REASON_MAX - 1, err.msg);
         feed(worker, WORKER_UNSTARTABLE, NULL);
         return;
     }
@@ -391,7 +396,8 @@ say(struct worker *worker)
         buf_addf(&text, "; starts again in %s", wait);
     }
     if (machine->state == WORKER_QUARANTINED) {
-        buf_addf(&text, " (last output: %s-%d.log)", worker->config.folder, worker->job.number);
+        buf_addf(&text, " (last output: %s-%d.log)", worker->config.folder,
+                 worker->job.number);
     }
     worker->config.events.say(worker->config.events.user, worker, buf_str(&text));
 }
@@ -439,11 +445,13 @@ worker_feed(struct worker *worker, enum worker_event event)
 
 /* --- clocks --- */
 
-/* A process that uses no processor at all is stopped or blocked, however long its engine may be silent. */
+/* A process that uses no processor at all is stopped or blocked, however long its engine
+ * may be silent. */
 static bool
 is_idle(struct worker *worker, int64_t now, int64_t limit)
 {
-    if (now - worker->sample_ms >= CPU_SAMPLE_MS && now - worker->life_ms >= CPU_SAMPLE_MS) {
+    if (now - worker->sample_ms >= CPU_SAMPLE_MS &&
+        now - worker->life_ms >= CPU_SAMPLE_MS) {
         int64_t cpu = worker->config.executor->cpu_ms(worker->execution);
         if (cpu < 0 || worker->cpu_ms < 0 || cpu - worker->cpu_ms >= CPU_ALIVE_MS) {
             worker->work_ms = now;
@@ -454,7 +462,8 @@ is_idle(struct worker *worker, int64_t now, int64_t limit)
     return now - worker->life_ms >= limit && now - worker->work_ms >= limit;
 }
 
-/* One run may take as long as the target's limit says, and nothing is heard of it meanwhile. */
+/* One run may take as long as the target's limit says, and nothing is heard of it
+ * meanwhile. */
 static int64_t
 frozen_limit(const struct worker *worker)
 {
@@ -469,14 +478,16 @@ static void
 check_life(struct worker *worker, int64_t now)
 {
     int64_t limit = frozen_limit(worker);
-    int64_t patience = worker->view.patience_ms > limit ? worker->view.patience_ms : limit;
+    int64_t patience =
+        worker->view.patience_ms > limit ? worker->view.patience_ms : limit;
     char silence[32];
 
     if (now - worker->life_ms < patience && !is_idle(worker, now, limit)) {
         return;
     }
     str_duration_show(silence, sizeof(silence), now - worker->life_ms);
-    (void)snprintf(worker->reason, sizeof(worker->reason), "no sign of life for %s", silence);
+    (void)snprintf(worker->reason, sizeof(worker->reason), "no sign of life for %s",
+                   silence);
     feed(worker, WORKER_SILENT, NULL);
 }
 
@@ -537,14 +548,16 @@ worker_tick(struct worker *worker)
         worker->scan_ms = now;
         worker_look(worker, worker->execution == NULL ? INBOX_SETTLED | INBOX_TIDY : 0);
     }
-    if (worker->execution != NULL && worker->overdue_ms != 0 && now >= worker->overdue_ms) {
+    if (worker->execution != NULL && worker->overdue_ms != 0 &&
+        now >= worker->overdue_ms) {
         worker->overdue_ms = now + KILL_AGAIN_MS;
         feed(worker, WORKER_OVERDUE, NULL);
     }
     if (worker->machine.state == WORKER_BACKOFF && now >= worker->wake_ms) {
         feed(worker, WORKER_WAITED, NULL);
     }
-    if (worker->execution != NULL && !worker->asked && worker_state_busy(worker->machine.state)) {
+    if (worker->execution != NULL && !worker->asked &&
+        worker_state_busy(worker->machine.state)) {
         check_run(worker, now);
     }
 }
