@@ -96,17 +96,23 @@ set_timer(struct slot *slot, int64_t ms)
     }
 }
 
-/* How long a job may take at most, from what it asks for. */
+/* How long a job may take at most, from what it asks for: a timeout is confirmed by one
+ * run more. */
 static int64_t
-deadline_ms(const json_t *request)
+deadline_ms(const struct pool *pool, const json_t *request)
 {
     const json_t *command = json_object_get(request, "command");
     int64_t run = json_get_int(command, "timeout_ms", COMMAND_TIMEOUT_MS) + RUN_SLACK_MS;
+    int64_t slack = pool->config.slack_ms > 0 ? pool->config.slack_ms : POOL_SLACK_MS;
+    const char *op = json_get_str(request, "op", "");
 
-    if (strcmp(json_get_str(request, "op", ""), "minimize") == 0) {
-        return json_get_int(request, "wall_ms", 0) + 2 * run + POOL_SLACK_MS;
+    if (strcmp(op, "report") == 0) {
+        return slack;
     }
-    return (json_get_int(request, "runs", 1) + 1) * run + POOL_SLACK_MS;
+    if (strcmp(op, "minimize") == 0) {
+        return json_get_int(request, "wall_ms", 0) + 2 * run + slack;
+    }
+    return (json_get_int(request, "runs", 1) + 1) * run + slack;
 }
 
 /* --- the end of a worker --- */
@@ -118,6 +124,22 @@ fail(struct pool *pool, const struct err *why)
         pool->failed = true;
         pool->config.failed(pool->config.user, why);
     }
+}
+
+/* What it said last, on one line. */
+static void
+add_tail(const struct slot *slot, struct buf *how)
+{
+    AUTO(buf_clear) struct buf clean = BUF_INIT;
+
+    str_clean(&clean, buf_str(&slot->tail), slot->tail.len);
+    while (clean.len > 0 && strchr("\n ", clean.data[clean.len - 1]) != NULL) {
+        buf_cut(&clean, clean.len - 1);
+    }
+    for (size_t i = 0; i < clean.len; i++) {
+        clean.data[i] = clean.data[i] == '\n' ? ' ' : clean.data[i];
+    }
+    buf_addf(how, "%s%s", clean.len > 0 ? ": " : "", buf_str(&clean));
 }
 
 /* Kill and reap it, and append how it ended and what it said last to `how`. A worker that
@@ -143,10 +165,7 @@ reap(struct slot *slot, bool by_itself, struct buf *how)
     }
     slot->err_source = sd_event_source_disable_unref(slot->err_source);
     fd_close(FD_STEAL(slot->err_fd));
-    if (slot->tail.len > 0) {
-        buf_adds(how, ": ");
-        str_clean(how, slot->tail.data, slot->tail.len);
-    }
+    add_tail(slot, how);
     buf_clear(&slot->tail);
 }
 
@@ -176,7 +195,7 @@ start_failed(struct slot *slot, const char *why)
     struct err err = ERR_INIT;
 
     pool->bad_starts++;
-    log_line(LOG_WARN, "pool", "worker=%d start=%d msg=\"%s\"", slot->number,
+    log_line(LOG_INFO, "pool", "worker=%d start=%d msg=\"%s\"", slot->number,
              pool->bad_starts, why);
     if (pool->bad_starts < POOL_STARTS_MAX) {
         pause_slot(slot, pool->bad_starts);
@@ -422,7 +441,7 @@ give(struct slot *slot)
         return;
     }
     slot->state = SLOT_BUSY;
-    set_timer(slot, deadline_ms(request));
+    set_timer(slot, deadline_ms(slot->pool, request));
     if (channel_send(slot->channel, request, &err) < 0) {
         lose(slot, err.msg, false);
     }

@@ -39,7 +39,7 @@ enum {
     POOL_JOBS_MAX = 256,
     POOL_STARTS_MAX = 3,
     POOL_START_MS = 60000, /* a worker's first answer, on a loaded machine */
-    POOL_SLACK_MS = 30000, /* of a job beyond what its runs may take */
+    POOL_SLACK_MS = 30000, /* of a job beyond what its runs may take, unless configured */
 };
 
 struct pool;
@@ -52,6 +52,7 @@ struct pool_config {
         *state; /* the state folder: work folders lie below it, workers do not see it */
     enum sandbox_rung rung; /* as sandbox_choose() answered */
     int jobs;               /* slots, 1 to POOL_JOBS_MAX */
+    int64_t slack_ms;       /* 0: POOL_SLACK_MS */
     const struct strv
         *hide; /* further folders that neither worker nor target may see; or NULL */
     void *user;
