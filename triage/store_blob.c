@@ -1,0 +1,527 @@
+#include "triage/store_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <zlib.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+    CHUNK = 64 << 10,
+    FAST_FROM = 1 << 20, /* bytes from which speed counts more than size */
+    FOLDERS = 256,
+    TEMP_TRIES = 1000,
+};
+
+enum {
+    FIND,
+    PUT,
+    ID,
+    WANTED,
+    NEEDED_BY_CRASH,
+    NEEDED_BY_REPORT,
+    NEEDED_BY_BUG,
+    DROP,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [FIND] = "SELECT bytes, state FROM blob WHERE sha256 = ?1",
+    /* the file was just written: what was dropped or damaged is there again */
+    [PUT] = "INSERT INTO blob(sha256, bytes, stored_bytes) VALUES(?1, ?2, ?3)"
+            " ON CONFLICT(sha256) DO UPDATE SET state = 'present', stored_bytes = ?3",
+    [ID] = "SELECT id FROM blob WHERE sha256 = ?1",
+    [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'",
+    /* target by target: that is how crashes are indexed */
+    [NEEDED_BY_CRASH] =
+        "SELECT count(*) FROM blob b CROSS JOIN target t CROSS JOIN crash c"
+        " WHERE b.sha256 = ?1 AND c.target = t.id AND c.blob = b.id"
+        " AND (c.bug IS NULL OR EXISTS (SELECT 1 FROM bug"
+        " WHERE bug.id = c.bug AND bug.crash = c.id))",
+    [NEEDED_BY_REPORT] =
+        "SELECT count(*) FROM blob b JOIN crash c ON c.report = b.id WHERE b.sha256 = ?1",
+    [NEEDED_BY_BUG] =
+        "SELECT count(*) FROM blob b JOIN bug"
+        " ON bug.original = b.id OR bug.reproducer = b.id WHERE b.sha256 = ?1",
+    [DROP] = "UPDATE blob SET state = 'dropped' WHERE sha256 = ?1 AND state = 'present'",
+};
+const struct store_sql store_blob_sql = {sql, STATEMENTS};
+
+bool
+store_is_sha256(const char *text)
+{
+    return strlen(text) == HASH_HEX_MAX - 1 &&
+           strspn(text, "0123456789abcdef") == HASH_HEX_MAX - 1;
+}
+
+char *
+store_blob_path(const struct store *store, const char *sha256)
+{
+    return mem_printf("%s/%.2s/%s", store->blobs, sha256, sha256);
+}
+
+/* A quota and a size limit end like a full disk, for a person and for the supervisor. */
+static int
+fail_disk(const struct store *store, int rc, struct err *err)
+{
+    if (rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG) {
+        return err_wrap(err, rc, "write a blob");
+    }
+    AUTO(mem_free) char *name = str_name_dup(store->blobs);
+    return err_set(
+        err, -ENOSPC,
+        "'%s': the disk is full, or a quota or size limit is reached: free some "
+        "space and try again; what was filed before is safe",
+        name);
+}
+
+/* --- the lock between writers and sweeps --- */
+
+static int
+lock_blobs(const struct store *store, int how, int *out_fd, struct err *err)
+{
+    AUTO(fd_close) int fd = open(store->blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : flock(fd, how);
+
+    while (fd >= 0 && rc < 0 && errno == EINTR) {
+        rc = flock(fd, how);
+    }
+    if (rc < 0) {
+        return err_sys(err, "lock '%s'", store->blobs);
+    }
+    *out_fd = FD_STEAL(fd);
+    return 0;
+}
+
+int
+store_batch_hold(struct blob_batch *batch, struct err *err)
+{
+    return batch->lock >= 0 ? 0 : lock_blobs(batch->store, LOCK_SH, &batch->lock, err);
+}
+
+/* --- writing --- */
+
+/* Compress data into a file, in bounded memory. */
+static int
+write_deflated(int fd, const void *data, size_t len, struct err *err)
+{
+    unsigned char chunk[CHUNK];
+    z_stream z = {.next_in = (z_const Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
+    int rc = 0;
+    int zrc = deflateInit(&z, len >= FAST_FROM ? Z_BEST_SPEED : Z_DEFAULT_COMPRESSION);
+
+    if (zrc != Z_OK) {
+        return err_set(err, -EIO, "zlib: cannot begin (%d)", zrc);
+    }
+    do {
+        z.next_out = chunk;
+        z.avail_out = sizeof(chunk);
+        zrc = deflate(&z, Z_FINISH);
+        rc = fd_write(fd, chunk, sizeof(chunk) - z.avail_out, err);
+    } while (rc == 0 && zrc == Z_OK);
+    (void)deflateEnd(&z);
+    return rc < 0 || zrc == Z_STREAM_END ? rc : err_set(err, -EIO, "zlib: error %d", zrc);
+}
+
+/* A new file of our own; its number is a first try, since a dead process or one of
+ * another container may have had it. */
+static int
+open_temp(const char *folder, char **path, struct err *err)
+{
+    static unsigned serial;
+
+    for (int i = 0; i < TEMP_TRIES; i++) {
+        AUTO(mem_free)
+        char *name = mem_printf("%s/%d-%u", folder, (int)getpid(), serial++);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0) {
+            *path = STEAL(name);
+            return fd;
+        }
+        if (errno != EEXIST) {
+            break;
+        }
+    }
+    return err_sys(err, "create a file in '%s'", folder);
+}
+
+static int
+write_temp(int fd, const void *data, size_t len, int64_t *stored, struct err *err)
+{
+    struct stat st;
+    int rc = write_deflated(fd, data, len, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (fstat(fd, &st) < 0) {
+        return err_sys(err, "look at a new file");
+    }
+    /* begin to write now: the flush of the whole batch waits for less then */
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    *stored = st.st_size;
+    return 0;
+}
+
+static bool
+has(const struct blob_batch *batch, const char *sha256)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        if (strcmp(batch->v[i].sha256, sha256) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+store_batch_add(struct blob_batch *batch, const char *sha256, const void *data,
+                size_t len, struct err *err)
+{
+    AUTO(mem_free) char *folder = fs_join(batch->store->blobs, "tmp");
+    AUTO(mem_free) char *temp = NULL;
+    int64_t stored = 0;
+
+    if (has(batch, sha256)) {
+        return 0;
+    }
+    int rc = fs_mkdirs(folder, 0700, err);
+    AUTO(fd_close) int fd = rc < 0 ? rc : open_temp(folder, &temp, err);
+    if (fd < 0) {
+        return fail_disk(batch->store, fd, err);
+    }
+    rc = write_temp(fd, data, len, &stored, err);
+    if (rc < 0) {
+        (void)unlink(temp);
+        return fail_disk(batch->store, rc, err);
+    }
+    batch->v = mem_resize(batch->v, (batch->n + 1) * sizeof(*batch->v));
+    struct batch_file *file = &batch->v[batch->n++];
+    *file =
+        (struct batch_file){.temp = STEAL(temp), .bytes = (int64_t)len, .stored = stored};
+    (void)snprintf(file->sha256, sizeof(file->sha256), "%s", sha256);
+    return 0;
+}
+
+static int
+flush_file(const char *path, struct err *err)
+{
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd < 0 || fsync(fd) < 0 ? err_sys(err, "flush '%s'", path) : 0;
+}
+
+/* *made says that the file's folder is new. */
+static int
+name_file(const struct store *store, struct batch_file *file, bool *made, struct err *err)
+{
+    AUTO(mem_free) char *path = store_blob_path(store, file->sha256);
+    AUTO(mem_free) char *folder = mem_dup(path, (size_t)(fs_base(path) - path) - 1);
+
+    if (mkdir(folder, 0700) == 0) {
+        *made = true;
+    } else if (errno != EEXIST) {
+        return err_sys(err, "make folder '%s'", folder);
+    }
+    if (rename(file->temp, path) < 0) {
+        return err_sys(err, "rename to '%s'", path);
+    }
+    mem_free(STEAL(file->temp));
+    return 0;
+}
+
+static int
+flush_folders(const struct blob_batch *batch, bool made, struct err *err)
+{
+    bool done[FOLDERS] = {false};
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->n && rc == 0; i++) {
+        char digits[3] = {batch->v[i].sha256[0], batch->v[i].sha256[1], '\0'};
+        unsigned long at = strtoul(digits, NULL, 16) % FOLDERS;
+        AUTO(mem_free) char *folder = fs_join(batch->store->blobs, digits);
+        rc = done[at] ? 0 : fs_sync_folder(folder, err);
+        done[at] = true;
+    }
+    return rc < 0 || !made ? rc : fs_sync_folder(batch->store->blobs, err);
+}
+
+/* All files, then all names, then each folder once: what the disk has to wait for is
+ * asked for in as few waits as possible. */
+int
+store_batch_flush(struct blob_batch *batch, struct err *err)
+{
+    bool made = false;
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->n && rc == 0; i++) {
+        rc = flush_file(batch->v[i].temp, err);
+    }
+    for (size_t i = 0; i < batch->n && rc == 0; i++) {
+        rc = name_file(batch->store, &batch->v[i], &made, err);
+    }
+    if (rc == 0) {
+        rc = flush_folders(batch, made, err);
+    }
+    return rc < 0 ? fail_disk(batch->store, rc, err) : 0;
+}
+
+int
+store_batch_rows(const struct blob_batch *batch, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->n && rc == 0; i++) {
+        const struct batch_file *file = &batch->v[i];
+        rc = db_run(batch->store->db, err, sql[PUT], "tii", file->sha256, file->bytes,
+                    file->stored);
+    }
+    return rc;
+}
+
+void
+store_batch_clear(struct blob_batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        if (batch->v[i].temp != NULL) {
+            (void)unlink(batch->v[i].temp);
+            mem_free(batch->v[i].temp);
+        }
+    }
+    mem_free(STEAL(batch->v));
+    batch->n = 0;
+    fd_close(FD_STEAL(batch->lock));
+}
+
+int
+store_blob_id(struct store *store, const char *sha256, int64_t *id, struct err *err)
+{
+    return db_int(store->db, id, err, sql[ID], "t", sha256);
+}
+
+/* --- reading --- */
+
+int
+store_blob_here(struct store *store, const char *sha256, bool *here, struct err *err)
+{
+    AUTO(mem_free) char *path = store_blob_path(store, sha256);
+    int64_t n = 0;
+    int rc = db_int(store->db, &n, err, sql[WANTED], "t", sha256);
+
+    *here = rc == 0 && n > 0 && access(path, F_OK) == 0;
+    return rc;
+}
+
+/* At most `bytes` and exactly as many, or -EUCLEAN: a damaged file must not inflate for
+ * ever. */
+static int
+read_inflated(int fd, int64_t bytes, struct buf *out)
+{
+    unsigned char in[CHUNK];
+    unsigned char plain[CHUNK];
+    z_stream z = {0};
+    int64_t left = bytes;
+    int zrc = inflateInit(&z);
+
+    while (zrc == Z_OK) {
+        if (z.avail_in == 0) {
+            ssize_t n = fd_read(fd, in, sizeof(in));
+            z.next_in = in;
+            z.avail_in = n < 0 ? 0 : (uInt)n;
+        }
+        z.next_out = plain;
+        z.avail_out = sizeof(plain);
+        zrc = inflate(&z, Z_NO_FLUSH);
+        int64_t got = (int64_t)(sizeof(plain) - z.avail_out);
+        if (got > left) {
+            break;
+        }
+        buf_add(out, plain, (size_t)got);
+        left -= got;
+    }
+    (void)inflateEnd(&z);
+    return zrc == Z_STREAM_END && left == 0 && !out->truncated ? 0 : -EUCLEAN;
+}
+
+int
+store_blob_read(const struct store *store, const char *sha256, int64_t bytes,
+                struct buf *out, struct err *err)
+{
+    AUTO(mem_free) char *path = store_blob_path(store, sha256);
+    AUTO(fd_close) int fd = -1;
+    char now[HASH_HEX_MAX];
+    size_t before = out->len;
+
+    if ((size_t)bytes > buf_room(out)) {
+        if (out->max != 0) {
+            return err_set(err, -EFBIG, "blob %s holds %lld bytes, more than are wanted",
+                           sha256, (long long)bytes);
+        }
+        out->max = out->len + (size_t)bytes;
+    }
+    int rc = fs_open(path, &fd, NULL, err);
+    if (rc < 0) {
+        return rc == -ENOENT
+                   ? err_set(err, rc,
+                             "blob %s: its file '%s' is gone (see nightjar db check)",
+                             sha256, path)
+                   : rc;
+    }
+    rc = read_inflated(fd, bytes, out);
+    if (rc == 0) {
+        hash_sha256(buf_str(out) + before, out->len - before, now);
+        rc = strcmp(now, sha256) == 0 ? 0 : -EUCLEAN;
+    }
+    if (rc < 0) {
+        buf_cut(out, before);
+        return err_set(err, rc,
+                       "blob %s: its file '%s' is damaged (see nightjar db check)",
+                       sha256, path);
+    }
+    return 0;
+}
+
+int
+store_blob(struct store *store, const char *sha256, struct buf *out, struct err *err)
+{
+    struct stmt *stmt = NULL;
+
+    if (!store_is_sha256(sha256)) {
+        AUTO(mem_free) char *name = str_name_dup(sha256);
+        return err_set(err, -EINVAL, "'%.80s' is no SHA-256: 64 digits from 0-9a-f",
+                       name);
+    }
+    int rc = db_query(store->db, &stmt, err, sql[FIND], "t", sha256);
+    rc = rc < 0 ? rc : stmt_step(stmt, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc : err_set(err, -ENODATA, "there is no blob %s here", sha256);
+    }
+    int64_t bytes = stmt_int(stmt, 0);
+    bool present = strcmp(stmt_text(stmt, 1), "present") == 0;
+    stmt_reset(stmt);
+    if (!present) {
+        return err_set(err, -ENODATA,
+                       "the bytes of %s were dropped: its bug has other examples",
+                       sha256);
+    }
+    return store_blob_read(store, sha256, bytes, out, err);
+}
+
+/* --- removing --- */
+
+static int
+check_surplus(struct store *store, const char *sha256, struct err *err)
+{
+    static const int questions[] = {NEEDED_BY_CRASH, NEEDED_BY_REPORT, NEEDED_BY_BUG};
+
+    for (size_t i = 0; i < COUNT(questions); i++) {
+        int64_t n = 0;
+        int rc = db_int(store->db, &n, err, sql[questions[i]], "t", sha256);
+        if (rc < 0) {
+            return rc;
+        }
+        if (n > 0) {
+            return err_set(err, -EBUSY,
+                           "blob %s is needed: it is not a surplus duplicate", sha256);
+        }
+    }
+    return 0;
+}
+
+int
+store_drop_blob(struct store *store, const char *sha256, struct err *err)
+{
+    AUTO(fd_close) int lock = -1;
+    AUTO(mem_free) char *path = store_blob_path(store, sha256);
+    int rc = lock_blobs(store, LOCK_EX, &lock, err);
+
+    if (rc == 0) {
+        rc = db_begin(store->db, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_surplus(store, sha256, err);
+    if (rc == 0) {
+        rc = db_run(store->db, err, sql[DROP], "t", sha256);
+    }
+    if (rc == 0 && db_changes(store->db) == 0) {
+        rc = err_set(err, -ENODATA, "there is no blob %s here", sha256);
+    }
+    rc = store_end(store, rc, err);
+    /* the mark first: a file too many is swept, a file too few would be a loss */
+    if (rc == 0 && unlink(path) < 0 && errno != ENOENT) {
+        return err_sys(err, "remove '%s'", path);
+    }
+    return rc;
+}
+
+static int
+sweep_file(struct store *store, const char *folder, const char *name, int64_t *removed,
+           struct err *err)
+{
+    AUTO(mem_free) char *path = fs_join(folder, name);
+    bool is_temp = str_ends(folder, "/tmp");
+    int64_t wanted = 0;
+
+    /* what is not called like ours was put there by somebody else, who may want it */
+    if (!is_temp && !store_is_sha256(name)) {
+        return 0;
+    }
+    int rc = is_temp ? 0 : db_int(store->db, &wanted, err, sql[WANTED], "t", name);
+    if (rc == 0 && wanted == 0) {
+        *removed += unlink(path) == 0 ? 1 : 0;
+    }
+    return rc;
+}
+
+/* One folder at a time, so that writers wait for no longer than that takes. */
+static int
+sweep_folder(struct store *store, const char *name, int64_t *removed, struct err *err)
+{
+    AUTO(mem_free) char *path = fs_join(store->blobs, name);
+    AUTO(fd_close) int lock = -1;
+    struct dirent *entry;
+    int rc = lock_blobs(store, LOCK_EX, &lock, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    DIR *list = opendir(path);
+    if (list == NULL) {
+        return errno == ENOENT ? 0 : err_sys(err, "open folder '%s'", path);
+    }
+    while (rc == 0 && (entry = readdir(list)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            rc = sweep_file(store, path, entry->d_name, removed, err);
+        }
+    }
+    (void)closedir(list);
+    return rc;
+}
+
+int
+store_sweep(struct store *store, int64_t *removed, struct err *err)
+{
+    int64_t n = 0;
+    int rc = sweep_folder(store, "tmp", &n, err);
+
+    for (unsigned i = 0; i < FOLDERS && rc == 0; i++) {
+        char name[3];
+        (void)snprintf(name, sizeof(name), "%02x", i);
+        rc = sweep_folder(store, name, &n, err);
+    }
+    if (removed != NULL) {
+        *removed = n;
+    }
+    return rc;
+}

@@ -1,0 +1,438 @@
+#include "triage/store_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum { PAGE = 1000 }; /* paths that are read at a time */
+
+enum {
+    BUG_IDS,
+    BUG_IDS_OF_TARGET,
+    BUG,
+    WHY,
+    PATHS,
+    REPORT,
+    COMMAND,
+    CRASH_COUNTS,
+    BUG_COUNTS,
+    MINIMIZE_COUNT,
+    STATEMENTS,
+};
+
+#define WORST_FIRST \
+    " ORDER BY severity DESC, security DESC, severity_score DESC, crashes DESC, id"
+#define IN_STATE \
+    "severity >= ?1 AND (state = ?2 OR (?2 IS NULL AND state <> 'duplicate'))"
+
+static const char *const sql[STATEMENTS] = {
+    [BUG_IDS] = "SELECT id FROM bug WHERE " IN_STATE WORST_FIRST,
+    [BUG_IDS_OF_TARGET] =
+        "SELECT id FROM bug WHERE " IN_STATE
+        " AND EXISTS (SELECT 1 FROM signature s JOIN target t ON t.id = s.target"
+        " WHERE s.bug = bug.id AND t.name = ?3)" WORST_FIRST,
+    [BUG] =
+        "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
+        " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
+        " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
+        " r.sha256, o.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
+        " CASE WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE crash = c.id) END"
+        " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
+        " JOIN blob r ON r.id = g.reproducer JOIN blob o ON o.id = g.original"
+        " WHERE g.id = ?1",
+    [WHY] = "SELECT t.name, s.why FROM signature s JOIN target t ON t.id = s.target"
+            " WHERE s.bug = ?1 ORDER BY s.first_seen, s.target",
+    [PATHS] = "SELECT p.id, p.path, b.sha256, c.bug, c.state FROM crash_path p"
+              " JOIN crash c ON c.id = p.crash JOIN blob b ON b.id = c.blob"
+              " WHERE p.id > ?1 ORDER BY p.id LIMIT ?2",
+    [REPORT] =
+        "SELECT coalesce(r.sha256, CASE WHEN c.is_report THEN b.sha256 END)"
+        " FROM crash c JOIN blob b ON b.id = c.blob LEFT JOIN blob r ON r.id = c.report"
+        " WHERE c.id = ?1",
+    [COMMAND] =
+        "SELECT t.command, t.settings, t.name FROM bug g JOIN crash c ON c.id = g.crash"
+        " JOIN target t ON t.id = c.target WHERE g.id = ?1 AND NOT c.is_report",
+    [CRASH_COUNTS] = "SELECT state, sum(n) FROM crash_count GROUP BY state",
+    [BUG_COUNTS] = "SELECT severity, count(*), count(*) FILTER (WHERE state IN"
+                   " ('new', 'open', 'fixing', 'regressed')) FROM bug GROUP BY severity",
+    [MINIMIZE_COUNT] = "SELECT count(*) FROM bug WHERE minimize = 'waiting'"
+                       " AND state IN ('new', 'open', 'fixing', 'regressed')",
+};
+const struct store_sql store_bugs_sql = {sql, STATEMENTS};
+
+/* --- one bug --- */
+
+void
+bug_clear(struct bug *bug)
+{
+    char *const texts[] = {bug->signature,  bug->crash_type, bug->crash_state,
+                           bug->state,      bug->target,     bug->sanitizer,
+                           bug->class_name, bug->cwe,        bug->exploitability,
+                           bug->reproducer, bug->original,   bug->reproducibility};
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        mem_free(texts[i]);
+    }
+    record_free(bug->record);
+    *bug = (struct bug){0};
+}
+
+int
+bug_parse_id(const char *text, int64_t *out, struct err *err)
+{
+    const char *digits = strncasecmp(text, "NJ-", 3) == 0 ? text + 3 : text;
+
+    if (str_number("bug", digits, 1, INT64_MAX, out, NULL) < 0) {
+        AUTO(mem_free) char *name = str_name_dup(text);
+        return err_set(
+            err, -EINVAL,
+            "'%.80s' is no bug: a bug is called NJ-12 (nightjar bugs lists them)", name);
+    }
+    return 0;
+}
+
+static void
+read_record(const char *text, struct bug *bug)
+{
+    AUTO(json_decref) json_t *object = NULL;
+    struct err why = ERR_INIT;
+
+    if (text[0] == '\0') {
+        return;
+    }
+    int rc = json_parse(text, strlen(text), &object, &why);
+    rc = rc < 0 ? rc : record_from_json(object, &bug->record, &why);
+    if (rc < 0) {
+        log_line(LOG_WARN, "store", "bug=%s msg=\"its record cannot be read: %s\"",
+                 bug->name, why.msg);
+    }
+}
+
+static void
+read_bug(struct stmt *row, struct bug *bug)
+{
+    bug->id = stmt_int(row, 0);
+    store_bug_name(bug->name, sizeof(bug->name), bug->id);
+    bug->signature = mem_strdup(stmt_text(row, 1));
+    bug->crash_type = mem_strdup(stmt_text(row, 2));
+    bug->crash_state = mem_strdup(stmt_text(row, 3));
+    bug->state = mem_strdup(stmt_text(row, 4));
+    bug->target = mem_strdup(stmt_text(row, 5));
+    bug->sanitizer = mem_strdup(stmt_text(row, 6));
+    bug->severity = (enum severity)stmt_int(row, 7);
+    bug->severity_score = stmt_real(row, 8);
+    bug->security = stmt_int(row, 9) != 0;
+    bug->class_name = mem_strdup(stmt_text(row, 10));
+    bug->exploitability = mem_strdup(stmt_text(row, 11));
+    bug->cwe = mem_strdup(stmt_text(row, 12));
+    bug->crashes = stmt_int(row, 13);
+    bug->first_seen = stmt_int(row, 14);
+    bug->last_seen = stmt_int(row, 15);
+    bug->reproducer_bytes = stmt_int(row, 16);
+    bug->reproducer = mem_strdup(stmt_text(row, 17));
+    bug->original = mem_strdup(stmt_text(row, 18));
+    bug->minimized = stmt_int(row, 19) != 0;
+    bug->reproducibility = mem_strdup(stmt_text(row, 20));
+    bug->k = (int)stmt_int(row, 21);
+    bug->n = (int)stmt_int(row, 22);
+    bug->crash = stmt_int(row, 23);
+    read_record(stmt_text(row, 24), bug);
+}
+
+/* Why each signature belongs to the bug, behind what the record says of its own. */
+static int
+add_why(struct store *store, struct bug *bug, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc =
+        bug->record == NULL ? 0 : db_query(store->db, &row, err, sql[WHY], "i", bug->id);
+
+    while (row != NULL && rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        strv_addf(&bug->record->grouping, "%s: %s", stmt_text(row, 0), stmt_text(row, 1));
+        rc = 0;
+    }
+    return rc;
+}
+
+static int
+load_bug(struct store *store, int64_t id, bool light, struct bug *out, struct err *err)
+{
+    AUTO(bug_clear) struct bug bug = {0};
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[BUG], "ii", id, (int64_t)light);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc
+                      : err_set(err, -ENODATA,
+                                "there is no bug NJ-%lld here (nightjar bugs lists them)",
+                                (long long)id);
+    }
+    read_bug(row, &bug);
+    stmt_reset(row);
+    rc = add_why(store, &bug, err);
+    if (rc < 0) {
+        return rc;
+    }
+    *out = bug;
+    bug = (struct bug){0};
+    return 0;
+}
+
+int
+store_bug(struct store *store, int64_t id, struct bug *out, struct err *err)
+{
+    return load_bug(store, id, false, out, err);
+}
+
+/* --- the list --- */
+
+static int
+check_state(const char *state, struct err *err)
+{
+    static const char *const states[] = {"new",     "open",      "fixing",
+                                         "fixed",   "regressed", "ignored",
+                                         "wontfix", "duplicate", NULL};
+
+    for (size_t i = 0; state != NULL && states[i] != NULL; i++) {
+        if (strcmp(states[i], state) == 0) {
+            return 0;
+        }
+    }
+    if (state == NULL) {
+        return 0;
+    }
+    AUTO(mem_free) char *name = str_name_dup(state);
+    const char *near = str_suggest(state, states);
+    return err_set(
+        err, -EINVAL,
+        "'%.80s' is no state of a bug%s%s%s: new open fixing fixed regressed ignored "
+        "wontfix duplicate",
+        name, near == NULL ? "" : " (did you mean '", near == NULL ? "" : near,
+        near == NULL ? "" : "'?)");
+}
+
+/* All numbers first: the visitor may use the store, and change it. */
+static int
+list_ids(struct store *store, const struct bug_filter *filter, struct buf *ids,
+         struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = filter->target == NULL
+                 ? db_query(store->db, &row, err, sql[BUG_IDS], "it",
+                            (int64_t)filter->at_least, filter->state)
+                 : db_query(store->db, &row, err, sql[BUG_IDS_OF_TARGET], "itt",
+                            (int64_t)filter->at_least, filter->state, filter->target);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        int64_t id = stmt_int(row, 0);
+        buf_add(ids, &id, sizeof(id));
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *visit,
+           void *user, struct err *err)
+{
+    AUTO(buf_clear) struct buf ids = BUF_INIT;
+    int rc = check_state(filter->state, err);
+
+    rc = rc < 0 ? rc : list_ids(store, filter, &ids, err);
+    for (size_t at = 0; rc == 0 && at + sizeof(int64_t) <= ids.len;
+         at += sizeof(int64_t)) {
+        AUTO(bug_clear) struct bug bug = {0};
+        int64_t id = 0;
+        memcpy(&id, ids.data + at, sizeof(id));
+        rc = load_bug(store, id, filter->light, &bug, err);
+        rc = rc < 0 ? rc : visit(user, &bug, err);
+    }
+    return rc;
+}
+
+/* --- every path --- */
+
+struct path_row {
+    char *path;
+    char sha256[HASH_HEX_MAX];
+    char bug[24];
+    char state[16];
+};
+
+struct page {
+    struct path_row rows[PAGE];
+    size_t n;
+    int64_t last;
+};
+
+static void
+page_free(struct page *page)
+{
+    for (size_t i = 0; page != NULL && i < page->n; i++) {
+        mem_free(page->rows[i].path);
+    }
+    mem_free(page);
+}
+AUTO_DEFINE(struct page *, page_free)
+
+static int
+read_path(struct stmt *row, struct path_row *out, struct err *err)
+{
+    *out = (struct path_row){0};
+    (void)snprintf(out->sha256, sizeof(out->sha256), "%s", stmt_text(row, 2));
+    (void)snprintf(out->state, sizeof(out->state), "%s", stmt_text(row, 4));
+    if (!stmt_null(row, 3)) {
+        store_bug_name(out->bug, sizeof(out->bug), stmt_int(row, 3));
+    }
+    return str_unname(stmt_text(row, 1), &out->path, err);
+}
+
+static int
+read_page(struct store *store, int64_t after, struct page *page, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[PATHS], "ii", after, (int64_t)PAGE);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        page->last = stmt_int(row, 0);
+        rc = read_path(row, &page->rows[page->n], err);
+        page->n += rc == 0 ? 1 : 0;
+    }
+    if (rc < 0 && row != NULL) {
+        stmt_reset(row);
+    }
+    return rc;
+}
+
+int
+store_crash_paths(struct store *store, crash_visit *visit, void *user, struct err *err)
+{
+    int64_t after = 0;
+    size_t n = PAGE;
+
+    while (n == PAGE) {
+        AUTO(page_free) struct page *page = mem_alloc(sizeof(*page));
+        int rc = read_page(store, after, page, err);
+        for (size_t i = 0; i < page->n && rc == 0; i++) {
+            const struct path_row *row = &page->rows[i];
+            rc = visit(user, row->sha256, row->path,
+                       row->bug[0] == '\0' ? NULL : row->bug, row->state, err);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        n = page->n;
+        after = page->last;
+    }
+    return 0;
+}
+
+/* --- reports, commands, counts --- */
+
+int
+store_report(struct store *store, int64_t crash, struct buf *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[REPORT], "i", crash);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc < 0
+                   ? rc
+                   : err_set(err, -ENODATA, "there is no crash %lld", (long long)crash);
+    }
+    AUTO(mem_free) char *sha256 = mem_strdup(stmt_text(row, 0));
+    stmt_reset(row);
+    return sha256[0] == '\0' ? 0 : store_blob(store, sha256, out, err);
+}
+
+/* The texts of a row that is there, which is left afterwards. */
+static int
+parse_command(struct stmt *row, json_t **command, json_t **settings, struct err *err)
+{
+    const char *texts[2] = {stmt_text(row, 0), stmt_text(row, 1)};
+    int rc = texts[0][0] == '\0'
+                 ? err_set(err, -ENODATA, "target '%s' has no command", stmt_text(row, 2))
+                 : json_parse(texts[0], strlen(texts[0]), command, err);
+
+    rc = rc < 0 ? rc : json_parse(texts[1], strlen(texts[1]), settings, err);
+    stmt_reset(row);
+    return rc;
+}
+
+int
+store_bug_command(struct store *store, int64_t bug, struct command *out,
+                  struct record_settings *settings, struct err *err)
+{
+    AUTO(json_decref) json_t *command = NULL;
+    AUTO(json_decref) json_t *options = NULL;
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[COMMAND], "i", bug);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc == 0) {
+        return err_set(
+            err, -ENODATA,
+            "NJ-%lld has no command: there is no such bug, or it stems from a report",
+            (long long)bug);
+    }
+    rc = rc < 0 ? rc : parse_command(row, &command, &options, err);
+    rc = rc < 0 ? rc : command_from_json(command, out, err);
+    if (rc == 0) {
+        store_settings_from_json(options, settings);
+    }
+    return rc;
+}
+
+static int
+count_crashes(struct store *store, struct store_counts *out, struct err *err)
+{
+    struct {
+        const char *state;
+        int64_t *n;
+    } const table[] = {{"queued", &out->queued},
+                       {"triaged", &out->triaged},
+                       {"unparsed", &out->unparsed},
+                       {"untriageable", &out->untriageable},
+                       {"broken", &out->broken}};
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[CRASH_COUNTS], "");
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        for (size_t i = 0; i < COUNT(table); i++) {
+            if (strcmp(stmt_text(row, 0), table[i].state) == 0) {
+                *table[i].n = stmt_int(row, 1);
+            }
+        }
+        out->crashes += stmt_int(row, 1);
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+store_counts(struct store *store, struct store_counts *out, struct err *err)
+{
+    struct store_counts counts = {0};
+    struct stmt *row = NULL;
+    int rc = count_crashes(store, &counts, err);
+
+    rc = rc < 0 ? rc : db_query(store->db, &row, err, sql[BUG_COUNTS], "");
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        counts.bugs_total += stmt_int(row, 1);
+        counts.bugs[stmt_int(row, 0)] = stmt_int(row, 2);
+        rc = 0;
+    }
+    rc = rc < 0
+             ? rc
+             : db_int(store->db, &counts.minimize_waiting, err, sql[MINIMIZE_COUNT], "");
+    if (rc == 0) {
+        *out = counts;
+    }
+    return rc;
+}

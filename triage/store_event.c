@@ -1,0 +1,114 @@
+#include "triage/store_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+    EVENT,
+    OUTBOX,
+    COUNT_UP,
+    COUNTERS,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [EVENT] =
+        "INSERT INTO event(at, kind, subject, subject_id, from_state, to_state, actor,"
+        " detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [OUTBOX] = "INSERT INTO outbox(sink, event, next_try) SELECT id, ?1, ?2 FROM sink",
+    [COUNT_UP] =
+        "INSERT INTO counter(name, labels, value) VALUES(?1, ?2, ?3)"
+        " ON CONFLICT(name, labels) DO UPDATE SET value = value + excluded.value",
+    [COUNTERS] = "SELECT name, labels, value FROM counter ORDER BY name, labels",
+};
+const struct store_sql store_event_sql = {sql, STATEMENTS};
+
+int
+store_event_put(struct store *store, const struct event *event, struct err *err)
+{
+    AUTO(mem_free) char *detail = event->detail == NULL ? NULL : json_line(event->detail);
+    const char *actor = event->actor == NULL ? "nightjar" : event->actor;
+    int64_t now = clock_wall_ms();
+    int rc =
+        db_run(store->db, err, sql[EVENT], "ittitttt", now, event->kind, event->subject,
+               event->subject_id, event->from, event->to, actor, detail);
+
+    if (rc < 0 || strcmp(event->subject, "crash") == 0) {
+        return rc;
+    }
+    return db_run(store->db, err, sql[OUTBOX], "ii", db_last_id(store->db), now);
+}
+
+int
+store_event(struct store *store, const struct event *event, struct err *err)
+{
+    if (event->kind[0] == '\0' || event->subject[0] == '\0') {
+        return err_set(err, -EINVAL, "an event needs a kind and a subject");
+    }
+    int rc = db_begin(store->db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    return store_end(store, store_event_put(store, event, err), err);
+}
+
+int
+store_crash_event(struct store *store, int64_t crash, const char *from, const char *to,
+                  const char *reason, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "crash.state",
+                                .subject = "crash",
+                                .subject_id = crash,
+                                .from = from,
+                                .to = to,
+                                .detail = detail};
+
+    json_put(detail, "reason", json_text(reason));
+    return store_event_put(store, &event, err);
+}
+
+int
+store_count(struct store *store, const char *name, const char *const *labels,
+            int64_t delta, struct err *err)
+{
+    AUTO(json_decref) json_t *object = json_object();
+
+    if (delta <= 0) {
+        return 0;
+    }
+    for (size_t i = 0; labels[i] != NULL; i += 2) {
+        json_put(object, labels[i], json_text(labels[i + 1]));
+    }
+    AUTO(mem_free) char *text = json_line(object);
+    return db_run(store->db, err, sql[COUNT_UP], "tti", name, text, delta);
+}
+
+/* All rows first: the visitor may use the store, and there are few. */
+int
+store_counters(struct store *store, counter_visit *visit, void *user, struct err *err)
+{
+    AUTO(strv_clear) struct strv texts = {0};
+    AUTO(buf_clear) struct buf values = BUF_INIT;
+    struct stmt *stmt = NULL;
+    int rc = db_query(store->db, &stmt, err, sql[COUNTERS], "");
+
+    while (rc == 0 && (rc = stmt_step(stmt, err)) == 1) {
+        int64_t value = stmt_int(stmt, 2);
+        strv_add(&texts, stmt_text(stmt, 0));
+        strv_add(&texts, stmt_text(stmt, 1));
+        buf_add(&values, &value, sizeof(value));
+        rc = 0;
+    }
+    for (size_t i = 0; rc == 0 && 2 * i < texts.n; i++) {
+        int64_t value = 0;
+        memcpy(&value, values.data + i * sizeof(value), sizeof(value));
+        rc = visit(user, texts.v[2 * i], texts.v[2 * i + 1], value, err);
+    }
+    return rc;
+}

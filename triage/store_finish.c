@@ -1,0 +1,567 @@
+#include "triage/store_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "triage/cluster.h"
+#include "triage/minimize.h"
+
+enum {
+    CRASH,
+    BUG,
+    BUG_ADD,
+    BUG_STANDS,
+    BUG_REPRODUCER,
+    CRASH_JOINS,
+    CRASH_CLEAN,
+    RECORD,
+    TARGET_RUNS,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [CRASH] =
+        "SELECT c.state, c.is_report, c.target, c.blob, b.bytes, t.name, t.settings,"
+        " c.first_seen, c.written FROM crash c JOIN blob b ON b.id = c.blob"
+        " JOIN target t ON t.id = c.target WHERE c.id = ?1",
+    [BUG] = "SELECT g.severity, c.reproducibility, b.bytes, g.crashes, r.bytes"
+            " FROM bug g JOIN crash c ON c.id = g.crash JOIN blob b ON b.id = c.blob"
+            " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
+    [BUG_ADD] =
+        "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
+        " severity, severity_score, security, class, exploitability, cwe, original,"
+        " reproducer, minimize, first_seen, last_seen) VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
+        " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 'none', ?14, ?14)",
+    [BUG_STANDS] = "UPDATE bug SET crash = ?2, crash_type = ?3, crash_state = ?4,"
+                   " sanitizer = ?5, severity = ?6, severity_score = ?7, security = ?8,"
+                   " class = ?9, exploitability = ?10, cwe = ?11 WHERE id = ?1",
+    [BUG_REPRODUCER] =
+        "UPDATE bug SET reproducer = ?2, minimize = ?3, minimize_attempts = 0,"
+        " minimize_deaths = 0 WHERE id = ?1",
+    [CRASH_JOINS] =
+        "UPDATE crash SET state = ?2, bug = ?3, reproducibility = ?4, outcome = ?5,"
+        " k = ?6, n = ?7, major = ?8, minor = ?9, version = ?10, report = nullif(?11, 0),"
+        " triaged = ?12 WHERE id = ?1",
+    [CRASH_CLEAN] = "UPDATE crash SET state = 'triaged', reproducibility = ?2,"
+                    " outcome = 'clean', k = 0, n = ?3, reason = ?4, triaged = ?5"
+                    " WHERE id = ?1",
+    [RECORD] = "INSERT INTO record(crash, json) VALUES(?1, ?2)"
+               " ON CONFLICT(crash) DO UPDATE SET json = excluded.json",
+    [TARGET_RUNS] = "UPDATE target SET replay = 'ok' WHERE id = ?1 AND replay = 'broken'",
+};
+const struct store_sql store_finish_sql = {sql, STATEMENTS};
+
+/* What is filed: the job, its checked answer, and what the tables know of the crash. */
+struct filing {
+    struct store *store;
+    const struct job *job;
+    struct answer answer;
+    bool queued; /* still */
+    bool is_report;
+    int64_t target, blob, bytes, first_seen, written;
+    char *target_name;
+    json_t *settings;
+    const char *reproducibility;
+    char report[HASH_HEX_MAX]; /* "" : none is kept */
+};
+
+static void
+filing_clear(struct filing *filing)
+{
+    store_answer_clear(&filing->answer);
+    mem_free(filing->target_name);
+    json_decref(filing->settings);
+}
+AUTO_DEFINE_CLEAR(struct filing, filing_clear)
+
+static int
+load(struct filing *filing, struct err *err)
+{
+    struct stmt *stmt = NULL;
+    int rc = db_query(filing->store->db, &stmt, err, sql[CRASH], "i", filing->job->crash);
+
+    rc = rc < 0 ? rc : stmt_step(stmt, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc
+                      : err_set(err, -ENODATA, "there is no crash %lld",
+                                (long long)filing->job->crash);
+    }
+    filing->queued = strcmp(stmt_text(stmt, 0), "queued") == 0;
+    filing->is_report = stmt_int(stmt, 1) != 0;
+    filing->target = stmt_int(stmt, 2);
+    filing->blob = stmt_int(stmt, 3);
+    filing->bytes = stmt_int(stmt, 4);
+    filing->first_seen = stmt_int(stmt, 7);
+    filing->written = stmt_int(stmt, 8);
+    mem_free(filing->target_name);
+    filing->target_name = mem_strdup(stmt_text(stmt, 5));
+    AUTO(mem_free) char *settings = mem_strdup(stmt_text(stmt, 6));
+    stmt_reset(stmt);
+    json_decref(filing->settings);
+    filing->settings = NULL;
+    return json_parse(settings, strlen(settings), &filing->settings, err);
+}
+
+/* --- which bug, and what of the crash is kept --- */
+
+struct plan {
+    struct cluster_match match;
+    enum severity severity; /* the bug's now; info for a new one */
+    bool stands;            /* the crash is to stand for the bug */
+    bool example;           /* the bug has few yet */
+    bool reproduces;        /* its input is to be the bug's reproducer */
+};
+
+static int
+rank(const char *reproducibility)
+{
+    static const char *const order[] = {"unreproducible", "unknown", "flaky", "reliable"};
+    int at = 0;
+
+    for (int i = 0; i < (int)COUNT(order); i++) {
+        at = strcmp(order[i], reproducibility) == 0 ? i : at;
+    }
+    return at;
+}
+
+/* The worst severity stands for the bug, so that what is shown proves it; among equals
+ * what reproduces best, then what is smallest. */
+static void
+compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
+{
+    int ours = rank(filing->reproducibility);
+    int theirs = rank(stmt_text(bug, 1));
+    bool smaller = filing->bytes < stmt_int(bug, 2);
+
+    plan->severity = (enum severity)stmt_int(bug, 0);
+    plan->stands = filing->answer.record->severity != plan->severity
+                       ? filing->answer.record->severity > plan->severity
+                       : ours > theirs || (ours == theirs && smaller);
+    plan->example = stmt_int(bug, 3) < STORE_EXAMPLES_MAX;
+    plan->reproduces =
+        plan->stands &&
+        (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 4)));
+}
+
+static int
+make_plan(const struct filing *filing, struct plan *out, struct err *err)
+{
+    struct db *db = filing->store->db;
+    struct stmt *bug = NULL;
+    struct plan plan = {.stands = true, .example = true, .reproduces = true};
+    int rc = cluster_find(db, filing->answer.record, filing->target, &plan.match, err);
+
+    if (rc == 0 && plan.match.bug != 0) {
+        rc = db_query(db, &bug, err, sql[BUG], "i", plan.match.bug);
+        rc = rc < 0 ? rc : stmt_step(bug, err);
+        if (rc == 0) {
+            return err_set(err, -EUCLEAN,
+                           "the signature %s names NJ-%lld, which is not there",
+                           filing->answer.record->hash_major, (long long)plan.match.bug);
+        }
+        if (rc == 1) {
+            compare(filing, bug, &plan);
+            stmt_reset(bug);
+        }
+    }
+    *out = plan;
+    return rc < 0 ? rc : 0;
+}
+
+/* A further duplicate changes counters only. If a power cut takes that back the crash is
+ * queued again; but a bug's number may have been told to people. */
+static bool
+matters(const struct plan *plan)
+{
+    return plan->stands || plan->example || plan->match.is_new_key;
+}
+
+/* --- the rows --- */
+
+static const char *
+or_empty(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
+/* What is worth minimizing: an input that shows the bug every time. */
+static const char *
+minimizable(const struct filing *filing)
+{
+    return !filing->is_report && strcmp(filing->reproducibility, "reliable") == 0 &&
+                   filing->bytes > 1 && filing->bytes <= MINIMIZE_INPUT_MAX
+               ? "waiting"
+               : "none";
+}
+
+static int
+event_new(const struct filing *filing, int64_t bug, struct err *err)
+{
+    const struct record *record = filing->answer.record;
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "bug.new",
+                                .subject = "bug",
+                                .subject_id = bug,
+                                .to = "new",
+                                .detail = detail};
+    const char *const labels[] = {"target", filing->target_name, "severity",
+                                  severity_name(record->severity), NULL};
+    char title[256];
+
+    store_title(title, sizeof(title), record->crash_type, or_empty(record->crash_state));
+    json_put(detail, "crash", json_integer(filing->job->crash));
+    json_put(detail, "target", json_text(filing->target_name));
+    json_put(detail, "title", json_text(title));
+    json_put(detail, "severity", json_string(severity_name(record->severity)));
+    json_put(detail, "signature", json_text(record->hash_major));
+    json_put(detail, "written", json_integer(filing->written));
+    json_put(detail, "filed", json_integer(filing->first_seen));
+    int rc = store_event_put(filing->store, &event, err);
+    return rc < 0 ? rc
+                  : store_count(filing->store, "bugs_detected_total", labels, 1, err);
+}
+
+static int
+add_bug(const struct filing *filing, int64_t *bug, struct err *err)
+{
+    const struct record *r = filing->answer.record;
+    int rc =
+        db_run(filing->store->db, err, sql[BUG_ADD], "iittttiditttii", filing->target,
+               filing->job->crash, r->hash_major, r->crash_type, or_empty(r->crash_state),
+               or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
+               (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
+               or_empty(r->cwe), filing->blob, filing->first_seen);
+
+    *bug = db_last_id(filing->store->db);
+    return rc < 0 ? rc : event_new(filing, *bug, err);
+}
+
+static int
+event_severity(const struct filing *filing, int64_t bug, enum severity before,
+               struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "bug.severity",
+                                .subject = "bug",
+                                .subject_id = bug,
+                                .from = severity_name(before),
+                                .to = severity_name(filing->answer.record->severity),
+                                .detail = detail};
+
+    json_put(detail, "crash", json_integer(filing->job->crash));
+    json_put(detail, "reasons", json_strv(&filing->answer.record->reasons));
+    return store_event_put(filing->store, &event, err);
+}
+
+static int
+stand_for(const struct filing *filing, const struct plan *plan, struct err *err)
+{
+    const struct record *r = filing->answer.record;
+    int rc =
+        db_run(filing->store->db, err, sql[BUG_STANDS], "iitttidittt", plan->match.bug,
+               filing->job->crash, r->crash_type, or_empty(r->crash_state),
+               or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
+               (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
+               or_empty(r->cwe));
+
+    if (rc < 0 || r->severity == plan->severity) {
+        return rc;
+    }
+    return event_severity(filing, plan->match.bug, plan->severity, err);
+}
+
+static int
+join(const struct filing *filing, int64_t bug, int64_t report, struct err *err)
+{
+    const struct answer *answer = &filing->answer;
+    const char *state = answer->outcome == OUTCOME_UNPARSED ? "unparsed" : "triaged";
+
+    return db_run(
+        filing->store->db, err, sql[CRASH_JOINS], "itittiittiii", filing->job->crash,
+        state, bug, filing->reproducibility, store_outcome_name(answer->outcome),
+        (int64_t)answer->k, (int64_t)answer->n, answer->record->hash_major,
+        answer->record->hash_minor, (int64_t)SIGNATURE_VERSION, report, clock_wall_ms());
+}
+
+static int
+keep_record(const struct filing *filing, struct err *err)
+{
+    AUTO(json_decref) json_t *object = record_to_json(filing->answer.record);
+    AUTO(mem_free) char *text = json_line(object);
+
+    return db_run(filing->store->db, err, sql[RECORD], "it", filing->job->crash, text);
+}
+
+static const char *
+kind_of(const struct record *record)
+{
+    const char *type = record->crash_type;
+
+    return strcmp(type, "Timeout") == 0         ? "hang"
+           : strcmp(type, "Out-of-memory") == 0 ? "oom"
+           : strstr(type, "leak") != NULL       ? "leak"
+                                                : "crash";
+}
+
+static int
+count_runs(const struct filing *filing, struct err *err)
+{
+    const struct answer *answer = &filing->answer;
+    const struct {
+        const char *result;
+        int n;
+    } rows[] = {{"crash", answer->k},
+                {"different", answer->other},
+                {"clean", answer->n - answer->k - answer->other}};
+    int rc = 0;
+
+    for (size_t i = 0; i < COUNT(rows) && rc == 0 && !filing->is_report; i++) {
+        const char *const labels[] = {"target", filing->target_name, "result",
+                                      rows[i].result, NULL};
+        rc = store_count(filing->store, "reproducer_runs_total", labels, rows[i].n, err);
+    }
+    return rc;
+}
+
+static int
+count_crash(const struct filing *filing, const char *kind, const char *result,
+            struct err *err)
+{
+    const char *const labels[] = {
+        "target", filing->target_name, "kind", kind, "result", result, NULL};
+    int rc = store_count(filing->store, "crashes_total", labels, 1, err);
+
+    return rc < 0 ? rc : count_runs(filing, err);
+}
+
+/* The target ran: if its replays were broken they are no more. */
+static int
+target_runs(const struct filing *filing, struct err *err)
+{
+    const struct event event = {.kind = "target.replay",
+                                .subject = "target",
+                                .subject_id = filing->target,
+                                .from = "broken",
+                                .to = "ok"};
+
+    if (filing->is_report) {
+        return 0;
+    }
+    int rc = db_run(filing->store->db, err, sql[TARGET_RUNS], "i", filing->target);
+    return rc < 0 || db_changes(filing->store->db) == 0
+               ? rc
+               : store_event_put(filing->store, &event, err);
+}
+
+static int
+report_row(const struct filing *filing, const struct blob_batch *batch, int64_t *id,
+           struct err *err)
+{
+    int rc = store_batch_rows(batch, err);
+
+    *id = 0;
+    return rc < 0 || filing->report[0] == '\0'
+               ? rc
+               : store_blob_id(filing->store, filing->report, id, err);
+}
+
+static int
+file_rows(const struct filing *filing, const struct plan *plan,
+          const struct blob_batch *batch, struct err *err)
+{
+    struct cluster_match match = plan->match;
+    bool is_new = match.bug == 0;
+    int64_t report = 0;
+    int rc = report_row(filing, batch, &report, err);
+
+    if (rc == 0) {
+        rc = is_new         ? add_bug(filing, &match.bug, err)
+             : plan->stands ? stand_for(filing, plan, err)
+                            : 0;
+    }
+    if (rc == 0 && (plan->stands || plan->example)) {
+        rc = keep_record(filing, err);
+    }
+    rc = rc < 0 ? rc : join(filing, match.bug, report, err);
+    if (rc == 0 && plan->reproduces) {
+        rc = db_run(filing->store->db, err, sql[BUG_REPRODUCER], "iit", match.bug,
+                    filing->blob, minimizable(filing));
+    }
+    if (rc == 0 && match.is_new_key) {
+        rc = cluster_add(filing->store->db, filing->answer.record, filing->target, &match,
+                         err);
+    }
+    rc = rc < 0 ? rc
+                : count_crash(filing, kind_of(filing->answer.record),
+                              is_new ? "new" : "duplicate", err);
+    return rc < 0 ? rc : target_runs(filing, err);
+}
+
+/* --- one transaction --- */
+
+enum { RETRY_DURABLE = 1 };
+
+/* RETRY_DURABLE: what seemed to be a mere duplicate is more, and nothing was done. */
+static int
+transact(struct filing *filing, const struct blob_batch *batch, bool durable,
+         struct err *err)
+{
+    struct db *db = filing->store->db;
+    struct plan plan = {0};
+    int rc = durable ? db_begin(db, err) : db_begin_lazy(db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = load(filing, err);
+    if (rc < 0 ||
+        !filing->queued) { /* another process was faster, or this was told before */
+        return store_end(filing->store, rc, err);
+    }
+    rc = make_plan(filing, &plan, err);
+    if (rc == 0 && matters(&plan) && !durable) {
+        db_rollback(db);
+        return RETRY_DURABLE;
+    }
+    rc = rc < 0 ? rc : file_rows(filing, &plan, batch, err);
+    return store_end(filing->store, rc, err);
+}
+
+static int
+keep_report(struct filing *filing, struct blob_batch *batch, struct err *err)
+{
+    const struct buf *report = &filing->answer.report;
+
+    /* a report that was given is its own */
+    if (report->len == 0 || filing->is_report) {
+        return 0;
+    }
+    hash_sha256(buf_str(report), report->len, filing->report);
+    int rc = store_batch_hold(batch, err);
+    rc = rc < 0
+             ? rc
+             : store_batch_add(batch, filing->report, buf_str(report), report->len, err);
+    return rc < 0 ? rc : store_batch_flush(batch, err);
+}
+
+static int
+file_bug(struct filing *filing, struct err *err)
+{
+    AUTO(store_batch_clear) struct blob_batch batch = BLOB_BATCH_INIT(filing->store);
+    struct plan plan = {0};
+    int rc = make_plan(filing, &plan, err);
+
+    if (rc == 0 && !matters(&plan)) {
+        rc = transact(filing, &batch, false, err);
+        if (rc != RETRY_DURABLE) {
+            return rc;
+        }
+        rc = 0;
+    }
+    rc = rc < 0 ? rc : keep_report(filing, &batch, err);
+    return rc < 0 ? rc : transact(filing, &batch, true, err);
+}
+
+static int
+file_clean(struct filing *filing, struct err *err)
+{
+    struct db *db = filing->store->db;
+    const struct answer *answer = &filing->answer;
+    int rc = db_begin_lazy(db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = load(filing, err);
+    if (rc == 0 && filing->queued) {
+        rc = db_run(db, err, sql[CRASH_CLEAN], "ititi", filing->job->crash,
+                    filing->reproducibility, (int64_t)answer->n,
+                    answer->reason[0] == '\0' ? NULL : answer->reason, clock_wall_ms());
+        rc = rc < 0 ? rc : count_crash(filing, "unknown", "unreproducible", err);
+        rc = rc < 0 ? rc : target_runs(filing, err);
+    }
+    return store_end(filing->store, rc, err);
+}
+
+static int
+file_broken(struct filing *filing, struct err *err)
+{
+    int rc = db_begin(filing->store->db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = store_give_up(filing->store, filing->job->crash, "broken", filing->answer.reason,
+                       err);
+    return store_end(filing->store, rc, err);
+}
+
+static int
+name_unparsed(struct filing *filing, struct err *err)
+{
+    struct record_settings settings = {0};
+
+    store_settings_from_json(filing->settings, &settings);
+    const struct record_options options = {
+        .fuzz_target = filing->target_name,
+        .ooms_and_hangs = settings.ooms_and_hangs,
+        .asserts_are_security = settings.asserts_are_security,
+        .checks_are_security = settings.checks_are_security,
+        .ignore_frames = &settings.ignore_frames};
+    int rc =
+        store_unparsed_record(&filing->answer, &options, &filing->answer.record, err);
+    strv_clear(&settings.ignore_frames);
+    return rc;
+}
+
+static int
+file_answer(struct filing *filing, struct err *err)
+{
+    const struct answer *answer = &filing->answer;
+    int rc = 0;
+
+    filing->reproducibility =
+        filing->is_report ? "unknown" : store_reproducibility(answer->k, answer->n);
+    switch (answer->outcome) {
+    case OUTCOME_CLEAN:
+        return file_clean(filing, err);
+    case OUTCOME_BROKEN:
+        return file_broken(filing, err);
+    case OUTCOME_UNPARSED:
+        rc = name_unparsed(filing, err);
+        break;
+    case OUTCOME_CRASH:
+    case OUTCOME_TIMEOUT:
+        break;
+    }
+    return rc < 0 ? rc : file_bug(filing, err);
+}
+
+int
+store_finish_job(struct store *store, const struct job *job, const json_t *answer,
+                 struct job_outcome *out, struct err *err)
+{
+    AUTO(filing_clear) struct filing filing = {.store = store, .job = job};
+    struct err why = ERR_INIT;
+
+    if (store_answer_read(job, answer, &filing.answer, &why) < 0) {
+        return store_job_died(store, job, "untriageable", why.msg, out, err);
+    }
+    if (filing.answer.error != NULL) {
+        return store_job_died(store, job, "broken", filing.answer.error, out, err);
+    }
+    if (job->kind == JOB_MINIMIZE) {
+        return store_finish_minimize(store, job, &filing.answer, out, err);
+    }
+    int rc = load(&filing, err);
+    if (rc == 0 && filing.queued) {
+        rc = file_answer(&filing, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    store_forget(store, false, job->crash);
+    return store_outcome_of_crash(store, job->crash, out, err);
+}

@@ -1,0 +1,549 @@
+#include "triage/store_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "triage/minimize.h"
+
+enum {
+    NEXT_CRASH,
+    CRASH,
+    HAND_CRASH,
+    CRASH_DIED,
+    GIVE_UP,
+    BREAK_TARGET,
+    NEXT_BUG,
+    BUG,
+    HAND_BUG,
+    BUG_DIED,
+    STOP_MINIMIZING,
+    OUTCOME,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    /* both terms: the first chooses the partial index */
+    [NEXT_CRASH] = "SELECT id FROM crash WHERE state <> 'triaged' AND state = 'queued'"
+                   " ORDER BY id LIMIT ?1",
+    [CRASH] =
+        "SELECT c.state, c.is_report, c.attempts, c.deaths, b.sha256, b.bytes, t.name,"
+        " t.command, t.settings, t.id FROM crash c"
+        " JOIN blob b ON b.id = c.blob JOIN target t ON t.id = c.target WHERE c.id = ?1",
+    [HAND_CRASH] =
+        "UPDATE crash SET attempts = attempts + 1 WHERE id = ?1 AND state = 'queued'",
+    /* as many as the job says, however often its death is told */
+    [CRASH_DIED] = "UPDATE crash SET deaths = max(deaths, ?2)"
+                   " WHERE id = ?1 AND state = 'queued' RETURNING deaths",
+    [GIVE_UP] = "UPDATE crash SET state = ?2, reason = ?3, triaged = ?4,"
+                " outcome = CASE ?2 WHEN 'broken' THEN 'broken' END"
+                " WHERE id = ?1 AND state = 'queued'",
+    [BREAK_TARGET] =
+        "UPDATE target SET replay = 'broken' WHERE id = ?1 AND replay = 'ok'",
+    [NEXT_BUG] = "SELECT id FROM bug WHERE minimize = 'waiting'"
+                 " AND state IN ('new', 'open', 'fixing', 'regressed')"
+                 " ORDER BY severity DESC, severity_score DESC, id LIMIT ?1",
+    [BUG] = "SELECT g.crash, b.sha256, b.bytes, c.major, t.name, t.command, t.settings,"
+            " g.minimize_attempts, g.minimize_deaths FROM bug g"
+            " JOIN blob b ON b.id = g.reproducer JOIN crash c ON c.id = g.crash"
+            " JOIN target t ON t.id = c.target WHERE g.id = ?1",
+    [HAND_BUG] = "UPDATE bug SET minimize_attempts = minimize_attempts + 1"
+                 " WHERE id = ?1 AND minimize = 'waiting'",
+    [BUG_DIED] = "UPDATE bug SET minimize_deaths = max(minimize_deaths, ?2)"
+                 " WHERE id = ?1 AND minimize = 'waiting' RETURNING minimize_deaths",
+    [STOP_MINIMIZING] =
+        "UPDATE bug SET minimize = 'given_up' WHERE id = ?1 AND minimize = 'waiting'",
+    [OUTCOME] = "SELECT c.state, g.id, g.crash_type, g.crash_state, g.severity,"
+                " g.original = c.blob AND g.target = c.target"
+                " FROM crash c LEFT JOIN bug g ON g.id = c.bug WHERE c.id = ?1",
+};
+const struct store_sql store_jobs_sql = {sql, STATEMENTS};
+
+void
+job_clear(struct job *job)
+{
+    json_decref(job->request);
+    job->request = NULL;
+}
+
+/* --- what this process has handed out --- */
+
+static bool
+is_handed(const struct store *store, bool is_bug, int64_t id)
+{
+    for (size_t i = 0; i < store->n_handed; i++) {
+        if (store->handed[i].is_bug == is_bug && store->handed[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+remember(struct store *store, bool is_bug, int64_t id)
+{
+    store->handed =
+        mem_resize(store->handed, (store->n_handed + 1) * sizeof(*store->handed));
+    store->handed[store->n_handed++] = (struct handed){is_bug, id};
+}
+
+void
+store_forget(struct store *store, bool is_bug, int64_t id)
+{
+    for (size_t i = 0; i < store->n_handed; i++) {
+        if (store->handed[i].is_bug == is_bug && store->handed[i].id == id) {
+            store->handed[i] = store->handed[--store->n_handed];
+            return;
+        }
+    }
+}
+
+/* The first candidate that is not handed out: 1 and *id, or 0. */
+static int
+pick(struct store *store, bool is_bug, int64_t *id, struct err *err)
+{
+    struct stmt *stmt = NULL;
+    int rc = db_query(store->db, &stmt, err, sql[is_bug ? NEXT_BUG : NEXT_CRASH], "i",
+                      (int64_t)store->n_handed + 1);
+
+    while (rc == 0 && (rc = stmt_step(stmt, err)) == 1) {
+        *id = stmt_int(stmt, 0);
+        if (!is_handed(store, is_bug, *id)) {
+            stmt_reset(stmt);
+            return 1;
+        }
+        rc = 0;
+    }
+    return rc;
+}
+
+/* --- what is about to be handed out --- */
+
+struct candidate {
+    int64_t crash, bug; /* bug 0: a crash's triage */
+    int64_t target_id;
+    char sha256[HASH_HEX_MAX];
+    char major[RECORD_HASH_MAX];
+    int64_t bytes;
+    char *target;
+    char *command; /* "" when there is none */
+    char *settings;
+    int64_t attempts, deaths;
+    bool is_report;
+};
+
+static void
+candidate_clear(struct candidate *candidate)
+{
+    mem_free(candidate->target);
+    mem_free(candidate->command);
+    mem_free(candidate->settings);
+}
+AUTO_DEFINE_CLEAR(struct candidate, candidate_clear)
+
+static int
+load_crash(struct store *store, int64_t id, struct candidate *out, struct err *err)
+{
+    struct stmt *stmt = NULL;
+    int rc = db_query(store->db, &stmt, err, sql[CRASH], "i", id);
+
+    rc = rc < 0 ? rc : stmt_step(stmt, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc
+                      : err_set(err, -ENODATA, "there is no crash %lld", (long long)id);
+    }
+    out->crash = id;
+    out->is_report = stmt_int(stmt, 1) != 0;
+    out->attempts = stmt_int(stmt, 2);
+    out->deaths = stmt_int(stmt, 3);
+    (void)snprintf(out->sha256, sizeof(out->sha256), "%s", stmt_text(stmt, 4));
+    out->bytes = stmt_int(stmt, 5);
+    out->target = mem_strdup(stmt_text(stmt, 6));
+    out->command = mem_strdup(stmt_text(stmt, 7));
+    out->settings = mem_strdup(stmt_text(stmt, 8));
+    out->target_id = stmt_int(stmt, 9);
+    stmt_reset(stmt);
+    return 0;
+}
+
+static int
+load_bug(struct store *store, int64_t id, struct candidate *out, struct err *err)
+{
+    struct stmt *stmt = NULL;
+    int rc = db_query(store->db, &stmt, err, sql[BUG], "i", id);
+
+    rc = rc < 0 ? rc : stmt_step(stmt, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc
+                      : err_set(err, -ENODATA, "there is no bug NJ-%lld", (long long)id);
+    }
+    out->bug = id;
+    out->crash = stmt_int(stmt, 0);
+    (void)snprintf(out->sha256, sizeof(out->sha256), "%s", stmt_text(stmt, 1));
+    out->bytes = stmt_int(stmt, 2);
+    (void)snprintf(out->major, sizeof(out->major), "%s", stmt_text(stmt, 3));
+    out->target = mem_strdup(stmt_text(stmt, 4));
+    out->command = mem_strdup(stmt_text(stmt, 5));
+    out->settings = mem_strdup(stmt_text(stmt, 6));
+    out->attempts = stmt_int(stmt, 7);
+    out->deaths = stmt_int(stmt, 8);
+    stmt_reset(stmt);
+    return 0;
+}
+
+/* --- giving up --- */
+
+static int
+count_given_up(struct store *store, const struct candidate *of, const char *state,
+               struct err *err)
+{
+    const char *const labels[] = {"target", of->target, "kind", "unknown",
+                                  "result", state,      NULL};
+
+    return store_count(store, "crashes_total", labels, 1, err);
+}
+
+static int
+break_target(struct store *store, int64_t target, const char *reason, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "target.replay",
+                                .subject = "target",
+                                .subject_id = target,
+                                .from = "ok",
+                                .to = "broken",
+                                .detail = detail};
+    int rc = db_run(store->db, err, sql[BREAK_TARGET], "i", target);
+
+    if (rc < 0 || db_changes(store->db) == 0) {
+        return rc;
+    }
+    json_put(detail, "reason", json_text(reason));
+    return store_event_put(store, &event, err);
+}
+
+int
+store_give_up(struct store *store, int64_t crash, const char *state, const char *reason,
+              struct err *err)
+{
+    AUTO(candidate_clear) struct candidate of = {0};
+    int rc = load_crash(store, crash, &of, err);
+
+    rc = rc < 0 ? rc
+                : db_run(store->db, err, sql[GIVE_UP], "itti", crash, state, reason,
+                         clock_wall_ms());
+    if (rc < 0 || db_changes(store->db) == 0) {
+        return rc;
+    }
+    rc = store_crash_event(store, crash, "queued", state, reason, err);
+    rc = rc < 0 ? rc : count_given_up(store, &of, state, err);
+    if (rc < 0 || of.is_report || strcmp(state, "broken") != 0) {
+        return rc;
+    }
+    return break_target(store, of.target_id, reason, err);
+}
+
+static int
+stop_minimizing(struct store *store, int64_t bug, const char *reason, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "bug.minimize",
+                                .subject = "bug",
+                                .subject_id = bug,
+                                .from = "waiting",
+                                .to = "given_up",
+                                .detail = detail};
+    int rc = db_run(store->db, err, sql[STOP_MINIMIZING], "i", bug);
+
+    if (rc < 0 || db_changes(store->db) == 0) {
+        return rc;
+    }
+    json_put(detail, "reason", json_text(reason));
+    return store_event_put(store, &event, err);
+}
+
+int
+store_minimize_stop(struct store *store, int64_t bug, const char *reason, struct err *err)
+{
+    int rc = db_begin(store->db, err);
+
+    return rc < 0 ? rc : store_end(store, stop_minimizing(store, bug, reason, err), err);
+}
+
+static int
+refuse(struct store *store, const struct candidate *of, const char *state,
+       const char *reason, struct err *err)
+{
+    int rc = db_begin(store->db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = of->bug != 0 ? stop_minimizing(store, of->bug, reason, err)
+                      : store_give_up(store, of->crash, state, reason, err);
+    return store_end(store, rc, err);
+}
+
+/* --- handing out --- */
+
+static json_t *
+options_json(const struct candidate *of, struct err *err)
+{
+    json_t *settings = NULL;
+
+    if (json_parse(of->settings, strlen(of->settings), &settings, err) < 0) {
+        return NULL;
+    }
+    json_put(settings, "fuzz_target", json_text(of->target));
+    return settings;
+}
+
+static int
+make_request(struct store *store, const struct candidate *of,
+             const struct job_options *options, struct job *job, struct err *err)
+{
+    static const char *const ops[] = {
+        [JOB_TRIAGE] = "triage", [JOB_MINIMIZE] = "minimize", [JOB_REPORT] = "report"};
+    AUTO(json_decref) json_t *request = json_object();
+    AUTO(json_decref) json_t *settings = options_json(of, err);
+    AUTO(mem_free) char *input = fs_join(options->folder, "input");
+    AUTO(mem_free) char *output = fs_join(options->folder, "output");
+    json_t *command = NULL;
+
+    if (settings == NULL) {
+        return err_wrap(err, -EUCLEAN, "settings of target '%s'", of->target);
+    }
+    if (of->command[0] != '\0') {
+        int rc = json_parse(of->command, strlen(of->command), &command, err);
+        if (rc < 0) {
+            return err_wrap(err, -EUCLEAN, "command of target '%s'", of->target);
+        }
+    }
+    job->id = ++store->last_job;
+    json_put(request, "job", json_integer(job->id));
+    json_put(request, "op", json_string(ops[job->kind]));
+    json_put(request, "input", json_name(input));
+    json_put(request, "command", command == NULL ? json_null() : command);
+    json_put(request, "options", json_incref(settings));
+    if (job->kind == JOB_TRIAGE) {
+        json_put(request, "runs", json_integer(options->runs));
+    } else if (job->kind == JOB_MINIMIZE) {
+        json_put(request, "major", json_text(of->major));
+        json_put(request, "wall_ms", json_integer(options->minimize_ms));
+        json_put(request, "output", json_name(output));
+        (void)unlink(output); /* of an earlier job */
+    }
+    job->request = STEAL(request);
+    return 0;
+}
+
+static int
+write_input(struct store *store, const struct candidate *of, const char *folder,
+            struct err *err)
+{
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    AUTO(mem_free) char *path = fs_join(folder, "input");
+    int rc = store_blob_read(store, of->sha256, of->bytes, &bytes, err);
+
+    /* the worker may run under another uid */
+    return rc < 0 ? rc : fs_write(path, buf_str(&bytes), bytes.len, 0644, err);
+}
+
+static int
+mark_handed(struct store *store, const struct candidate *of, struct err *err)
+{
+    int rc = db_begin_lazy(store->db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = of->bug != 0 ? db_run(store->db, err, sql[HAND_BUG], "i", of->bug)
+                      : db_run(store->db, err, sql[HAND_CRASH], "i", of->crash);
+    int64_t changed = db_changes(store->db);
+    rc = store_end(store, rc, err);
+    return rc < 0 ? rc : changed > 0;
+}
+
+/* 1: handed out; 0: it cannot be, and was put aside with the reason. */
+static int
+hand_out(struct store *store, const struct candidate *of,
+         const struct job_options *options, struct job *out, struct err *err)
+{
+    AUTO(job_clear)
+    struct job job = {.kind = of->bug != 0    ? JOB_MINIMIZE
+                              : of->is_report ? JOB_REPORT
+                                              : JOB_TRIAGE,
+                      .crash = of->crash,
+                      .bug = of->bug,
+                      .attempt = (int)of->deaths + 1};
+    struct err why = ERR_INIT;
+
+    if (!of->is_report && of->command[0] == '\0') {
+        return refuse(
+            store, of, "broken",
+            "its target has no command to run it with: nightjar triage --target NAME "
+            "FILE -- COMMAND @@",
+            err);
+    }
+    if (of->attempts - of->deaths >= STORE_HANDOUTS_MAX) {
+        return refuse(
+            store, of, "untriageable",
+            "it was handed out again and again, and each time nightjar itself ended",
+            err);
+    }
+    int rc = write_input(store, of, options->folder, &why);
+    if (rc == -ENOENT || rc == -EUCLEAN) {
+        return refuse(store, of, "untriageable", why.msg, err);
+    }
+    if (rc < 0) {
+        return err_set(err, rc, "%s", why.msg);
+    }
+    rc = make_request(store, of, options, &job, err);
+    rc = rc < 0 ? rc : mark_handed(store, of, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    remember(store, of->bug != 0, of->bug != 0 ? of->bug : of->crash);
+    *out = job;
+    job.request = NULL;
+    return 1;
+}
+
+static int
+next_of(struct store *store, bool is_bug, const struct job_options *options,
+        struct job *out, struct err *err)
+{
+    for (;;) {
+        AUTO(candidate_clear) struct candidate of = {0};
+        int64_t id = 0;
+        int rc = pick(store, is_bug, &id, err);
+        if (rc <= 0) {
+            return rc;
+        }
+        rc = is_bug ? load_bug(store, id, &of, err) : load_crash(store, id, &of, err);
+        rc = rc < 0 ? rc : hand_out(store, &of, options, out, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+}
+
+int
+store_next_job(struct store *store, const struct job_options *options, struct job *out,
+               struct err *err)
+{
+    int rc = next_of(store, false, options, out, err);
+
+    if (rc != 0 || options->minimize_ms <= 0) {
+        return rc;
+    }
+    return next_of(store, true, options, out, err);
+}
+
+/* --- what died --- */
+
+void
+store_bug_name(char *out, size_t size, int64_t bug)
+{
+    (void)snprintf(out, size, "NJ-%lld", (long long)bug);
+}
+
+void
+store_title(char *out, size_t size, const char *crash_type, const char *crash_state)
+{
+    (void)snprintf(out, size, "%.100s in %.*s", crash_type,
+                   (int)strcspn(crash_state, "\n"), crash_state);
+    for (char *c = out; *c != '\0'; c++) {
+        *c = *c == '\n' ? ' ' : *c;
+    }
+}
+
+int
+store_outcome_of_crash(struct store *store, int64_t crash, struct job_outcome *out,
+                       struct err *err)
+{
+    struct stmt *stmt = NULL;
+    int rc = db_query(store->db, &stmt, err, sql[OUTCOME], "i", crash);
+
+    rc = rc < 0 ? rc : stmt_step(stmt, err);
+    if (rc <= 0) {
+        return rc < 0
+                   ? rc
+                   : err_set(err, -ENODATA, "there is no crash %lld", (long long)crash);
+    }
+    *out = (struct job_outcome){0};
+    (void)snprintf(out->state, sizeof(out->state), "%s", stmt_text(stmt, 0));
+    if (!stmt_null(stmt, 1)) {
+        out->bug = stmt_int(stmt, 1);
+        out->bug_is_new = stmt_int(stmt, 5) != 0;
+        out->severity = (enum severity)stmt_int(stmt, 4);
+        store_bug_name(out->bug_name, sizeof(out->bug_name), out->bug);
+        store_title(out->title, sizeof(out->title), stmt_text(stmt, 2),
+                    stmt_text(stmt, 3));
+    }
+    stmt_reset(stmt);
+    return 0;
+}
+
+/* `ending` is what two deaths make of it. */
+static int
+crash_died(struct store *store, const struct job *job, const char *ending,
+           const char *reason, struct err *err)
+{
+    int64_t deaths = 0;
+    int rc = db_int(store->db, &deaths, err, sql[CRASH_DIED], "ii", job->crash,
+                    (int64_t)job->attempt);
+
+    if (rc < 0 || deaths < STORE_DEATHS_MAX) {
+        return rc == -ENODATA ? 0 : rc; /* it was answered meanwhile */
+    }
+    return store_give_up(store, job->crash, ending, reason, err);
+}
+
+static int
+bug_died(struct store *store, const struct job *job, const char *reason, struct err *err)
+{
+    int64_t deaths = 0;
+    int rc = db_int(store->db, &deaths, err, sql[BUG_DIED], "ii", job->bug,
+                    (int64_t)job->attempt);
+
+    if (rc < 0 || deaths < STORE_DEATHS_MAX) {
+        return rc == -ENODATA ? 0 : rc;
+    }
+    return stop_minimizing(store, job->bug, reason, err);
+}
+
+int
+store_job_died(struct store *store, const struct job *job, const char *ending,
+               const char *reason, struct job_outcome *out, struct err *err)
+{
+    AUTO(buf_clear) struct buf clean = {.max = STORE_REASON_MAX};
+    bool is_bug = job->kind == JOB_MINIMIZE;
+    int rc = db_begin(store->db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    str_clean(&clean, reason, strlen(reason));
+    rc = is_bug ? bug_died(store, job, buf_str(&clean), err)
+                : crash_died(store, job, ending, buf_str(&clean), err);
+    rc = store_end(store, rc, err);
+    if (rc < 0) {
+        return rc;
+    }
+    store_forget(store, is_bug, is_bug ? job->bug : job->crash);
+    rc = store_outcome_of_crash(store, job->crash, out, err);
+    out->bug_is_new = rc == 0 && out->bug_is_new && !is_bug;
+    return rc;
+}
+
+int
+store_fail_job(struct store *store, const struct job *job, const char *reason,
+               struct job_outcome *out, struct err *err)
+{
+    return store_job_died(store, job, "untriageable", reason, out, err);
+}
