@@ -33,7 +33,8 @@ sandbox_rung_parse(const char *name, enum sandbox_rung *out, struct err *err)
         }
     }
     AUTO(mem_free) char *shown = str_name_dup(name);
-    return err_set(err, -EINVAL, "unknown sandbox '%s': auto, bwrap, landlock or none", shown);
+    return err_set(err, -EINVAL, "unknown sandbox '%s': auto, bwrap, landlock or none",
+                   shown);
 }
 
 const char *
@@ -54,7 +55,8 @@ char *
 sandbox_home(void)
 {
     const char *home = getenv("HOME");
-    const struct passwd *user = home == NULL || home[0] != '/' ? getpwuid(geteuid()) : NULL;
+    const struct passwd *user =
+        home == NULL || home[0] != '/' ? getpwuid(geteuid()) : NULL;
     char *real = NULL;
 
     home = user == NULL ? home : user->pw_dir;
@@ -64,7 +66,8 @@ sandbox_home(void)
     return real;
 }
 
-/* What a sandbox never shows as a whole, and why; NULL when the (real) path is harmless. */
+/* What a sandbox never shows as a whole, and why; NULL when the (real) path is harmless.
+ */
 static const char *
 forbidden(const char *real)
 {
@@ -82,7 +85,8 @@ forbidden(const char *real)
             return "what the sandbox has a private one of";
         }
     }
-    if ((path_within(real, "/proc") || path_within(real, "/sys") || path_within(real, "/dev")) &&
+    if ((path_within(real, "/proc") || path_within(real, "/sys") ||
+         path_within(real, "/dev")) &&
         (!path_within(real, "/dev/shm") || strcmp(real, "/dev/shm") == 0)) {
         return "what the sandbox has a private one of";
     }
@@ -96,7 +100,8 @@ check_entry(const char *path, bool folder, struct err *err)
     AUTO(mem_free) char *real = NULL;
 
     if (path[0] != '/') {
-        return err_set(err, -EINVAL, "'%s' is not absolute: a sandbox needs whole paths", name);
+        return err_set(err, -EINVAL, "'%s' is not absolute: a sandbox needs whole paths",
+                       name);
     }
     int rc = fs_real(path, &real, err);
     if (rc < 0) {
@@ -105,11 +110,15 @@ check_entry(const char *path, bool folder, struct err *err)
     const char *what = forbidden(real);
     if (what != NULL) {
         return err_set(err, -EINVAL,
-                       "'%s' holds %s, which a sandbox never shows: name the target's own folder or file below it",
+                       "'%s' holds %s, which a sandbox never shows: name the target's "
+                       "own folder or file below it",
                        name, what);
     }
     if (folder && !fs_is_folder(real)) {
-        return err_set(err, -ENOTDIR, "'%s' is not a folder: a sandboxed program is given folders to write in", name);
+        return err_set(
+            err, -ENOTDIR,
+            "'%s' is not a folder: a sandboxed program is given folders to write in",
+            name);
     }
     return 0;
 }
@@ -141,7 +150,8 @@ check_cwd(const struct sandbox_policy *policy, struct err *err)
         return 0;
     }
     AUTO(mem_free) char *name = str_name_dup(policy->cwd);
-    return err_set(err, -EINVAL, "the working folder '%s' is none of the writable folders", name);
+    return err_set(err, -EINVAL,
+                   "the working folder '%s' is none of the writable folders", name);
 }
 
 /* Root's dropped self must reach whatever the policy shows. */
@@ -154,12 +164,16 @@ check_reach(const struct plan *plan, const struct sandbox_policy *policy, struct
     for (size_t i = 0; i < policy->read.n && rc == 0; i++) {
         const char *path = policy->read.v[i];
         int want = fs_is_folder(path) ? R_OK | X_OK : R_OK;
-        rc = fs_exists(path) ? sandbox_reach(&plan->who, path, want, all_the_way, err) : 0;
+        rc =
+            fs_exists(path) ? sandbox_reach(&plan->who, path, want, all_the_way, err) : 0;
     }
     for (size_t i = 0; i < policy->write.n && rc == 0; i++) {
-        rc = sandbox_reach(&plan->who, policy->write.v[i], R_OK | W_OK | X_OK, all_the_way, err);
+        rc = sandbox_reach(&plan->who, policy->write.v[i], R_OK | W_OK | X_OK,
+                           all_the_way, err);
     }
-    return rc < 0 ? rc : sandbox_reach(&plan->who, plan->command.v[0], R_OK | X_OK, all_the_way, err);
+    return rc < 0 ? rc
+                  : sandbox_reach(&plan->who, plan->command.v[0], R_OK | X_OK,
+                                  all_the_way, err);
 }
 
 /* Whether the command will find a file at path. */
@@ -175,7 +189,8 @@ is_visible(const struct view *view, const char *path)
     return entry != NULL && (entry->kind == VIEW_READ || entry->kind == VIEW_WRITE);
 }
 
-/* The program that the kernel starts in a file's place: of a script, or an ELF file's loader. "" if none. */
+/* The program that the kernel starts in a file's place: of a script, or an ELF file's
+ * loader. "" if none. */
 static void
 interpreter(const char *head, size_t len, struct buf *out)
 {
@@ -187,7 +202,8 @@ interpreter(const char *head, size_t len, struct buf *out)
         buf_add(out, head + at, strcspn(head + at, " \t\r\n"));
         return;
     }
-    if (len < sizeof(ehdr) || memcmp(head, ELFMAG, SELFMAG) != 0 || head[EI_CLASS] != ELFCLASS64) {
+    if (len < sizeof(ehdr) || memcmp(head, ELFMAG, SELFMAG) != 0 ||
+        head[EI_CLASS] != ELFCLASS64) {
         return;
     }
     memcpy(&ehdr, head, sizeof(ehdr));
@@ -197,7 +213,8 @@ interpreter(const char *head, size_t len, struct buf *out)
         }
         memcpy(&phdr, head + ehdr.e_phoff + i * sizeof(phdr), sizeof(phdr));
         if (phdr.p_type == PT_INTERP && phdr.p_offset < len) {
-            buf_add(out, head + phdr.p_offset, strnlen(head + phdr.p_offset, len - phdr.p_offset));
+            buf_add(out, head + phdr.p_offset,
+                    strnlen(head + phdr.p_offset, len - phdr.p_offset));
             return;
         }
     }
@@ -212,10 +229,12 @@ check_program(const struct view *view, const char *program, struct err *err)
     AUTO(fd_close) int fd = -1;
 
     if (program[0] != '/') {
-        return err_set(err, -EINVAL, "'%s' is not absolute: a sandbox needs whole paths", name);
+        return err_set(err, -EINVAL, "'%s' is not absolute: a sandbox needs whole paths",
+                       name);
     }
     if (!is_visible(view, program)) {
-        return err_set(err, -EINVAL, "the program '%s' is not visible in its own sandbox", name);
+        return err_set(err, -EINVAL, "the program '%s' is not visible in its own sandbox",
+                       name);
     }
     if (fs_open(program, &fd, NULL, NULL) < 0) {
         return 0; /* it may still be executable */
@@ -225,7 +244,8 @@ check_program(const struct view *view, const char *program, struct err *err)
     if (loader.len > 0 && !is_visible(view, buf_str(&loader))) {
         AUTO(mem_free) char *loader_name = str_name_dup(buf_str(&loader));
         return err_set(err, -ENOEXEC,
-                       "'%s' is run by '%s', which is not there, or not visible in the sandbox: let the target read it",
+                       "'%s' is run by '%s', which is not there, or not visible in the "
+                       "sandbox: let the target read it",
                        name, loader_name);
     }
     return 0;
@@ -257,10 +277,11 @@ make_plan(const struct sandbox_policy *policy, struct plan *plan, struct err *er
 }
 
 int
-sandbox_wrap(enum sandbox_rung rung, const struct sandbox_policy *policy, const struct strv *command,
-             struct strv *argv, struct err *err)
+sandbox_wrap(enum sandbox_rung rung, const struct sandbox_policy *policy,
+             const struct strv *command, struct strv *argv, struct err *err)
 {
-    AUTO(plan_clear) struct plan plan = {
+    AUTO(plan_clear)
+    struct plan plan = {
         .rung = rung,
         .nested = policy->nested,
         .tmp_bytes = policy->tmp_bytes > 0 ? policy->tmp_bytes : SANDBOX_TMP_BYTES,
@@ -271,8 +292,9 @@ sandbox_wrap(enum sandbox_rung rung, const struct sandbox_policy *policy, const 
     int rc = 0;
 
     if (rung == SANDBOX_AUTO || command->n == 0) {
-        return err_set(err, -EINVAL, command->n == 0 ? "no command to run in a sandbox"
-                                                     : "a sandbox must be chosen before it is used");
+        return err_set(err, -EINVAL,
+                       command->n == 0 ? "no command to run in a sandbox"
+                                       : "a sandbox must be chosen before it is used");
     }
     strv_add_all(&plan.command, command);
     if (rung == SANDBOX_NONE) {
@@ -302,13 +324,16 @@ sandbox_refuse_output(const char *path, struct err *err)
                            : S_ISFIFO(st.st_mode)                     ? "a pipe"
                                                                       : "a socket";
         return err_set(err, -EINVAL,
-                       "'%s' is %s: a target may overwrite or unlink what it is given, name a regular file",
+                       "'%s' is %s: a target may overwrite or unlink what it is given, "
+                       "name a regular file",
                        name, kind);
     }
     const char *where = fs_real(path, &real, NULL) < 0 ? absolute : real;
     if (path_within(where, "/proc") || path_within(where, "/sys") ||
         (path_within(where, "/dev") && !path_within(where, "/dev/shm"))) {
-        return err_set(err, -EINVAL, "'%s' lies in the system's own folders: name a file elsewhere", name);
+        return err_set(err, -EINVAL,
+                       "'%s' lies in the system's own folders: name a file elsewhere",
+                       name);
     }
     return 0;
 }

@@ -74,7 +74,7 @@ struct sandbox_policy {
 
 enum {
     SANDBOX_TMP_BYTES = 256 << 20,
-    SANDBOX_PROCESSES = 1024,
+    SANDBOX_PROCESSES = 512,
     SANDBOX_UID = 65530, /* see sandbox_set_uid() */
 };
 

@@ -9,7 +9,8 @@
 
 enum { HIDDEN_BYTES = 4096 };
 
-static const char setpriv[] = "/usr/bin/setpriv"; /* util-linux, which Debian always has */
+static const char setpriv[] =
+    "/usr/bin/setpriv"; /* util-linux, which Debian always has */
 
 static void
 add(struct strv *args, const char *option, const char *first, const char *second)
@@ -44,10 +45,12 @@ static int
 find_bwrap(char **out)
 {
     const char *path = getenv("PATH");
-    AUTO(mem_free) char *list = mem_strdup(path == NULL ? "/usr/local/bin:/usr/bin:/bin" : path);
+    AUTO(mem_free)
+    char *list = mem_strdup(path == NULL ? "/usr/local/bin:/usr/bin:/bin" : path);
     char *save = NULL;
 
-    for (char *part = strtok_r(list, ":", &save); part != NULL; part = strtok_r(NULL, ":", &save)) {
+    for (char *part = strtok_r(list, ":", &save); part != NULL;
+         part = strtok_r(NULL, ":", &save)) {
         AUTO(mem_free) char *program = mem_printf("%s/bwrap", part);
         if (part[0] == '/' && access(program, X_OK) == 0) {
             *out = STEAL(program);
@@ -88,17 +91,20 @@ add_entry(struct strv *args, const struct view_entry *entry, int64_t tmp_bytes)
     }
 }
 
-/* The folders above an entry, where no real one shows them: bwrap would make them for root alone. */
+/* The folders above an entry, where no real one shows them: bwrap would make them for
+ * root alone. */
 static void
-add_parents(struct strv *args, const struct view *view, const char *path, struct strv *made)
+add_parents(struct strv *args, const struct view *view, const char *path,
+            struct strv *made)
 {
     AUTO(mem_free) char *above = mem_strdup(path);
 
     for (char *at = above + 1; (at = strchr(at, '/')) != NULL; at++) {
         *at = '\0';
         const struct view_entry *holder = view_find(view, above);
-        bool real = holder != NULL && (strcmp(holder->path, above) == 0 || holder->kind == VIEW_READ ||
-                                       holder->kind == VIEW_WRITE);
+        bool real =
+            holder != NULL && (strcmp(holder->path, above) == 0 ||
+                               holder->kind == VIEW_READ || holder->kind == VIEW_WRITE);
         if (!real && !strv_has(made, above)) {
             add(args, "--dir", above, NULL); /* 0755 */
             strv_add(made, above);
@@ -107,7 +113,8 @@ add_parents(struct strv *args, const struct view *view, const char *path, struct
     }
 }
 
-/* Only when everything has its place: a mount point below cannot be made in what is read-only. */
+/* Only when everything has its place: a mount point below cannot be made in what is
+ * read-only. */
 static void
 add_read_only(struct strv *args, const struct view *view)
 {
@@ -123,8 +130,9 @@ static void
 add_namespaces(struct strv *args, const struct plan *plan)
 {
     static const char *const options[] = {
-        "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
-        "--die-with-parent", "--new-session", "--hostname", "nightjar",
+        "--unshare-pid", "--unshare-ipc",        "--unshare-net",
+        "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent",
+        "--new-session", "--hostname",           "nightjar",
     };
 
     for (size_t i = 0; i < COUNT(options); i++) {
@@ -170,8 +178,8 @@ add_inner(struct plan *plan, struct strv *args, struct err *err)
 }
 
 int
-plan_bwrap(const struct sandbox_policy *policy, const struct view *view, struct plan *plan,
-           struct err *err)
+plan_bwrap(const struct sandbox_policy *policy, const struct view *view,
+           struct plan *plan, struct err *err)
 {
     struct strv *args = &plan->bwrap;
     AUTO(mem_free) char *program = NULL;

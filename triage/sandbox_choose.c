@@ -1,4 +1,5 @@
-/* Which rung works here, by running a program in it that looks round, and if none does, why. */
+/* Which rung works here, by running a program in it that looks round, and if none does,
+ * why. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,15 +15,18 @@
 
 enum { PROBE_MS = 20000, PROBE_OUTPUT_MAX = 4096, PROBE_ESCAPED = 65 };
 
-/* Shell builtins only. $1: the uid that it must be; $2: a file outside that everybody may read. */
+/* Shell builtins only. $1: the uid that it must be; $2: a file outside that everybody may
+ * read. */
 static const char probe_script[] =
     "while read -r key value rest; do\n"
-    "  case $key in NoNewPrivs:) new=$value ;; Seccomp:) filter=$value ;; Uid:) uid=$value ;; esac\n"
+    "  case $key in NoNewPrivs:) new=$value ;; Seccomp:) filter=$value ;; Uid:) "
+    "uid=$value ;; esac\n"
     "done </proc/self/status || { echo 'no /proc inside'; exit 61; }\n"
     "[ \"$new$filter\" = 12 ] || { echo 'privileges can be gained inside'; exit 62; }\n"
     "[ \"$uid\" = \"$1\" ] || { echo \"uid $uid inside, not $1\"; exit 63; }\n"
     "true >probe || { echo 'the work folder cannot be written'; exit 64; }\n"
-    "{ read -r key <\"$2\"; } 2>/dev/null && { echo 'files outside can be read'; exit 65; }\n"
+    "{ read -r key <\"$2\"; } 2>/dev/null && { echo 'files outside can be read'; exit "
+    "65; }\n"
     "exit 0\n";
 
 /* What bubblewrap says, what that means, and what to do. */
@@ -33,13 +37,18 @@ static const struct cause {
 } causes[] = {
     {"not installed", "bubblewrap is not installed", "apt install bubblewrap"},
     {"mount proc", "/proc is masked here",
-     "in Docker: --security-opt systempaths=unconfined, in Podman: --security-opt unmask=ALL"},
+     "in Docker: --security-opt systempaths=unconfined, in Podman: --security-opt "
+     "unmask=ALL"},
     {"uid map: Permission denied", "AppArmor restricts user namespaces",
      "sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
+    {"look up lo", "sockets are forbidden here",
+     "none is needed: a Landlock sandbox is around it already"},
     {"RTM_NEWADDR", "AppArmor restricts user namespaces",
      "sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
-    {"No space left", "user namespaces are used up or forbidden", "sysctl user.max_user_namespaces=10000"},
-    {"max_user_namespaces", "user namespaces are used up or forbidden", "sysctl user.max_user_namespaces=10000"},
+    {"No space left", "user namespaces are used up or forbidden",
+     "sysctl user.max_user_namespaces=10000"},
+    {"ENOSPC", "user namespaces are used up or forbidden",
+     "sysctl user.max_user_namespaces=10000"},
     {"ermission", "namespaces cannot be made here", NULL},
     {"not permitted", "namespaces cannot be made here", NULL},
 };
@@ -55,17 +64,21 @@ namespace_cure(void)
     } settings[] = {
         {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", '1',
          "sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
-        {"/proc/sys/kernel/unprivileged_userns_clone", '0', "sysctl kernel.unprivileged_userns_clone=1"},
-        {"/proc/sys/user/max_user_namespaces", '0', "sysctl user.max_user_namespaces=10000"},
+        {"/proc/sys/kernel/unprivileged_userns_clone", '0',
+         "sysctl kernel.unprivileged_userns_clone=1"},
+        {"/proc/sys/user/max_user_namespaces", '0',
+         "sysctl user.max_user_namespaces=10000"},
     };
 
     for (size_t i = 0; i < COUNT(settings); i++) {
         AUTO(buf_clear) struct buf text = BUF_INIT;
-        if (fs_read(settings[i].path, 64, &text, NULL) == 0 && buf_str(&text)[0] == settings[i].bad) {
+        if (fs_read(settings[i].path, 64, &text, NULL) == 0 &&
+            buf_str(&text)[0] == settings[i].bad) {
             return settings[i].cure;
         }
     }
-    return "in Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined";
+    return "in Docker: --security-opt seccomp=unconfined --security-opt "
+           "apparmor=unconfined";
 }
 
 /* The last line of what a probe printed, as text for a person. */
@@ -108,15 +121,19 @@ explain_landlock(const char *said, struct buf *why)
     if (abi > 0) {
         buf_addf(why, "landlock: %s", said);
     } else if (code == EOPNOTSUPP) {
-        buf_adds(why, "landlock: switched off (add landlock to lsm= on the kernel's command line)");
+        buf_adds(
+            why,
+            "landlock: switched off (add landlock to lsm= on the kernel's command line)");
     } else {
-        buf_adds(why, "landlock: this kernel or container has none (Linux 5.13 or newer is needed; in an old Docker "
+        buf_adds(why, "landlock: this kernel or container has none (Linux 5.13 or newer "
+                      "is needed; in an old Docker "
                       "--security-opt seccomp=unconfined)");
     }
 }
 
 static int
-probe_command(const char *canary, struct strv *command, bool inside_as_other, struct err *err)
+probe_command(const char *canary, struct strv *command, bool inside_as_other,
+              struct err *err)
 {
     struct sandbox_identity who;
     int rc = sandbox_identity(&who, err);
@@ -128,7 +145,8 @@ probe_command(const char *canary, struct strv *command, bool inside_as_other, st
     strv_add(command, "-c");
     strv_add(command, probe_script);
     strv_add(command, "probe");
-    strv_addf(command, "%u", who.alone && inside_as_other ? (unsigned)sandbox_uid() : (unsigned)who.uid);
+    strv_addf(command, "%u",
+              who.alone && inside_as_other ? (unsigned)sandbox_uid() : (unsigned)who.uid);
     strv_add(command, canary);
     return 0;
 }
@@ -175,7 +193,8 @@ probe(enum sandbox_rung rung, const char *canary, struct err *err)
         buf_cut(&run.output, (size_t)(front - run.output.data));
     }
     last_line(&run.output, &said);
-    return err_set(err, -ENOTSUP, "%s", said.len == 0 ? "the probe failed without a word" : buf_str(&said));
+    return err_set(err, -ENOTSUP, "%s",
+                   said.len == 0 ? "the probe failed without a word" : buf_str(&said));
 }
 
 /* A file that everybody may read, and that must not be readable inside. */
@@ -183,7 +202,9 @@ static int
 make_canary(char **path, struct err *err)
 {
     const char *tmp = getenv("TMPDIR");
-    AUTO(mem_free) char *name = mem_printf("%s/nightjar-probe.XXXXXX", tmp == NULL || tmp[0] != '/' ? "/tmp" : tmp);
+    AUTO(mem_free)
+    char *name = mem_printf("%s/nightjar-probe.XXXXXX",
+                            tmp == NULL || tmp[0] != '/' ? "/tmp" : tmp);
     AUTO(fd_close) int fd = mkostemp(name, O_CLOEXEC);
 
     if (fd < 0) {
@@ -208,9 +229,11 @@ add_reason(enum sandbox_rung rung, const char *said, struct buf *why)
     }
 }
 
-/* The first of the rungs that works; *why tells of those before it. -ENOTSUP when none does. */
+/* The first of the rungs that works; *why tells of those before it. -ENOTSUP when none
+ * does. */
 static int
-try_rungs(enum sandbox_rung wanted, const char *canary, enum sandbox_rung *out, struct buf *why)
+try_rungs(enum sandbox_rung wanted, const char *canary, enum sandbox_rung *out,
+          struct buf *why)
 {
     static const enum sandbox_rung rungs[] = {SANDBOX_BWRAP, SANDBOX_LANDLOCK};
 
@@ -229,7 +252,8 @@ try_rungs(enum sandbox_rung wanted, const char *canary, enum sandbox_rung *out, 
 }
 
 int
-sandbox_choose(enum sandbox_rung wanted, enum sandbox_rung *out, struct buf *why, struct err *err)
+sandbox_choose(enum sandbox_rung wanted, enum sandbox_rung *out, struct buf *why,
+               struct err *err)
 {
     AUTO(mem_free) char *canary = NULL;
     AUTO(buf_clear) struct buf reasons = BUF_INIT;
@@ -253,7 +277,8 @@ sandbox_choose(enum sandbox_rung wanted, enum sandbox_rung *out, struct buf *why
     }
     return rc == 0 ? 0
                    : err_set(err, -ENOTSUP,
-                             "no sandbox works here: %s; cure one of these, or say --sandbox none if you trust the "
+                             "no sandbox works here: %s; cure one of these, or say "
+                             "--sandbox none if you trust the "
                              "targets and their inputs",
                              buf_str(&reasons));
 }
@@ -274,8 +299,8 @@ parse_choice(struct buf *output, enum sandbox_rung *out, struct buf *why, struct
 }
 
 int
-sandbox_choose_nested(enum sandbox_rung outer, enum sandbox_rung wanted, enum sandbox_rung *out,
-                      struct buf *why, struct err *err)
+sandbox_choose_nested(enum sandbox_rung outer, enum sandbox_rung wanted,
+                      enum sandbox_rung *out, struct buf *why, struct err *err)
 {
     AUTO(mem_free) char *self = NULL;
     AUTO(strv_clear) struct strv argv = {NULL, 0};
@@ -304,7 +329,8 @@ sandbox_choose_nested(enum sandbox_rung outer, enum sandbox_rung wanted, enum sa
     if (run.status != 0) {
         AUTO(buf_clear) struct buf said = BUF_INIT;
         last_line(&run.output, &said);
-        return err_set(err, -ENOTSUP, "a sandbox within the sandbox (%s) cannot be made: %s",
+        return err_set(err, -ENOTSUP,
+                       "a sandbox within the sandbox (%s) cannot be made: %s",
                        sandbox_rung_name(outer), buf_str(&said));
     }
     return parse_choice(&run.output, out, why, err);

@@ -10,8 +10,8 @@
 
 enum { CAPABILITIES_MAX = 64 }; /* bits that capset() knows */
 
-/* Needs CAP_SETPCAP, which a container may lack; with no_new_privs the bounding set cannot help anybody
- * back to a capability anyway. */
+/* Needs CAP_SETPCAP, which a container may lack; with no_new_privs the bounding set
+ * cannot help anybody back to a capability anyway. */
 static void
 drop_bounding_set(void)
 {
@@ -50,7 +50,8 @@ drop_root(const struct sandbox_identity *who)
     if (setresuid(who->uid, who->uid, who->uid) < 0) {
         return -1;
     }
-    if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0) { /* the one check that a lost error cannot fool */
+    if (setresuid((uid_t)-1, 0, (uid_t)-1) ==
+        0) { /* the one check that a lost error cannot fool */
         errno = EPERM;
         return -1;
     }

@@ -1,6 +1,7 @@
 /*
- * The view as Landlock's grants. A grant holds for all that is below a folder and cannot be taken back
- * for a part of it: where something below is hidden, the folder's other entries are granted one by one.
+ * The view as Landlock's grants. A grant holds for all that is below a folder and cannot
+ * be taken back for a part of it: where something below is hidden, the folder's other
+ * entries are granted one by one.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -39,17 +40,19 @@ has_hidden(const struct view *view, const char *path, bool *at)
         const struct view_entry *entry = &view->v[i];
         if (entry->kind == VIEW_HIDE || entry->kind == VIEW_HIDE_FILE) {
             *at = *at || strcmp(entry->path, path) == 0;
-            below = below || (path_within(entry->path, path) && strcmp(entry->path, path) != 0);
+            below = below ||
+                    (path_within(entry->path, path) && strcmp(entry->path, path) != 0);
         }
     }
     return below;
 }
 
-static int
-grant_read(const struct view *view, const char *path, struct strv *grants, struct err *err);
+static int grant_read(const struct view *view, const char *path, struct strv *grants,
+                      struct err *err);
 
 static int
-grant_children(const struct view *view, const char *path, struct strv *grants, struct err *err)
+grant_children(const struct view *view, const char *path, struct strv *grants,
+               struct err *err)
 {
     AUTO(mem_free) char *name = str_name_dup(path);
     AUTO(close_dir) DIR *dir = opendir(path);
@@ -71,14 +74,16 @@ grant_children(const struct view *view, const char *path, struct strv *grants, s
 }
 
 static int
-grant_read(const struct view *view, const char *path, struct strv *grants, struct err *err)
+grant_read(const struct view *view, const char *path, struct strv *grants,
+           struct err *err)
 {
     bool hidden = false;
 
     if (grants->n >= GRANTS_MAX) {
         AUTO(mem_free) char *name = str_name_dup(path);
         return err_set(err, -E2BIG,
-                       "more than %d files lie beside a hidden folder, at '%s': put the target into a folder of its own",
+                       "more than %d files lie beside a hidden folder, at '%s': put the "
+                       "target into a folder of its own",
                        GRANTS_MAX, name);
     }
     bool below = has_hidden(view, path, &hidden);
@@ -93,14 +98,16 @@ grant_read(const struct view *view, const char *path, struct strv *grants, struc
 }
 
 static int
-grant_write(const struct view *view, const char *path, struct strv *grants, struct err *err)
+grant_write(const struct view *view, const char *path, struct strv *grants,
+            struct err *err)
 {
     bool hidden = false;
 
     if (has_hidden(view, path, &hidden)) {
         AUTO(mem_free) char *name = str_name_dup(path);
         return err_set(err, -EINVAL,
-                       "'%s' shall be writable, but a folder in it shall be hidden, which Landlock cannot do: choose a "
+                       "'%s' shall be writable, but a folder in it shall be hidden, "
+                       "which Landlock cannot do: choose a "
                        "folder outside",
                        name);
     }
@@ -111,8 +118,8 @@ grant_write(const struct view *view, const char *path, struct strv *grants, stru
 int
 plan_grants(const struct view *view, struct plan *plan, struct err *err)
 {
-    static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
-                                          "/dev/urandom"};
+    static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full",
+                                          "/dev/random", "/dev/urandom"};
     int rc = 0;
 
     for (size_t i = 0; i < view->n && rc == 0; i++) {

@@ -23,8 +23,10 @@ int
 sandbox_set_uid(uid_t uid, struct err *err)
 {
     if (uid == 0 || uid > UID_MAX_OURS) {
-        return err_set(err, -EINVAL, "uid %u cannot be the sandbox's: choose one from 1 to %d that nobody uses",
-                       (unsigned)uid, UID_MAX_OURS);
+        return err_set(
+            err, -EINVAL,
+            "uid %u cannot be the sandbox's: choose one from 1 to %d that nobody uses",
+            (unsigned)uid, UID_MAX_OURS);
     }
     chosen_uid = uid;
     return 0;
@@ -45,7 +47,8 @@ sandbox_uid(void)
     return (uid_t)number;
 }
 
-/* How many ids a user namespace's map has, whether `id` is one, and what the first is outside. */
+/* How many ids a user namespace's map has, whether `id` is one, and what the first is
+ * outside. */
 struct id_map {
     uint64_t count;
     uint64_t first_outside;
@@ -60,9 +63,11 @@ read_map(const char *path, uint64_t id)
     char *save = NULL;
 
     if (fs_read(path, ID_MAP_MAX, &text, NULL) < 0 || text.len == 0) {
-        return (struct id_map){UINT32_MAX, 0, true}; /* a kernel without user namespaces */
+        return (struct id_map){UINT32_MAX, 0,
+                               true}; /* a kernel without user namespaces */
     }
-    for (char *line = strtok_r(text.data, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+    for (char *line = strtok_r(text.data, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
         char *at = line;
         uint64_t inside = strtoull(at, &at, 10);
         uint64_t outside = strtoull(at, &at, 10);
@@ -81,7 +86,8 @@ has_capabilities(uint32_t wanted)
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
     memset(data, 0, sizeof(data));
-    return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & wanted) == wanted;
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[0].effective & wanted) == wanted;
 }
 
 int
@@ -103,14 +109,17 @@ sandbox_identity(struct sandbox_identity *out, struct err *err)
     }
     if (!map.has || !read_map("/proc/self/gid_map", uid).has) {
         return err_set(err, -EPERM,
-                       "root cannot become uid %u, which this user namespace does not have: name one that it has in "
+                       "root cannot become uid %u, which this user namespace does not "
+                       "have: name one that it has in "
                        "NIGHTJAR_SANDBOX_UID, or run nightjar as an ordinary user",
                        (unsigned)uid);
     }
     if (!has_capabilities(needed)) {
-        return err_set(err, -EPERM,
-                       "root without CAP_SETUID, CAP_SETGID and CAP_KILL cannot drop its uid: run nightjar as an "
-                       "ordinary user (docker run --user 1000), or give it these (--cap-add)");
+        return err_set(
+            err, -EPERM,
+            "root without CAP_SETUID, CAP_SETGID and CAP_KILL cannot drop its uid: run "
+            "nightjar as an "
+            "ordinary user (docker run --user 1000), or give it these (--cap-add)");
     }
     who = (struct sandbox_identity){true, false, uid, (gid_t)uid};
     *out = who;
@@ -145,7 +154,8 @@ sandbox_mkdir(const char *path, struct err *err)
         return err_sys(err, "open folder '%s'", name);
     }
     sandbox_owner(&uid, &gid);
-    if ((st.st_uid != uid || st.st_gid != gid) && geteuid() == 0 && fchown(fd, uid, gid) < 0) {
+    if ((st.st_uid != uid || st.st_gid != gid) && geteuid() == 0 &&
+        fchown(fd, uid, gid) < 0) {
         return err_sys(err, "give folder '%s' to uid %u", name, (unsigned)uid);
     }
     return 0;
@@ -165,7 +175,8 @@ mode_allows(const struct sandbox_identity *who, const struct stat *st, int want)
     return ((unsigned)want & bits & 7U) == (unsigned)want;
 }
 
-/* What mode bits deny an access list may allow: ask as that user, in a process of its own. */
+/* What mode bits deny an access list may allow: ask as that user, in a process of its
+ * own. */
 static bool
 truly_allows(const struct sandbox_identity *who, const char *path, int want)
 {
@@ -178,7 +189,8 @@ truly_allows(const struct sandbox_identity *who, const char *path, int want)
         if (fd < 0 || drop_root(who) < 0) {
             _exit(1);
         }
-        _exit(syscall(SYS_faccessat2, fd, "", want, AT_EACCESS | AT_EMPTY_PATH) == 0 ? 0 : 1);
+        _exit(syscall(SYS_faccessat2, fd, "", want, AT_EACCESS | AT_EMPTY_PATH) == 0 ? 0
+                                                                                     : 1);
     }
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
@@ -193,11 +205,14 @@ refuse(const struct sandbox_identity *who, const char *path, int want, struct er
 
     str_shell(&shell, path);
     if ((want & W_OK) != 0) {
-        return err_set(err, -EACCES, "'%s' cannot be written by uid %u, which root becomes in the sandbox: chown -R %u %s",
+        return err_set(err, -EACCES,
+                       "'%s' cannot be written by uid %u, which root becomes in the "
+                       "sandbox: chown -R %u %s",
                        name, (unsigned)who->uid, (unsigned)who->uid, buf_str(&shell));
     }
     return err_set(err, -EACCES,
-                   "'%s' cannot be %s by uid %u, which root becomes in the sandbox: chmod o+%s %s, or move it, or run "
+                   "'%s' cannot be %s by uid %u, which root becomes in the sandbox: "
+                   "chmod o+%s %s, or move it, or run "
                    "nightjar as the user who owns it",
                    name, want == X_OK ? "entered" : "read", (unsigned)who->uid,
                    want == X_OK ? "x" : "rX", buf_str(&shell));
@@ -219,8 +234,8 @@ reach_one(const struct sandbox_identity *who, const char *path, int want, struct
 }
 
 int
-sandbox_reach(const struct sandbox_identity *who, const char *path, int want, bool all_the_way,
-              struct err *err)
+sandbox_reach(const struct sandbox_identity *who, const char *path, int want,
+              bool all_the_way, struct err *err)
 {
     if (!who->drop) {
         return 0; /* the system call that follows will tell */

@@ -1,7 +1,8 @@
 /*
- * Landlock: rights on files by allow-list, no TCP, no signals and no abstract sockets beyond the own
- * domain, as far as the kernel's ABI goes. The numbers are those of linux/landlock.h (Linux 6.12); Debian's
- * header is older than the kernels that this runs on.
+ * Landlock: rights on files by allow-list, no TCP, no signals and no abstract sockets
+ * beyond the own domain, as far as the kernel's ABI goes. The numbers are those of
+ * linux/landlock.h (Linux 6.12); Debian's header is older than the kernels that this runs
+ * on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,26 +17,26 @@
 #include "base/str.h"
 #include "triage/sandbox_private.h"
 
-#define FS_EXECUTE     (1ULL << 0)
-#define FS_WRITE_FILE  (1ULL << 1)
-#define FS_READ_FILE   (1ULL << 2)
-#define FS_READ_DIR    (1ULL << 3)
-#define FS_REMOVE_DIR  (1ULL << 4)
-#define FS_REMOVE_FILE (1ULL << 5)
-#define FS_MAKE_CHAR   (1ULL << 6)
-#define FS_MAKE_DIR    (1ULL << 7)
-#define FS_MAKE_REG    (1ULL << 8)
-#define FS_MAKE_SOCK   (1ULL << 9)
-#define FS_MAKE_FIFO   (1ULL << 10)
-#define FS_MAKE_BLOCK  (1ULL << 11)
-#define FS_MAKE_SYM    (1ULL << 12)
-#define FS_REFER       (1ULL << 13) /* ABI 2 */
-#define FS_TRUNCATE    (1ULL << 14) /* ABI 3 */
-#define FS_IOCTL_DEV   (1ULL << 15) /* ABI 5 */
-#define NET_BIND_TCP   (1ULL << 0)  /* ABI 4 */
+#define FS_EXECUTE      (1ULL << 0)
+#define FS_WRITE_FILE   (1ULL << 1)
+#define FS_READ_FILE    (1ULL << 2)
+#define FS_READ_DIR     (1ULL << 3)
+#define FS_REMOVE_DIR   (1ULL << 4)
+#define FS_REMOVE_FILE  (1ULL << 5)
+#define FS_MAKE_CHAR    (1ULL << 6)
+#define FS_MAKE_DIR     (1ULL << 7)
+#define FS_MAKE_REG     (1ULL << 8)
+#define FS_MAKE_SOCK    (1ULL << 9)
+#define FS_MAKE_FIFO    (1ULL << 10)
+#define FS_MAKE_BLOCK   (1ULL << 11)
+#define FS_MAKE_SYM     (1ULL << 12)
+#define FS_REFER        (1ULL << 13) /* ABI 2 */
+#define FS_TRUNCATE     (1ULL << 14) /* ABI 3 */
+#define FS_IOCTL_DEV    (1ULL << 15) /* ABI 5 */
+#define NET_BIND_TCP    (1ULL << 0)  /* ABI 4 */
 #define NET_CONNECT_TCP (1ULL << 1)
-#define SCOPE_ABSTRACT (1ULL << 0) /* ABI 6 */
-#define SCOPE_SIGNAL   (1ULL << 1)
+#define SCOPE_ABSTRACT  (1ULL << 0) /* ABI 6 */
+#define SCOPE_SIGNAL    (1ULL << 1)
 
 enum { VERSION_FLAG = 1, RULE_PATH_BENEATH = 1 };
 
@@ -53,7 +54,8 @@ struct path_rule {
 int
 landlock_abi(void)
 {
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0UL, (unsigned long)VERSION_FLAG);
+    long abi =
+        syscall(SYS_landlock_create_ruleset, NULL, 0UL, (unsigned long)VERSION_FLAG);
 
     return abi < 0 ? 0 : (int)abi;
 }
@@ -81,8 +83,8 @@ rights_of(char what)
     case GRANT_READ:
         return FS_EXECUTE | FS_READ_FILE | FS_READ_DIR;
     case GRANT_WRITE:
-        return on_files | FS_READ_DIR | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG |
-               FS_MAKE_SOCK | FS_MAKE_FIFO | FS_MAKE_SYM | FS_REFER;
+        return on_files | FS_READ_DIR | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR |
+               FS_MAKE_REG | FS_MAKE_SOCK | FS_MAKE_FIFO | FS_MAKE_SYM | FS_REFER;
     case GRANT_PROC:
         return FS_READ_FILE | FS_READ_DIR;
     default:
@@ -91,9 +93,11 @@ rights_of(char what)
 }
 
 static int
-allow(int ruleset, const struct ruleset *all, char what, const char *path, struct err *err)
+allow(int ruleset, const struct ruleset *all, char what, const char *path,
+      struct err *err)
 {
-    const uint64_t on_files = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
+    const uint64_t on_files =
+        FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
     AUTO(fd_close) int fd = open(path, O_PATH | O_CLOEXEC);
     struct path_rule rule = {.allowed = rights_of(what) & all->fs, .parent_fd = fd};
     struct stat st;
@@ -117,7 +121,8 @@ int
 landlock_confine(const struct plan *plan, const char *work, struct err *err)
 {
     struct ruleset all = all_rights(landlock_abi());
-    AUTO(fd_close) int ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0UL);
+    AUTO(fd_close)
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0UL);
     int rc = 0;
 
     if (ruleset < 0) {

@@ -1,4 +1,5 @@
-/* A plan as words "key=value", and back. Only sandbox_wrap() writes them; a mistake in them is ours. */
+/* A plan as words "key=value", and back. Only sandbox_wrap() writes them; a mistake in
+ * them is ours. */
 #include <errno.h>
 #include <string.h>
 
@@ -64,12 +65,14 @@ value_of(const char *word, const char *key)
 static int
 parse_number(const char *word, struct plan *plan, struct err *err)
 {
-    static const char *const keys[] = {"uid", "gid", "drop", "alone", "nested", "bytes", "processes"};
+    static const char *const keys[] = {"uid",    "gid",   "drop",     "alone",
+                                       "nested", "bytes", "processes"};
     int64_t number = 0;
 
     for (size_t i = 0; i < COUNT(keys); i++) {
         const char *value = value_of(word, keys[i]);
-        int rc = value == NULL ? 0 : str_number(keys[i], value, 0, INT64_MAX, &number, err);
+        int rc =
+            value == NULL ? 0 : str_number(keys[i], value, 0, INT64_MAX, &number, err);
         if (rc < 0) {
             return rc;
         }
@@ -112,8 +115,8 @@ parse_text(const char *word, struct plan *plan, struct err *err)
         char **text;
         struct strv *list;
     } table[] = {
-        {"tmp", &plan->tmp, NULL},         {"cwd", &plan->cwd, NULL},
-        {"bwrap", NULL, &plan->bwrap},     {"grant", NULL, &plan->grants},
+        {"tmp", &plan->tmp, NULL},     {"cwd", &plan->cwd, NULL},
+        {"bwrap", NULL, &plan->bwrap}, {"grant", NULL, &plan->grants},
         {"inner", NULL, &plan->inner},
     };
     const char *rung = value_of(word, "rung");

@@ -13,8 +13,9 @@ static bool
 is_common(const char *folder)
 {
     static const char *const common[] = {
-        "/",    "/tmp", "/var/tmp", "/root",    "/home", "/etc",   "/var",   "/run", "/dev", "/proc",
-        "/sys", "/mnt", "/media",   "/dev/shm", "/boot", "/var/lib", "/opt", "/srv",
+        "/",      "/tmp",     "/var/tmp", "/root",    "/home", "/etc",
+        "/var",   "/run",     "/dev",     "/proc",    "/sys",  "/mnt",
+        "/media", "/dev/shm", "/boot",    "/var/lib", "/opt",  "/srv",
     };
     AUTO(mem_free) char *home = sandbox_home();
 
@@ -37,7 +38,8 @@ folder_of(const char *path)
     return slash == path ? mem_strdup("/") : mem_dup(path, (size_t)(slash - path));
 }
 
-/* A folder that holds the program and may be shown: nobody's in particular, and reachable if root drops. */
+/* A folder that holds the program and may be shown: nobody's in particular, and reachable
+ * if root drops. */
 static bool
 is_harmless(const char *folder)
 {
@@ -74,7 +76,8 @@ add_argument(struct sandbox_policy *policy, const char *text)
 }
 
 int
-sandbox_add_program(struct sandbox_policy *policy, const struct strv *argv, struct err *err)
+sandbox_add_program(struct sandbox_policy *policy, const struct strv *argv,
+                    struct err *err)
 {
     AUTO(mem_free) char *real = NULL;
     struct stat st;

@@ -4,9 +4,10 @@
  *   bwrap:           front --- bwrap (its own pid namespace dies with it) --- command
  *   landlock, none:  front --- reaper --- command
  *
- * The front is the process that the caller knows: it passes signals on and ends as the command does. Where
- * no pid namespace takes everything along, front and reaper keep each other's watch: each ends all
- * descendants when the other is killed, so that kill -9 of either leaves nothing behind.
+ * The front is the process that the caller knows: it passes signals on and ends as the
+ * command does. Where no pid namespace takes everything along, front and reaper keep each
+ * other's watch: each ends all descendants when the other is killed, so that kill -9 of
+ * either leaves nothing behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,12 @@
 #include "base/str.h"
 #include "triage/sandbox_private.h"
 
-enum { ANCESTORS_MAX = 16, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNALLED = 128 };
+enum {
+    ANCESTORS_MAX = 16,
+    EXIT_NOT_EXECUTABLE = 126,
+    EXIT_NOT_FOUND = 127,
+    EXIT_SIGNALLED = 128
+};
 
 int
 sandbox_say(const char *fmt, ...)
@@ -43,7 +49,8 @@ sandbox_say(const char *fmt, ...)
     return SANDBOX_EXIT;
 }
 
-/* A keeper: unreadable for what it keeps, heir of all orphans, out of reach of `pkill nightjar`. */
+/* A keeper: unreadable for what it keeps, heir of all orphans, out of reach of `pkill
+ * nightjar`. */
 static void
 become_keeper(const char *name)
 {
@@ -75,8 +82,7 @@ die_with(pid_t parent, int sig)
     }
 }
 
-static void __attribute__((noreturn))
-exec_command(char *const argv[], char *const envp[])
+static void __attribute__((noreturn)) exec_command(char *const argv[], char *const envp[])
 {
     (void)execve(argv[0], argv, envp);
     int code = errno == ENOENT || errno == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
@@ -105,6 +111,35 @@ end_as(int status)
     return EXIT_SIGNALLED + sig;
 }
 
+/*
+ * A fork bomb doubles faster than anybody can look: the kernel must stop it at some
+ * multiple of what the watch allows, and then the watch ends it. The kernel counts by uid
+ * and user namespace (since Linux 5.14), so where others run under the same uid there
+ * must be room for them.
+ */
+enum { ROOM_ALONE = 2, ROOM_SHARED = 4 };
+
+static void
+limit_processes(pid_t pid, int64_t most)
+{
+    const struct rlimit limit = {(rlim_t)most, (rlim_t)most};
+
+    (void)prlimit(pid, RLIMIT_NPROC, &limit,
+                  NULL); /* lower it is already, if this fails */
+}
+
+/* The number of all threads of the machine, from "0.00 0.01 0.05 1/123 4567". */
+static int64_t
+threads_now(void)
+{
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    const char *slash = fs_read("/proc/loadavg", 256, &text, NULL) < 0
+                            ? NULL
+                            : strchr(buf_str(&text), '/');
+
+    return slash == NULL ? INT16_MAX : strtol(slash + 1, NULL, 10);
+}
+
 static int
 finish(struct watch *watch, int status)
 {
@@ -117,9 +152,11 @@ finish(struct watch *watch, int status)
     return end_as(status);
 }
 
-/* --- landlock, none ------------------------------------------------------------------------------- */
+/* --- landlock, none
+ * ------------------------------------------------------------------------------- */
 
-/* A process's parent, from the fourth field of its stat file; 0 when there is none to be seen. */
+/* A process's parent, from the fourth field of its stat file; 0 when there is none to be
+ * seen. */
 static pid_t
 parent_of(pid_t pid)
 {
@@ -173,13 +210,18 @@ with_tmpdir(char *const *envp, const char *work)
 }
 
 static void __attribute__((noreturn))
-be_command(const struct plan *plan, const struct proc_spec *spec, const char *work, pid_t parent)
+be_command(const struct plan *plan, const struct proc_spec *spec, const char *work,
+           pid_t parent)
 {
     struct err err = ERR_INIT;
     struct proc_limits limits = spec->limits;
     bool confined = plan->rung == SANDBOX_LANDLOCK;
     char *const *envp = confined ? with_tmpdir(spec->envp, work) : spec->envp;
 
+    if (confined) {
+        int64_t others = plan->who.drop ? 0 : threads_now();
+        limit_processes(0, others + (int64_t)ROOM_SHARED * plan->processes);
+    }
     if (confined && (limits.file_bytes <= 0 || limits.file_bytes > plan->tmp_bytes)) {
         limits.file_bytes = plan->tmp_bytes;
     }
@@ -224,7 +266,8 @@ run_reaper(const struct plan *plan, const struct proc_spec *spec)
     struct err err = ERR_INIT;
     AUTO(mem_free) char *work = NULL;
     AUTO(fd_close) int lock_fd = -1;
-    struct watch watch = {.plan = plan, .status_fd = -1, .since = clock_wall_ms(), .is_front = true};
+    struct watch watch = {
+        .plan = plan, .status_fd = -1, .since = clock_wall_ms(), .is_front = true};
 
     if (work_make(plan->tmp, &plan->who, &work, &lock_fd, &err) < 0) {
         return sandbox_say("%s", err.msg);
@@ -236,14 +279,18 @@ run_reaper(const struct plan *plan, const struct proc_spec *spec)
         be_reaper(spec, &watch, self);
     }
     if (watch.child < 0) {
-        return sandbox_say("fork: %s", strerrordesc_np(errno));
+        int code = errno;
+        watch_finish(&watch);
+        return sandbox_say("fork: %s", strerrordesc_np(code));
     }
     close_outputs();
     int status = watch_run(&watch);
     return finish(&watch, status);
 }
 
-/* --- bwrap ---------------------------------------------------------------------------------------- */
+/* --- bwrap
+ * ----------------------------------------------------------------------------------------
+ */
 
 /* What the dynamic linker acts on, before anything of the sandbox is dropped. */
 static bool
@@ -253,8 +300,9 @@ steers_loader(const char *variable)
            str_starts(variable, "GCONV_PATH=") || str_starts(variable, "LOCPATH=");
 }
 
-/* bwrap and what it starts with root's rights get an environment of their own; the command's is set
- * last, and its words for the linker by env(1), when all rights are gone. */
+/* bwrap and what it starts with root's rights get an environment of their own; the
+ * command's is set last, and its words for the linker by env(1), when all rights are
+ * gone. */
 static void
 add_environment(char *const *envp, struct strv *args, struct strv *late)
 {
@@ -276,7 +324,8 @@ add_environment(char *const *envp, struct strv *args, struct strv *late)
 }
 
 static void
-bwrap_arguments(const struct plan *plan, char *const *envp, const int fds[2], struct strv *args)
+bwrap_arguments(const struct plan *plan, char *const *envp, const int fds[2],
+                struct strv *args)
 {
     AUTO(strv_clear) struct strv late = {NULL, 0};
 
@@ -296,14 +345,19 @@ bwrap_arguments(const struct plan *plan, char *const *envp, const int fds[2], st
 }
 
 static void __attribute__((noreturn))
-be_bwrap(const struct plan *plan, const struct proc_spec *spec, const int fds[2], pid_t parent)
+be_bwrap(const struct plan *plan, const struct proc_spec *spec, const int fds[2],
+         pid_t parent)
 {
-    static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    static char path[] =
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     char *const envp[] = {path, NULL};
     struct strv args = {NULL, 0}; /* exec follows */
 
     bwrap_arguments(plan, spec->envp, fds, &args);
-    (void)setsid(); /* a signal to the front's group is for the front to pass on */
+    (void)setsid();       /* a signal to the front's group is for the front to pass on */
+    if (plan->who.drop) { /* root itself is not bound by it */
+        limit_processes(0, (int64_t)ROOM_SHARED * plan->processes);
+    }
     die_with(parent, SIGKILL);
     if (fcntl(fds[0], F_SETFD, 0) < 0 || fcntl(fds[1], F_SETFD, 0) < 0 ||
         proc_limit_self(&spec->limits) < 0 || proc_reset_signals() < 0) {
@@ -356,6 +410,12 @@ run_bwrap(const struct plan *plan, const struct proc_spec *spec)
     }
     fd_close(FD_STEAL(status_child));
     close_outputs();
+    pid_t first = watch_bwrap_first(&watch);
+    if (first > 0 &&
+        !plan->who
+             .drop) { /* the mounts are still being made, the command is not there yet */
+        limit_processes(first, (int64_t)ROOM_ALONE * plan->processes);
+    }
     int status = watch_run(&watch);
     int meant = watch.broken == NULL ? watch_bwrap_status(&watch, status) : status;
     if (meant < 0) {

@@ -1,8 +1,8 @@
 /*
- * The system calls that no sandboxed program may make: a list of what is denied, for what targets need is
- * not known before. ptrace stays allowed: LeakSanitizer and gdb live by it, and it reaches no further than the
- * pid namespace or the Landlock domain. A denied call fails with EPERM, or with ENOSYS where programs
- * know how to go on without.
+ * The system calls that no sandboxed program may make: a list of what is denied, for what
+ * targets need is not known before. ptrace stays allowed: LeakSanitizer and gdb live by
+ * it, and it reaches no further than the pid namespace or the Landlock domain. A denied
+ * call fails with EPERM, or with ENOSYS where programs know how to go on without.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,20 +39,46 @@ struct group {
 
 /* The kernel's and the machine's own state; doors with a history; other processes. */
 static const int always[] = {
-    SCMP_SYS(acct),           SCMP_SYS(add_key),        SCMP_SYS(adjtimex),
-    SCMP_SYS(bpf),            SCMP_SYS(clock_adjtime),  SCMP_SYS(clock_settime),
-    SCMP_SYS(delete_module),  SCMP_SYS(fanotify_init),  SCMP_SYS(finit_module),
-    SCMP_SYS(init_module),    SCMP_SYS(ioperm),         SCMP_SYS(iopl),
-    SCMP_SYS(kcmp),           SCMP_SYS(kexec_file_load), SCMP_SYS(kexec_load),
-    SCMP_SYS(keyctl),         SCMP_SYS(lookup_dcookie), SCMP_SYS(migrate_pages),
-    SCMP_SYS(modify_ldt),     SCMP_SYS(move_pages),     SCMP_SYS(name_to_handle_at),
-    SCMP_SYS(nfsservctl),     SCMP_SYS(open_by_handle_at), SCMP_SYS(perf_event_open),
-    SCMP_SYS(pidfd_getfd),    SCMP_SYS(process_madvise), SCMP_SYS(process_mrelease),
-    SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(quotactl),
-    SCMP_SYS(quotactl_fd),    SCMP_SYS(reboot),         SCMP_SYS(request_key),
-    SCMP_SYS(sethostname),    SCMP_SYS(setdomainname),  SCMP_SYS(settimeofday),
-    SCMP_SYS(swapoff),        SCMP_SYS(swapon),         SCMP_SYS(syslog),
-    SCMP_SYS(userfaultfd),    SCMP_SYS(vhangup),        SCMP_SYS(vm86),
+    SCMP_SYS(acct),
+    SCMP_SYS(add_key),
+    SCMP_SYS(adjtimex),
+    SCMP_SYS(bpf),
+    SCMP_SYS(clock_adjtime),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(fanotify_init),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(init_module),
+    SCMP_SYS(ioperm),
+    SCMP_SYS(iopl),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(lookup_dcookie),
+    SCMP_SYS(migrate_pages),
+    SCMP_SYS(modify_ldt),
+    SCMP_SYS(move_pages),
+    SCMP_SYS(name_to_handle_at),
+    SCMP_SYS(nfsservctl),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(process_madvise),
+    SCMP_SYS(process_mrelease),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(quotactl),
+    SCMP_SYS(quotactl_fd),
+    SCMP_SYS(reboot),
+    SCMP_SYS(request_key),
+    SCMP_SYS(settimeofday),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(swapon),
+    SCMP_SYS(syslog),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(vhangup),
+    SCMP_SYS(vm86),
     SCMP_SYS(vm86old),
 };
 
@@ -64,27 +90,31 @@ static const int with_fallback[] = {
 
 /* What a sandbox within needs, and nobody else. */
 static const int unless_nested[] = {
-    SCMP_SYS(chroot),  SCMP_SYS(fsconfig),   SCMP_SYS(fsmount),       SCMP_SYS(fsopen),
-    SCMP_SYS(fspick),  SCMP_SYS(mount),      SCMP_SYS(mount_setattr), SCMP_SYS(move_mount),
-    SCMP_SYS(open_tree), SCMP_SYS(pivot_root), SCMP_SYS(setns),       SCMP_SYS(umount),
-    SCMP_SYS(umount2), SCMP_SYS(unshare),
+    SCMP_SYS(chroot),        SCMP_SYS(fsconfig),      SCMP_SYS(fsmount),
+    SCMP_SYS(fsopen),        SCMP_SYS(fspick),        SCMP_SYS(mount),
+    SCMP_SYS(mount_setattr), SCMP_SYS(move_mount),    SCMP_SYS(open_tree),
+    SCMP_SYS(pivot_root),    SCMP_SYS(setdomainname), SCMP_SYS(sethostname),
+    SCMP_SYS(setns),         SCMP_SYS(umount),        SCMP_SYS(umount2),
+    SCMP_SYS(unshare),
 };
 
-/* What namespaces contain, and Landlock does not: names of files are not asked for when their mode, owner,
- * times or attributes change; sockets but for TCP; message queues and semaphores, which are shared by uid. */
+/* What namespaces contain, and Landlock does not: names of files are not asked for when
+ * their mode, owner, times or attributes change; sockets but for TCP; message queues and
+ * semaphores, which are shared by uid. */
 static const int without_namespaces[] = {
-    SCMP_SYS(chmod),       SCMP_SYS(chown),     SCMP_SYS(chown32),     SCMP_SYS(fchmodat),
-    SCMP_SYS(fchownat),    SCMP_SYS(futimesat), SCMP_SYS(lchown),      SCMP_SYS(lchown32),
-    SCMP_SYS(lremovexattr), SCMP_SYS(lsetxattr), SCMP_SYS(mq_open),    SCMP_SYS(mq_unlink),
-    SCMP_SYS(msgget),      SCMP_SYS(removexattr), SCMP_SYS(semget),    SCMP_SYS(setxattr),
-    SCMP_SYS(socket),      SCMP_SYS(utime),     SCMP_SYS(utimes),
+    SCMP_SYS(chmod),        SCMP_SYS(chown),       SCMP_SYS(chown32), SCMP_SYS(fchmodat),
+    SCMP_SYS(fchownat),     SCMP_SYS(futimesat),   SCMP_SYS(lchown),  SCMP_SYS(lchown32),
+    SCMP_SYS(lremovexattr), SCMP_SYS(lsetxattr),   SCMP_SYS(mq_open), SCMP_SYS(mq_unlink),
+    SCMP_SYS(msgget),       SCMP_SYS(removexattr), SCMP_SYS(semget),  SCMP_SYS(setxattr),
+    SCMP_SYS(socket),       SCMP_SYS(utime),       SCMP_SYS(utimes),
 };
 
 static int
 deny(filter rules, const struct group *group)
 {
     for (size_t i = 0; i < group->n; i++) {
-        /* negative numbers are libseccomp's for calls that this machine lacks: nothing to deny */
+        /* negative numbers are libseccomp's for calls that this machine lacks: nothing to
+         * deny */
         int rc = seccomp_rule_add(rules, SCMP_ACT_ERRNO(group->code), group->calls[i], 0);
         if (rc < 0 && rc != -EDOM && rc != -EINVAL) {
             return rc;
@@ -99,8 +129,8 @@ deny_arg(filter rules, int call, struct scmp_arg_cmp arg, int code)
     return seccomp_rule_add_array(rules, SCMP_ACT_ERRNO((uint32_t)code), call, 1, &arg);
 }
 
-/* No new namespaces. clone3() keeps its flags in memory, where a filter cannot look; the C library falls
- * back to clone(). */
+/* No new namespaces. clone3() keeps its flags in memory, where a filter cannot look; the
+ * C library falls back to clone(). */
 static int
 deny_namespaces(filter rules)
 {
@@ -112,13 +142,15 @@ deny_namespaces(filter rules)
     int rc = deny(rules, &mounts);
 
     for (size_t i = 0; i < COUNT(kinds) && rc == 0; i++) {
-        rc = deny_arg(rules, SCMP_SYS(clone), SCMP_A0_64(SCMP_CMP_MASKED_EQ, kinds[i], kinds[i]), EPERM);
+        rc = deny_arg(rules, SCMP_SYS(clone),
+                      SCMP_A0_64(SCMP_CMP_MASKED_EQ, kinds[i], kinds[i]), EPERM);
     }
-    return rc < 0 ? rc : seccomp_rule_add(rules, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    return rc < 0 ? rc
+                  : seccomp_rule_add(rules, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
-/* In a network namespace the usual families are harmless; others leave it (vsock) or open big pieces of
- * the kernel. */
+/* In a network namespace the usual families are harmless; others leave it (vsock) or open
+ * big pieces of the kernel. */
 static int
 deny_families(filter rules)
 {
@@ -132,7 +164,8 @@ deny_families(filter rules)
         }
         rc = harmless ? 0
                       : deny_arg(rules, SCMP_SYS(socket),
-                                 SCMP_A0_64(SCMP_CMP_MASKED_EQ, 0xffffffff, family), EAFNOSUPPORT);
+                                 SCMP_A0_64(SCMP_CMP_MASKED_EQ, 0xffffffff, family),
+                                 EAFNOSUPPORT);
     }
     return rc;
 }
@@ -145,19 +178,20 @@ deny_terminal(filter rules)
     int rc = 0;
 
     for (size_t i = 0; i < COUNT(requests) && rc == 0; i++) {
-        rc = deny_arg(rules, SCMP_SYS(ioctl), SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, requests[i]),
-                      EPERM);
+        rc = deny_arg(rules, SCMP_SYS(ioctl),
+                      SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, requests[i]), EPERM);
     }
     return rc;
 }
 
-/* One's own limits and processors may be changed, not those of another process of the same uid. */
+/* One's own limits and processors may be changed, not those of another process of the
+ * same uid. */
 static int
 deny_others(filter rules)
 {
     static const int by_pid[] = {
-        SCMP_SYS(prlimit64),          SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setattr),
-        SCMP_SYS(sched_setparam),     SCMP_SYS(sched_setscheduler),
+        SCMP_SYS(prlimit64),      SCMP_SYS(sched_setaffinity),  SCMP_SYS(sched_setattr),
+        SCMP_SYS(sched_setparam), SCMP_SYS(sched_setscheduler),
     };
     static const int by_kind[] = {SCMP_SYS(setpriority), SCMP_SYS(ioprio_set)};
     const struct scmp_arg_cmp not_self = SCMP_A0_64(SCMP_CMP_NE, 0);
@@ -173,16 +207,22 @@ deny_others(filter rules)
     return rc;
 }
 
-/* Landlock knows no truncate(2) before ABI 3; and with O_TRUNC the right to read was enough. */
+/* Landlock knows no truncate(2) before ABI 3; and with O_TRUNC the right to read was
+ * enough. */
 static int
 deny_truncation(filter rules)
 {
     const uint64_t mask = O_TRUNC | O_ACCMODE;
     int rc = seccomp_rule_add(rules, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(truncate), 0);
 
-    rc = rc < 0 ? rc : deny_arg(rules, SCMP_SYS(open), SCMP_A1_64(SCMP_CMP_MASKED_EQ, mask, O_TRUNC), EPERM);
-    rc = rc < 0 ? rc : deny_arg(rules, SCMP_SYS(openat), SCMP_A2_64(SCMP_CMP_MASKED_EQ, mask, O_TRUNC), EPERM);
-    return rc < 0 ? rc : seccomp_rule_add(rules, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
+    rc = rc < 0 ? rc
+                : deny_arg(rules, SCMP_SYS(open),
+                           SCMP_A1_64(SCMP_CMP_MASKED_EQ, mask, O_TRUNC), EPERM);
+    rc = rc < 0 ? rc
+                : deny_arg(rules, SCMP_SYS(openat),
+                           SCMP_A2_64(SCMP_CMP_MASKED_EQ, mask, O_TRUNC), EPERM);
+    return rc < 0 ? rc
+                  : seccomp_rule_add(rules, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
 }
 
 /* Signals to one's keepers, and those that a descriptor sends in one's place. */
@@ -190,32 +230,41 @@ static int
 deny_signals(filter rules, const struct pids *guarded)
 {
     static const int calls[] = {
-        SCMP_SYS(kill),           SCMP_SYS(tkill),          SCMP_SYS(tgkill),
-        SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(pidfd_open),
+        SCMP_SYS(kill),
+        SCMP_SYS(tkill),
+        SCMP_SYS(tgkill),
+        SCMP_SYS(rt_sigqueueinfo),
+        SCMP_SYS(rt_tgsigqueueinfo),
+        SCMP_SYS(pidfd_open),
     };
     static const unsigned owners[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG};
-    int rc = deny_arg(rules, SCMP_SYS(kill), SCMP_A0_64(SCMP_CMP_MASKED_EQ, 0xffffffff, 0xffffffff), EPERM);
+    int rc = deny_arg(rules, SCMP_SYS(kill),
+                      SCMP_A0_64(SCMP_CMP_MASKED_EQ, 0xffffffff, 0xffffffff), EPERM);
 
     for (size_t i = 0; i < guarded->n; i++) {
         uint64_t pid = (uint32_t)guarded->v[i];
         uint64_t group = (uint32_t)-guarded->v[i];
         for (size_t k = 0; k < COUNT(calls) && rc == 0; k++) {
-            rc = deny_arg(rules, calls[k], SCMP_A0_64(SCMP_CMP_MASKED_EQ, 0xffffffff, pid), EPERM);
+            rc = deny_arg(rules, calls[k],
+                          SCMP_A0_64(SCMP_CMP_MASKED_EQ, 0xffffffff, pid), EPERM);
         }
         rc = rc < 0 ? rc
                     : deny_arg(rules, SCMP_SYS(kill),
                                SCMP_A0_64(SCMP_CMP_MASKED_EQ, 0xffffffff, group), EPERM);
     }
     for (size_t i = 0; i < COUNT(owners) && rc == 0; i++) {
-        rc = deny_arg(rules, SCMP_SYS(fcntl), SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, owners[i]), EPERM);
-        rc = rc < 0 ? rc
-                    : deny_arg(rules, SCMP_SYS(fcntl64),
-                               SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, owners[i]), EPERM);
+        rc = deny_arg(rules, SCMP_SYS(fcntl),
+                      SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, owners[i]), EPERM);
+        rc = rc < 0
+                 ? rc
+                 : deny_arg(rules, SCMP_SYS(fcntl64),
+                            SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, owners[i]), EPERM);
     }
     return rc;
 }
 
-/* Times of a file by its name; by descriptor (no name) they are those of a file that was granted. */
+/* Times of a file by its name; by descriptor (no name) they are those of a file that was
+ * granted. */
 static int
 deny_beyond_landlock(filter rules, const struct pids *guarded)
 {
@@ -223,8 +272,11 @@ deny_beyond_landlock(filter rules, const struct pids *guarded)
     int abi = landlock_abi();
     int rc = deny(rules, &group);
 
-    rc = rc < 0 ? rc : deny_arg(rules, SCMP_SYS(utimensat), SCMP_A1_64(SCMP_CMP_NE, 0), EPERM);
-    rc = rc < 0 ? rc : deny_arg(rules, SCMP_SYS(socketpair), SCMP_A0_64(SCMP_CMP_NE, AF_UNIX), EPERM);
+    rc = rc < 0 ? rc
+                : deny_arg(rules, SCMP_SYS(utimensat), SCMP_A1_64(SCMP_CMP_NE, 0), EPERM);
+    rc = rc < 0 ? rc
+                : deny_arg(rules, SCMP_SYS(socketpair), SCMP_A0_64(SCMP_CMP_NE, AF_UNIX),
+                           EPERM);
     rc = rc < 0 ? rc : deny_signals(rules, guarded);
     return rc < 0 || abi >= 3 ? rc : deny_truncation(rules);
 }
@@ -262,11 +314,14 @@ add_architectures(filter rules)
     default:
         break;
     }
-    return rc < 0 ? rc : seccomp_attr_set(rules, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+    return rc < 0
+               ? rc
+               : seccomp_attr_set(rules, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
 }
 
 static int
-make_filter(const struct plan *plan, const struct pids *guarded, filter *out, struct err *err)
+make_filter(const struct plan *plan, const struct pids *guarded, filter *out,
+            struct err *err)
 {
     AUTO(release) filter rules = seccomp_init(SCMP_ACT_ALLOW);
     int rc = rules == NULL ? -ENOMEM : add_architectures(rules);

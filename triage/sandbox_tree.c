@@ -1,4 +1,5 @@
-/* What a sandbox leaves behind where no namespace takes it along: processes, SysV segments, folders. */
+/* What a sandbox leaves behind where no namespace takes it along: processes, SysV
+ * segments, folders. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,8 @@ pids_clear(struct pids *pids)
     pids->n = 0;
 }
 
-/* --- processes ----------------------------------------------------------------------------------- */
+/* --- processes
+ * ----------------------------------------------------------------------------------- */
 
 /* The children that one thread has started (proc(5), CONFIG_PROC_CHILDREN). */
 static void
@@ -92,7 +94,8 @@ add_children(const char *task, struct pids *out)
     if (fs_read(path, 1 << 20, &text, NULL) < 0 || text.len == 0) {
         return;
     }
-    for (char *word = strtok_r(text.data, " \n", &save); word != NULL; word = strtok_r(NULL, " \n", &save)) {
+    for (char *word = strtok_r(text.data, " \n", &save); word != NULL;
+         word = strtok_r(NULL, " \n", &save)) {
         pids_push(out, (pid_t)strtol(word, NULL, 10));
     }
 }
@@ -152,7 +155,8 @@ reap_ended(struct pids *dead)
     }
 }
 
-/* Stop all of many before the first is killed: else those that fork are always one step ahead. */
+/* Stop all of many before the first is killed: else those that fork are always one step
+ * ahead. */
 static void
 freeze(void)
 {
@@ -191,7 +195,8 @@ tree_kill(struct pids *dead)
     return true;
 }
 
-/* --- SysV segments ------------------------------------------------------------------------------- */
+/* --- SysV segments
+ * ------------------------------------------------------------------------------- */
 
 static bool
 is_ours(const struct shmid_ds *segment, const struct pids *dead, uid_t uid)
@@ -211,17 +216,20 @@ shm_sweep(const struct pids *dead, uid_t uid, int64_t since)
     for (int index = 0; index <= last; index++) {
         int id = shmctl(index, SHM_STAT, &segment);
         /* a second of slack: the kernel counts whole seconds */
-        if (id >= 0 && segment.shm_nattch == 0 && (int64_t)segment.shm_ctime * 1000 >= since - 1000 &&
+        if (id >= 0 && segment.shm_nattch == 0 &&
+            (int64_t)segment.shm_ctime * 1000 >= since - 1000 &&
             is_ours(&segment, dead, uid)) {
             (void)shmctl(id, IPC_RMID, NULL);
         }
     }
 }
 
-/* --- work folders -------------------------------------------------------------------------------- */
+/* --- work folders
+ * -------------------------------------------------------------------------------- */
 
 int
-work_make(const char *tmp, const struct sandbox_identity *who, char **path, int *lock_fd, struct err *err)
+work_make(const char *tmp, const struct sandbox_identity *who, char **path, int *lock_fd,
+          struct err *err)
 {
     AUTO(mem_free) char *work = mem_printf("%s/%sXXXXXX", tmp, work_prefix);
 
@@ -229,7 +237,8 @@ work_make(const char *tmp, const struct sandbox_identity *who, char **path, int 
         return err_sys(err, "make a work folder in '%s'", tmp);
     }
     AUTO(fd_close) int fd = open(work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || (who->drop && fchown(fd, who->uid, who->gid) < 0)) {
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ||
+        (who->drop && fchown(fd, who->uid, who->gid) < 0)) {
         return err_sys(err, "set up the work folder '%s'", work);
     }
     *path = STEAL(work);
@@ -248,7 +257,8 @@ sweep_one(const char *path)
 
     sandbox_owner(&uid, &gid);
     if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_uid == uid || st.st_uid == geteuid()) &&
-        st.st_mtime * 1000 < clock_wall_ms() - FRESH_S * 1000 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        st.st_mtime * 1000 < clock_wall_ms() - FRESH_S * 1000 &&
+        flock(fd, LOCK_EX | LOCK_NB) == 0) {
         (void)fs_remove(path, NULL);
     }
 }
@@ -280,20 +290,25 @@ work_bytes(const char *path, int64_t most)
 {
     AUTO(mem_free) char *root = mem_strdup(path);
     char *roots[] = {root, NULL};
-    AUTO(close_fts) FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+    AUTO(close_fts)
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
     int64_t bytes = 0;
 
-    for (FTSENT *entry; fts != NULL && bytes <= most && (entry = fts_read(fts)) != NULL;) {
-        if (entry->fts_info == FTS_F || entry->fts_info == FTS_D || entry->fts_info == FTS_DEFAULT) {
+    for (FTSENT *entry;
+         fts != NULL && bytes <= most && (entry = fts_read(fts)) != NULL;) {
+        if (entry->fts_info == FTS_F || entry->fts_info == FTS_D ||
+            entry->fts_info == FTS_DEFAULT) {
             bytes += entry->fts_statp->st_blocks * 512;
         }
     }
     return bytes;
 }
 
-/* --- for the supervisor -------------------------------------------------------------------------- */
+/* --- for the supervisor
+ * -------------------------------------------------------------------------- */
 
-/* Kill what descends from pid, then pid. Its descendants become our children and are met again. */
+/* Kill what descends from pid, then pid. Its descendants become our children and are met
+ * again. */
 static void
 kill_tree(pid_t pid)
 {

@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -17,15 +17,17 @@
 
 extern char **environ;
 
-/* --- --enter: root inside bubblewrap -------------------------------------------------------------- */
+/* --- --enter: root inside bubblewrap
+ * -------------------------------------------------------------- */
 
-/* bubblewrap covers these for root by read-only mounts; a /proc that is covered anywhere may not be mounted
- * again by a user namespace within (mount_too_revealing() in fs/namespace.c). Its new owner may write
- * nothing there anyway. */
+/* bubblewrap covers these for root by read-only mounts; a /proc that is covered anywhere
+ * may not be mounted again by a user namespace within (mount_too_revealing() in
+ * fs/namespace.c). Its new owner may write nothing there anyway. */
 static void
 uncover_proc(void)
 {
-    static const char *const covered[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"};
+    static const char *const covered[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
+                                          "/proc/bus"};
 
     for (size_t i = 0; i < COUNT(covered); i++) {
         (void)umount2(covered[i], MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -47,7 +49,8 @@ enter(int argc, char **argv)
     who.gid = (gid_t)uid;
     uncover_proc();
     if (drop_root(&who) < 0) {
-        return sandbox_say("become uid %u: %s", (unsigned)who.uid, strerrordesc_np(errno));
+        return sandbox_say("become uid %u: %s", (unsigned)who.uid,
+                           strerrordesc_np(errno));
     }
     (void)execve(argv[3], argv + 3, environ);
     int code = errno == ENOENT ? 127 : 126;
@@ -56,7 +59,9 @@ enter(int argc, char **argv)
     return code;
 }
 
-/* --- --choose ------------------------------------------------------------------------------------- */
+/* --- --choose
+ * -------------------------------------------------------------------------------------
+ */
 
 static int
 choose(const char *name)
@@ -65,29 +70,38 @@ choose(const char *name)
     enum sandbox_rung rung = SANDBOX_AUTO;
     struct err err = ERR_INIT;
 
-    if (sandbox_rung_parse(name, &rung, &err) < 0 || sandbox_choose(rung, &rung, &why, &err) < 0) {
+    if (sandbox_rung_parse(name, &rung, &err) < 0 ||
+        sandbox_choose(rung, &rung, &why, &err) < 0) {
         return sandbox_say("%s", err.msg);
     }
     (void)printf("%s\n%s\n", sandbox_rung_name(rung), buf_str(&why));
     return 0;
 }
 
-/* --- a command by hand ---------------------------------------------------------------------------- */
+/* --- a command by hand
+ * ---------------------------------------------------------------------------- */
 
 static const struct option options[] = {
-    {"rung", required_argument, NULL, 'r'},   {"read", required_argument, NULL, 'R'},
-    {"write", required_argument, NULL, 'W'},  {"hide", required_argument, NULL, 'H'},
-    {"cwd", required_argument, NULL, 'c'},    {"tmp-bytes", required_argument, NULL, 't'},
-    {"processes", required_argument, NULL, 'p'}, {"nested", no_argument, NULL, 'n'},
+    {"rung", required_argument, NULL, 'r'},
+    {"read", required_argument, NULL, 'R'},
+    {"write", required_argument, NULL, 'W'},
+    {"hide", required_argument, NULL, 'H'},
+    {"cwd", required_argument, NULL, 'c'},
+    {"tmp-bytes", required_argument, NULL, 't'},
+    {"processes", required_argument, NULL, 'p'},
+    {"nested", no_argument, NULL, 'n'},
+    {"env", required_argument, NULL, 'e'},
     {NULL, 0, NULL, 0},
 };
 
 static const char usage[] =
-    "usage: sandbox-init [--rung auto|bwrap|landlock|none] [--read PATH] [--write DIR] [--hide DIR] [--cwd DIR] "
-    "[--tmp-bytes SIZE] [--processes N] [--nested] -- COMMAND...";
+    "usage: sandbox-init [--rung auto|bwrap|landlock|none] [--read PATH] [--write DIR] "
+    "[--hide DIR] [--cwd DIR] "
+    "[--tmp-bytes SIZE] [--processes N] [--env NAME=VALUE] [--nested] -- COMMAND...";
 
 static int
-take_option(int option, struct sandbox_policy *policy, enum sandbox_rung *rung, struct err *err)
+take_option(int option, struct sandbox_policy *policy, enum sandbox_rung *rung,
+            struct err *err)
 {
     int64_t number = 0;
     int rc = 0;
@@ -116,13 +130,16 @@ take_option(int option, struct sandbox_policy *policy, enum sandbox_rung *rung, 
     case 'n':
         policy->nested = true;
         return 0;
+    case 'e':
+        return putenv(optarg) == 0 ? 0 : err_sys(err, "set a variable");
     default:
         return err_set(err, -EINVAL, "%s", usage);
     }
 }
 
 static int
-take_options(int argc, char **argv, struct sandbox_policy *policy, enum sandbox_rung *rung, struct err *err)
+take_options(int argc, char **argv, struct sandbox_policy *policy,
+             enum sandbox_rung *rung, struct err *err)
 {
     int option;
 
@@ -137,7 +154,8 @@ take_options(int argc, char **argv, struct sandbox_policy *policy, enum sandbox_
     return optind == argc ? err_set(err, -EINVAL, "%s", usage) : 0;
 }
 
-/* What proc_spawn() does before it calls a verb's function, where somebody has used exec instead. */
+/* What proc_spawn() does before it calls a verb's function, where somebody has used exec
+ * instead. */
 static int
 run_plan(char *const *words)
 {
@@ -167,7 +185,8 @@ by_hand(int argc, char **argv)
     for (int i = optind; i < argc; i++) {
         strv_add(&command, argv[i]);
     }
-    if (sandbox_add_program(&policy, &command, &err) < 0 || sandbox_choose(rung, &rung, NULL, &err) < 0 ||
+    if ((rung == SANDBOX_AUTO && sandbox_choose(rung, &rung, NULL, &err) < 0) ||
+        sandbox_add_program(&policy, &command, &err) < 0 ||
         sandbox_wrap(rung, &policy, &command, &wrapped, &err) < 0) {
         return sandbox_say("%s", err.msg);
     }

@@ -35,12 +35,15 @@ path_within(const char *path, const char *folder)
     return strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-/* Steals nothing. The same path twice: hiding beats writing beats reading beats the rest. */
+/* Steals nothing. The same path twice: hiding beats writing beats reading beats the rest.
+ */
 static int
-add(struct view *view, enum view_kind kind, const char *path, const char *target, struct err *err)
+add(struct view *view, enum view_kind kind, const char *path, const char *target,
+    struct err *err)
 {
     static const int rank[] = {
-        [VIEW_READ] = 1, [VIEW_WRITE] = 2, [VIEW_HIDE] = 3, [VIEW_HIDE_FILE] = 3, [VIEW_DEV] = 0,
+        [VIEW_READ] = 1,      [VIEW_WRITE] = 2, [VIEW_HIDE] = 3,
+        [VIEW_HIDE_FILE] = 3, [VIEW_DEV] = 0,
     };
 
     for (size_t i = 0; i < view->n; i++) {
@@ -52,15 +55,19 @@ add(struct view *view, enum view_kind kind, const char *path, const char *target
         }
     }
     if (view->n >= VIEW_MAX) {
-        return err_set(err, -E2BIG, "a sandbox shows at most %d files and folders: name folders instead of the files in them",
+        return err_set(err, -E2BIG,
+                       "a sandbox shows at most %d files and folders: name folders "
+                       "instead of the files in them",
                        VIEW_MAX);
     }
     view->v = mem_resize(view->v, (view->n + 1) * sizeof(*view->v));
-    view->v[view->n++] = (struct view_entry){mem_strdup(path), mem_strdup(target), kind, false};
+    view->v[view->n++] =
+        (struct view_entry){mem_strdup(path), mem_strdup(target), kind, false};
     return 0;
 }
 
-/* Byte order, with '/' before all others: parents come first, then all that is in them. */
+/* Byte order, with '/' before all others: parents come first, then all that is in them.
+ */
 static int
 compare(const void *left, const void *right)
 {
@@ -95,8 +102,8 @@ link_target(const char *path, char **said)
     return fs_absolute(joined);
 }
 
-/* Follow one link, the first on the way to *path: it is added to the view and *path is where it leads.
- * 1: there was one; 0: none. */
+/* Follow one link, the first on the way to *path: it is added to the view and *path is
+ * where it leads. 1: there was one; 0: none. */
 static int
 follow_one(struct view *view, char **path, struct err *err)
 {
@@ -121,8 +128,9 @@ follow_one(struct view *view, char **path, struct err *err)
     return 0;
 }
 
-/* The links on the way are shown as what they are, and what they lead to at its real path: so every
- * spelling works inside, and hiding a folder cannot be got round by another name for it. */
+/* The links on the way are shown as what they are, and what they lead to at its real
+ * path: so every spelling works inside, and hiding a folder cannot be got round by
+ * another name for it. */
 static int
 add_real(struct view *view, enum view_kind kind, const char *path, struct err *err)
 {
@@ -147,9 +155,18 @@ static int
 add_system(struct view *view, struct err *err)
 {
     static const char *const shown[] = {
-        "/usr",           "/bin",          "/sbin",          "/lib",
-        "/lib32",         "/lib64",        "/libx32",        "/etc/ld.so.cache",
-        "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime",
+        "/usr",
+        "/bin",
+        "/sbin",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/libx32",
+        "/etc/ld.so.cache",
+        "/etc/ld.so.conf",
+        "/etc/ld.so.conf.d",
+        "/etc/alternatives",
+        "/etc/localtime",
     };
     int rc = 0;
 
@@ -169,7 +186,8 @@ add_hidden(struct view *view, const struct strv *hide, struct err *err)
         if (fs_real(hide->v[i], &real, NULL) < 0) {
             continue; /* it is not there */
         }
-        int rc = add(view, fs_is_folder(real) ? VIEW_HIDE : VIEW_HIDE_FILE, real, NULL, err);
+        int rc =
+            add(view, fs_is_folder(real) ? VIEW_HIDE : VIEW_HIDE_FILE, real, NULL, err);
         if (rc < 0) {
             return rc;
         }
@@ -180,7 +198,8 @@ add_hidden(struct view *view, const struct strv *hide, struct err *err)
 const struct view_entry *
 view_find(const struct view *view, const char *path)
 {
-    for (size_t i = view->n; i > 0; i--) { /* parents first: the last that holds it is the nearest */
+    for (size_t i = view->n; i > 0;
+         i--) { /* parents first: the last that holds it is the nearest */
         if (path_within(path, view->v[i - 1].path)) {
             return &view->v[i - 1];
         }
@@ -188,7 +207,8 @@ view_find(const struct view *view, const char *path)
     return NULL;
 }
 
-/* Whether the real folder above already shows (or does not show) the entry as it shall be. */
+/* Whether the real folder above already shows (or does not show) the entry as it shall
+ * be. */
 static bool
 is_implied(const struct view_entry *entry, const struct view_entry *above)
 {
@@ -213,7 +233,8 @@ mark_implied(struct view *view)
     for (size_t i = 0; i < view->n; i++) {
         const struct view_entry *above = NULL;
         for (size_t k = i; k > 0 && above == NULL; k--) {
-            if (!view->v[k - 1].implied && path_within(view->v[i].path, view->v[k - 1].path)) {
+            if (!view->v[k - 1].implied &&
+                path_within(view->v[i].path, view->v[k - 1].path)) {
                 above = &view->v[k - 1];
             }
         }
@@ -228,7 +249,9 @@ view_make(const struct sandbox_policy *policy, struct view *out, struct err *err
     int rc = add_system(&view, err);
 
     for (size_t i = 0; i < policy->read.n && rc == 0; i++) {
-        rc = fs_exists(policy->read.v[i]) ? add_real(&view, VIEW_READ, policy->read.v[i], err) : 0;
+        rc = fs_exists(policy->read.v[i])
+                 ? add_real(&view, VIEW_READ, policy->read.v[i], err)
+                 : 0;
     }
     for (size_t i = 0; i < policy->write.n && rc == 0; i++) {
         rc = add_real(&view, VIEW_WRITE, policy->write.v[i], err);

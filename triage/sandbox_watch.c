@@ -1,9 +1,10 @@
 /*
- * What the front and the reaper do while the command runs. All signals are blocked here and taken one by
- * one: no handler, no race.
+ * What the front and the reaper do while the command runs. All signals are blocked here
+ * and taken one by one: no handler, no race.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +20,17 @@
 enum {
     TICK_FIRST_MS = 50,
     TICK_MAX_MS = 1000,
+    TICK_DISK_MS = 200,   /* where no file system of its own limits what it writes */
     TICK_PENDING_MS = 10, /* a signal waits for a command that is not there yet */
     STATUS_MAX = 4096,
+    STATUS_MS = 2000,
 };
 
-static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP};
+static const int forwarded[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+                                SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP};
 
-/* The number behind "key": in what bwrap --json-status-fd says; -1 if it has not said it. */
+/* The number behind "key": in what bwrap --json-status-fd says; -1 if it has not said it.
+ */
 static int
 status_number(struct watch *watch, const char *key)
 {
@@ -41,8 +46,8 @@ status_number(struct watch *watch, const char *key)
 int
 watch_bwrap_status(struct watch *watch, int status)
 {
-    static const int fatal[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS,  SIGFPE, SIGKILL,
-                                SIGSEGV, SIGSYS,  SIGXCPU, SIGXFSZ};
+    static const int fatal[] = {SIGILL,  SIGTRAP, SIGABRT, SIGBUS,  SIGFPE,
+                                SIGKILL, SIGSEGV, SIGSYS,  SIGXCPU, SIGXFSZ};
 
     if (!WIFEXITED(status)) {
         return status;
@@ -56,6 +61,22 @@ watch_bwrap_status(struct watch *watch, int status)
         }
     }
     return status;
+}
+
+pid_t
+watch_bwrap_first(struct watch *watch)
+{
+    int64_t end = clock_mono_ms() + STATUS_MS;
+    int first = -1;
+
+    while ((first = status_number(watch, "\"child-pid\":")) < 0 &&
+           clock_mono_ms() < end) {
+        struct pollfd poll_fd = {watch->status_fd, POLLIN, 0};
+        if (poll(&poll_fd, 1, STATUS_MS) > 0 && (poll_fd.revents & POLLIN) == 0) {
+            return 0; /* it went away */
+        }
+    }
+    return first;
 }
 
 /* The process group of the command; 0: it has not started. */
@@ -159,11 +180,13 @@ all_signals(sigset_t *set)
     }
 }
 
-/* 0: time has passed; else the signal. The command's signals are forwarded, now or at the next tick. */
+/* 0: time has passed; else the signal. The command's signals are forwarded, now or at the
+ * next tick. */
 static int
 next_event(struct watch *watch, const sigset_t *set, int tick_ms, int *pending)
 {
-    int sig = wait_signal(set, *pending != 0 && tick_ms > TICK_PENDING_MS ? TICK_PENDING_MS : tick_ms);
+    int sig = wait_signal(
+        set, *pending != 0 && tick_ms > TICK_PENDING_MS ? TICK_PENDING_MS : tick_ms);
 
     if (sig > 0 && is_forwarded(sig)) {
         *pending = sig;
@@ -179,6 +202,7 @@ watch_run(struct watch *watch)
 {
     sigset_t set;
     int64_t tick_at = clock_mono_ms() + TICK_FIRST_MS;
+    const int most = watch->plan->rung == SANDBOX_LANDLOCK ? TICK_DISK_MS : TICK_MAX_MS;
     int interval = TICK_FIRST_MS;
     int pending = 0;
     int status = SANDBOX_EXIT << 8;
@@ -191,12 +215,13 @@ watch_run(struct watch *watch)
         int64_t left = tick_at - clock_mono_ms();
         if (left <= 0) {
             police(watch);
-            interval = interval < TICK_MAX_MS / 2 ? interval * 2 : TICK_MAX_MS;
+            interval = interval * 2 < most ? interval * 2 : most;
             tick_at = clock_mono_ms() + interval;
             continue;
         }
         if (next_event(watch, &set, (int)left, &pending) == PROC_END_SIGNAL) {
-            return SIGKILL; /* as a wait status: killed, which is what now happens to the command */
+            return SIGKILL; /* as a wait status: killed, which is what now happens to the
+                               command */
         }
     }
     return status;
@@ -209,7 +234,8 @@ watch_finish(struct watch *watch)
         (void)sandbox_say("some processes could not be killed");
     }
     if (watch->plan->rung != SANDBOX_BWRAP) {
-        shm_sweep(&watch->seen, watch->plan->who.drop ? watch->plan->who.uid : (uid_t)-1, watch->since);
+        shm_sweep(&watch->seen, watch->plan->who.drop ? watch->plan->who.uid : (uid_t)-1,
+                  watch->since);
     }
     if (watch->work != NULL) {
         (void)fs_remove(watch->work, NULL);
