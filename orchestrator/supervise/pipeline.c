@@ -401,6 +401,13 @@ on_poll(sd_event_source *source, uint64_t usec, void *user)
 
 /* --- the caller's side --- */
 
+static void
+on_told(void *user, const json_t *answer)
+{
+    (void)answer;
+    touch(user);
+}
+
 int
 pipeline_target(struct pipeline *pipeline, const char *name,
                 const struct command *command, const struct record_settings *settings,
@@ -424,7 +431,7 @@ pipeline_target(struct pipeline *pipeline, const char *name,
     json_put(request, "command",
              command == NULL ? json_null() : command_to_json(command));
     json_put(request, "settings", object);
-    scribe_link_send(pipeline->link, request, NULL, NULL);
+    scribe_link_send(pipeline->link, request, on_told, pipeline);
     pipeline->busy = true;
     touch(pipeline);
     return 0;
@@ -437,13 +444,6 @@ on_campaign(void *user, const json_t *answer)
 
     pipeline->campaign = json_get_int(answer, "campaign", pipeline->campaign);
     touch(pipeline);
-}
-
-static void
-on_told(void *user, const json_t *answer)
-{
-    (void)answer;
-    touch(user);
 }
 
 void
