@@ -1,6 +1,7 @@
 /*
- * nightjar.yaml: strict. An unknown key, a wrong type or value is an error with file, line, column and a
- * suggestion. Relative paths are relative to the file. Everything has a default; the file is optional.
+ * nightjar.yaml: strict. An unknown key, a wrong type or value is an error with file,
+ * line, column and a suggestion. Relative paths are relative to the file. Everything has
+ * a default; the file is optional.
  */
 #ifndef ORCHESTRATOR_CONFIG_H
 #define ORCHESTRATOR_CONFIG_H
@@ -16,43 +17,47 @@ struct config {
     char *path;  /* of the file that was read; NULL: defaults only */
     char *state; /* `state:`; NULL when not given (then --state or .nightjar) */
     enum sandbox_rung sandbox;
-    int64_t jobs;             /* fuzzing workers at a time; default: cores */
-    struct target_list targets; /* `targets:` entries merged with discovery of `out:` folders */
-    struct strv out;          /* `out:` folders to discover targets in */
+    int64_t jobs; /* fuzzing workers at a time; default: cores */
+    struct target_list
+        targets;     /* `targets:` entries merged with discovery of `out:` folders */
+    struct strv out; /* `out:` folders to discover targets in */
     struct {
-        int64_t jobs;         /* triage workers; default 1 beside fuzzing, cores for `triage` */
-        int64_t runs;         /* replays of what stands for a bug; default 3 */
-        int64_t minimize_ms;  /* time per bug; 0: no minimization; default 20 s */
-        bool ooms_and_hangs;  /* default yes */
+        int64_t jobs;        /* triage workers; 0: not given (1 beside fuzzing, cores for
+                                `triage`) */
+        int64_t runs;        /* replays of what stands for a bug; default 3 */
+        int64_t minimize_ms; /* time per bug; 0: no minimization; default 20 s */
+        bool ooms_and_hangs; /* default yes */
         bool asserts_are_security, checks_are_security;
     } triage;
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */
     } gate;
     struct {
-        char *pushgateway;    /* URL or NULL */
+        char *pushgateway; /* URL or NULL */
     } metrics;
 };
 
-/* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New config. Whatever is wrong
- * with the file is -EINVAL: "nightjar.yaml:12:3: unknown key 'tiemout' (did you mean 'timeout'?)". */
+/* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New
+ * config. Whatever is wrong with the file is -EINVAL: "nightjar.yaml:12:3: unknown key
+ * 'tiemout' (did you mean 'timeout'?)". */
 int config_load(const char *path, struct config **out, struct err *err);
 
-/* The same for verbs that run no target: everything is checked that stands in the file, but no folder is
- * searched and no named file need exist. `targets` stays empty. */
+/* The same for verbs that run no target: everything is checked that stands in the file,
+ * but no folder is searched and no named file need exist. `targets` stays empty. */
 int config_load_settings(const char *path, struct config **out, struct err *err);
 
 void config_free(struct config *config);
 AUTO_DEFINE(struct config *, config_free)
 
-/* A NAME.yaml beside a binary (harnesses' target.yaml): the same keys as an entry of `targets:`, of which
- * package, license, origin are only checked. What it says replaces what target holds; env merges. A seed path
- * that does not exist is passed over where NAME_seed_corpus.* lies beside the file: the archive was made from
- * it. */
+/* A NAME.yaml beside a binary (harnesses' target.yaml): the same keys as an entry of
+ * `targets:`, of which package, license, origin are only checked. What it says replaces
+ * what target holds; env merges. A seed path that does not exist is passed over where
+ * NAME_seed_corpus.* lies beside the file: the archive was made from it. */
 int config_load_target(const char *path, struct target *target, struct err *err);
 
-/* Write a commented nightjar.yaml for what was discovered. -EEXIST when the file is there. */
-int config_write(const char *path, const struct target_list *targets, const struct strv *out,
-                 struct err *err);
+/* Write a commented nightjar.yaml for what was discovered. -EEXIST when the file is
+ * there. */
+int config_write(const char *path, const struct target_list *targets,
+                 const struct strv *out, struct err *err);
 
 #endif

@@ -1,0 +1,359 @@
+#include "orchestrator/config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/config_read.h"
+
+enum {
+    JOBS_MAX = 1024,
+    RUNS_MAX = 100,
+    RUNS_DEFAULT = 3,
+    MINIMIZE_DEFAULT_MS = 20 * 1000,
+    MINIMIZE_MAX_MS = 24 * 3600 * 1000,
+};
+
+static const char default_name[] = "nightjar.yaml";
+
+/* A config while it is loaded: parts of the file that are read last. */
+struct loading {
+    struct config config; /* must come first: the tables' offsets begin here */
+    const struct config_node *out;
+    const struct config_node *targets;
+};
+
+/* --- rows of their own --- */
+
+static int
+read_sandbox(const struct config_reader *reader, const struct config_key *key,
+             const struct config_node *node, void *to, struct err *err)
+{
+    struct err why = ERR_INIT;
+    const char *text = "";
+    int rc = config_value(reader, key, node, &text, err);
+
+    if (rc == 0 && sandbox_rung_parse(text, to, &why) < 0) {
+        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
+    }
+    return rc;
+}
+
+static int
+read_severity(const struct config_reader *reader, const struct config_key *key,
+              const struct config_node *node, void *to, struct err *err)
+{
+    struct err why = ERR_INIT;
+    const char *text = "";
+    int rc = config_value(reader, key, node, &text, err);
+
+    if (rc == 0 && severity_parse(text, to, &why) < 0) {
+        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
+    }
+    return rc;
+}
+
+static int
+read_url(const struct config_reader *reader, const struct config_key *key,
+         const struct config_node *node, void *to, struct err *err)
+{
+    const char *text = "";
+    int rc = config_value(reader, key, node, &text, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    const char *host = str_starts(text, "http://")    ? text + 7
+                       : str_starts(text, "https://") ? text + 8
+                                                      : "";
+    if (host[0] == '\0' || host[0] == '/' || strpbrk(text, " \t\r\n") != NULL) {
+        return config_node_fail(reader->shown, node, err,
+                                "%s: '%s' is no URL such as http://localhost:9091",
+                                key->name, text);
+    }
+    return config_read_text(reader, key, node, to, err);
+}
+
+/* A part that can be read only when the others are known. */
+static int
+keep_node(const struct config_reader *reader, const struct config_key *key,
+          const struct config_node *node, void *to, struct err *err)
+{
+    const struct config_node **out = to;
+
+    if (node->kind != NODE_LIST) {
+        return config_wrong_type(reader, key, node, "a list", err);
+    }
+    *out = node;
+    return 0;
+}
+
+static int
+read_out(const struct config_reader *reader, const struct config_key *key,
+         const struct config_node *node, void *to, struct err *err)
+{
+    struct loading *loading = to;
+    struct config_reader lax = *reader;
+
+    lax.check = false; /* what is missing is said better below */
+    loading->out = node;
+    return config_read_paths(&lax, key, node, &loading->config.out, err);
+}
+
+static const struct config_key triage_keys[] = {
+    {.name = "jobs",
+     .read = config_read_number,
+     .offset = offsetof(struct config, triage.jobs),
+     .min = 1,
+     .max = JOBS_MAX},
+    {.name = "runs",
+     .read = config_read_number,
+     .offset = offsetof(struct config, triage.runs),
+     .min = 1,
+     .max = RUNS_MAX},
+    {.name = "minimize",
+     .read = config_read_duration,
+     .offset = offsetof(struct config, triage.minimize_ms),
+     .max = MINIMIZE_MAX_MS},
+    {.name = "ooms_and_hangs",
+     .read = config_read_yesno,
+     .offset = offsetof(struct config, triage.ooms_and_hangs)},
+    {.name = "asserts_are_security",
+     .read = config_read_yesno,
+     .offset = offsetof(struct config, triage.asserts_are_security)},
+    {.name = "checks_are_security",
+     .read = config_read_yesno,
+     .offset = offsetof(struct config, triage.checks_are_security)},
+    {.name = NULL},
+};
+
+static const struct config_key gate_keys[] = {
+    {.name = "fail_on",
+     .read = read_severity,
+     .offset = offsetof(struct config, gate.fail_on)},
+    {.name = NULL},
+};
+
+static const struct config_key metrics_keys[] = {
+    {.name = "pushgateway",
+     .read = read_url,
+     .offset = offsetof(struct config, metrics.pushgateway)},
+    {.name = NULL},
+};
+
+static const struct config_key keys[] = {
+    {.name = "state", .read = config_read_path, .offset = offsetof(struct config, state)},
+    {.name = "sandbox", .read = read_sandbox, .offset = offsetof(struct config, sandbox)},
+    {.name = "jobs",
+     .read = config_read_number,
+     .offset = offsetof(struct config, jobs),
+     .min = 1,
+     .max = JOBS_MAX},
+    {.name = "out", .read = read_out},
+    {.name = "targets", .read = keep_node, .offset = offsetof(struct loading, targets)},
+    {.name = "triage", .read = config_read_nested, .keys = triage_keys},
+    {.name = "gate", .read = config_read_nested, .keys = gate_keys},
+    {.name = "metrics", .read = config_read_nested, .keys = metrics_keys},
+    {.name = NULL},
+};
+
+/* --- targets --- */
+
+/* Names first, so that discovery knows which programs without an entry point are wanted.
+ */
+static int
+add_names(const struct config_reader *reader, const struct loading *loading,
+          struct target_list *list, struct err *err)
+{
+    for (size_t i = 0; loading->targets != NULL && i < loading->targets->n; i++) {
+        const struct config_node *entry = loading->targets->items[i];
+        const char *name = NULL;
+        int rc = config_target_name(reader, entry, &name, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (target_list_find(list, name) != NULL) {
+            return config_node_fail(reader->shown, entry, err, "target '%s' stands twice",
+                                    name);
+        }
+        (void)target_list_add(list, name);
+    }
+    return 0;
+}
+
+static int
+discover_all(const struct config_reader *reader, struct loading *loading, struct err *err)
+{
+    struct config *config = &loading->config;
+
+    for (size_t i = 0; i < config->out.n; i++) {
+        const struct config_node *node =
+            loading->out->kind == NODE_LIST ? loading->out->items[i] : loading->out;
+        struct err why = ERR_INIT;
+        if (!fs_is_folder(config->out.v[i])) {
+            return config_node_fail(
+                reader->shown, node, err,
+                "out: there is no folder '%s': build the targets first",
+                config->out.v[i]);
+        }
+        int rc = target_discover(config->out.v[i], &config->targets, &why);
+        if (rc == -ENOENT || rc == -E2BIG) {
+            return config_node_fail(reader->shown, node, err, "out: %s", why.msg);
+        }
+        if (rc < 0) {
+            return err_set(err, rc, "%s", why.msg);
+        }
+    }
+    return 0;
+}
+
+static bool
+has_build(const struct target *target)
+{
+    for (int i = 0; i < BUILD_KINDS; i++) {
+        if (target->builds[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int
+apply_entries(const struct config_reader *reader, const struct loading *loading,
+              struct target_list *list, struct err *err)
+{
+    for (size_t i = 0; loading->targets != NULL && i < loading->targets->n; i++) {
+        const struct config_node *entry = loading->targets->items[i];
+        struct target *target = list->v[i]; /* add_names() put them first, in order */
+        int rc = config_read_target(reader, entry, target, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (reader->check && !has_build(target)) {
+            return config_node_fail(
+                reader->shown, entry, err,
+                "target '%s' has no build: give binary: or builds:, or an "
+                "out: folder that holds a program of this name",
+                target->name);
+        }
+    }
+    return 0;
+}
+
+static int
+load_targets(const struct config_reader *reader, struct loading *loading, struct err *err)
+{
+    AUTO(target_list_clear) struct target_list scratch = {NULL, 0};
+    struct target_list *list = reader->check ? &loading->config.targets : &scratch;
+    int rc = add_names(reader, loading, list, err);
+
+    if (rc == 0 && reader->check) {
+        rc = discover_all(reader, loading, err);
+    }
+    return rc < 0 ? rc : apply_entries(reader, loading, list, err);
+}
+
+/* --- the file --- */
+
+static void
+clear_config(struct config *config)
+{
+    mem_free(config->path);
+    mem_free(config->state);
+    mem_free(config->metrics.pushgateway);
+    target_list_clear(&config->targets);
+    strv_clear(&config->out);
+}
+
+void
+config_free(struct config *config)
+{
+    if (config != NULL) {
+        clear_config(config);
+        mem_free(config);
+    }
+}
+
+static int64_t
+count_cores(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0
+               ? CPU_COUNT(&set)
+               : 1;
+}
+
+static void
+set_defaults(struct config *config)
+{
+    config->sandbox = SANDBOX_AUTO;
+    config->jobs = count_cores();
+    config->triage.runs = RUNS_DEFAULT;
+    config->triage.minimize_ms = MINIMIZE_DEFAULT_MS;
+    config->triage.ooms_and_hangs = true;
+    config->triage.asserts_are_security = true;
+    config->gate.fail_on = SEVERITY_HIGH;
+}
+
+static int
+load_file(const char *path, bool check, struct loading *loading, struct err *err)
+{
+    AUTO(mem_free) char *absolute = fs_absolute(path);
+    AUTO(mem_free)
+    char *folder = mem_dup(absolute, (size_t)(fs_base(absolute) - absolute));
+    AUTO(config_node_free) struct config_node *root = NULL;
+    const struct config_reader reader = {.shown = path, .folder = folder, .check = check};
+
+    if (!fs_exists(path)) {
+        AUTO(mem_free) char *name = str_name_dup(path);
+        return err_set(err, -EINVAL, "there is no '%s': `nightjar init DIR` writes one",
+                       name);
+    }
+    int rc = config_node_read(path, path, &root, err);
+    if (rc == 0) {
+        rc = config_read_map(&reader, keys, root, loading, err);
+    }
+    if (rc == 0) {
+        rc = load_targets(&reader, loading, err);
+    }
+    loading->config.path = mem_strdup(path);
+    return rc;
+}
+
+static int
+load(const char *path, bool check, struct config **out, struct err *err)
+{
+    struct loading loading = {.out = NULL};
+    int rc = 0;
+
+    set_defaults(&loading.config);
+    if (path == NULL && fs_exists(default_name)) {
+        path = default_name;
+    }
+    if (path != NULL) {
+        rc = load_file(path, check, &loading, err);
+    }
+    if (rc < 0) {
+        clear_config(&loading.config);
+        return rc;
+    }
+    *out = mem_dup(&loading.config, sizeof(loading.config));
+    return 0;
+}
+
+int
+config_load(const char *path, struct config **out, struct err *err)
+{
+    return load(path, true, out, err);
+}
+
+int
+config_load_settings(const char *path, struct config **out, struct err *err)
+{
+    return load(path, false, out, err);
+}

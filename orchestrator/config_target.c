@@ -1,0 +1,318 @@
+/* One target as nightjar.yaml and NAME.yaml describe it. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/config.h"
+#include "orchestrator/config_read.h"
+
+enum {
+    TIMEOUT_MIN_MS = 10,
+    TIMEOUT_MAX_MS = 3600 * 1000,
+    MEMORY_MIN_BYTES =
+        16 << 20, /* below that not even an empty program with ASan starts */
+};
+#define MEMORY_MAX_BYTES (INT64_C(1) << 44)
+
+/* --- rows of their own --- */
+
+static int
+read_name(const struct config_reader *reader, const struct config_key *key,
+          const struct config_node *node, void *to, struct err *err)
+{
+    struct target *target = to;
+    const char *name = "";
+    int rc = config_value(reader, key, node, &name, err);
+
+    if (rc == 0 && strcmp(name, target->name) != 0) {
+        return config_node_fail(reader->shown, node, err,
+                                "name '%s' is not that of the program beside it, '%s'",
+                                name, target->name);
+    }
+    return rc;
+}
+
+/* Probe a program that a key names; only where files are checked. */
+static int
+probe_named(const struct config_reader *reader, const struct config_key *key,
+            const struct config_node *node, const char *path, struct probe *probe,
+            enum build_kind *kind, struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    if (target_probe(path, probe, &why) < 0 || target_build_kind(probe, kind, &why) < 0) {
+        return config_node_fail(reader->shown, node, err, "%s: '%s': %s", key->name, path,
+                                why.msg);
+    }
+    return 0;
+}
+
+static int
+read_binary(const struct config_reader *reader, const struct config_key *key,
+            const struct config_node *node, void *to, struct err *err)
+{
+    struct target *target = to;
+    AUTO(mem_free) char *path = NULL;
+    enum build_kind kind = BUILD_AFL;
+    struct probe probe = {0};
+    int rc = config_read_file(reader, key, node, &path, err);
+
+    if (rc == 0 && reader->check) {
+        rc = probe_named(reader, key, node, path, &probe, &kind, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    mem_free(target->builds[kind]);
+    target->builds[kind] = STEAL(path);
+    target->in_process |= probe.fuzz_entry;
+    return 0;
+}
+
+/* `builds: {afl: PATH}`: the key says what the program must be. */
+static int
+read_build(const struct config_reader *reader, const struct config_key *key,
+           const struct config_node *node, void *to, struct err *err)
+{
+    struct target *target = to;
+    enum build_kind wanted = (enum build_kind)key->min;
+    enum build_kind kind = wanted;
+    AUTO(mem_free) char *path = NULL;
+    struct probe probe = {0};
+    int rc = config_read_file(reader, key, node, &path, err);
+
+    if (rc == 0 && reader->check) {
+        rc = probe_named(reader, key, node, path, &probe, &kind, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (kind != wanted) {
+        return config_node_fail(reader->shown, node, err,
+                                "%s: '%s' is a build of kind %s", key->name, path,
+                                build_kind_name(kind));
+    }
+    mem_free(target->builds[kind]);
+    target->builds[kind] = STEAL(path);
+    target->in_process |= probe.fuzz_entry;
+    return 0;
+}
+
+static const struct config_key build_keys[] = {
+    {.name = "afl", .read = read_build, .min = BUILD_AFL},
+    {.name = "cmplog", .read = read_build, .min = BUILD_CMPLOG},
+    {.name = "sanitizer", .read = read_build, .min = BUILD_SANITIZER},
+    {.name = "libfuzzer", .read = read_build, .min = BUILD_LIBFUZZER},
+    {.name = "coverage", .read = read_build, .min = BUILD_COVERAGE},
+    {.name = NULL},
+};
+
+static bool
+is_variable(const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++) {
+        if (*c != '_' && !isalpha((unsigned char)*c) &&
+            (c == name || !isdigit((unsigned char)*c))) {
+            return false;
+        }
+    }
+    return name[0] != '\0';
+}
+
+static int
+read_env(const struct config_reader *reader, const struct config_key *key,
+         const struct config_node *node, void *to, struct err *err)
+{
+    struct target *target = to;
+
+    if (node->kind != NODE_MAP) {
+        return config_wrong_type(reader, key, node, "a map {NAME: value}", err);
+    }
+    for (size_t i = 0; i < node->n; i += 2) {
+        const struct config_node *name = node->items[i];
+        const struct config_node *value = node->items[i + 1];
+        if (!is_variable(name->text)) {
+            return config_node_fail(reader->shown, name, err,
+                                    "env: '%s' is no name of a variable", name->text);
+        }
+        if (value->kind != NODE_VALUE) {
+            return config_wrong_type(reader, key, value, "a value", err);
+        }
+        target_set_env(target, name->text, value->text);
+    }
+    return 0;
+}
+
+static int
+read_flags(const struct config_reader *reader, const struct config_key *key,
+           const struct config_node *node, void *to, struct err *err)
+{
+    struct strv *flags = to;
+
+    if (node->kind != NODE_MAP) {
+        return config_wrong_type(reader, key, node, "a map {max_len: 4096}", err);
+    }
+    strv_clear(flags);
+    for (size_t i = 0; i < node->n; i += 2) {
+        const char *name = node->items[i]->text;
+        const char *value = "";
+        int rc = config_value(reader, key, node->items[i + 1], &value, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (target_flag_is_ours(name)) {
+            return config_node_fail(reader->shown, node->items[i], err,
+                                    "libfuzzer: nightjar sets '%s' itself", name);
+        }
+        if (!is_variable(name)) {
+            return config_node_fail(reader->shown, node->items[i], err,
+                                    "libfuzzer: '%s' is no flag: write max_len: 4096",
+                                    name);
+        }
+        strv_addf(flags, "-%s=%s", name, value);
+    }
+    return 0;
+}
+
+static int
+read_patterns(const struct config_reader *reader, const struct config_key *key,
+              const struct config_node *node, void *to, struct err *err)
+{
+    const struct strv *patterns = to;
+    int rc = config_read_texts(reader, key, node, to, err);
+
+    for (size_t i = 0; rc == 0 && i < patterns->n; i++) {
+        PCRE2_UCHAR why[128] = "";
+        PCRE2_SIZE where = 0;
+        int code = 0;
+        pcre2_code *compiled =
+            pcre2_compile((PCRE2_SPTR)patterns->v[i], PCRE2_ZERO_TERMINATED, PCRE2_UTF,
+                          &code, &where, NULL);
+        if (compiled == NULL) {
+            (void)pcre2_get_error_message(code, why, sizeof(why));
+            rc =
+                config_node_fail(reader->shown, node->items[i], err,
+                                 "%s: '%s' is no pattern: %s at its character %zu",
+                                 key->name, patterns->v[i], (const char *)why, where + 1);
+        }
+        pcre2_code_free(compiled);
+    }
+    return rc;
+}
+
+static const struct config_key target_keys[] = {
+    {.name = "name", .read = read_name},
+    {.name = "binary", .read = read_binary},
+    {.name = "builds", .read = config_read_nested, .keys = build_keys},
+    {.name = "args", .read = config_read_texts, .offset = offsetof(struct target, args)},
+    {.name = "seeds",
+     .read = config_read_paths,
+     .offset = offsetof(struct target, seeds)},
+    {.name = "read", .read = config_read_paths, .offset = offsetof(struct target, read)},
+    {.name = "dictionary",
+     .read = config_read_file,
+     .offset = offsetof(struct target, dictionary)},
+    {.name = "env", .read = read_env},
+    {.name = "libfuzzer",
+     .read = read_flags,
+     .offset = offsetof(struct target, libfuzzer)},
+    {.name = "timeout",
+     .read = config_read_duration,
+     .offset = offsetof(struct target, timeout_ms),
+     .min = TIMEOUT_MIN_MS,
+     .max = TIMEOUT_MAX_MS},
+    {.name = "memory",
+     .read = config_read_size,
+     .offset = offsetof(struct target, memory_bytes),
+     .min = MEMORY_MIN_BYTES,
+     .max = MEMORY_MAX_BYTES},
+    {.name = "ignore_frames",
+     .read = read_patterns,
+     .offset = offsetof(struct target, ignore_frames)},
+    /* where a harness comes from: for its build script and for people */
+    {.name = "package", .read = config_read_ignored},
+    {.name = "license", .read = config_read_ignored},
+    {.name = "origin", .read = config_read_ignored},
+    {.name = NULL},
+};
+
+int
+config_target_name(const struct config_reader *reader, const struct config_node *node,
+                   const char **out, struct err *err)
+{
+    const struct config_key *key = &target_keys[0];
+
+    if (node->kind != NODE_MAP) {
+        return config_node_fail(reader->shown, node, err,
+                                "targets: wanted an entry such as {name: foo}, not %s",
+                                config_node_what(node));
+    }
+    for (size_t i = 0; i < node->n; i += 2) {
+        if (strcmp(node->items[i]->text, key->name) != 0) {
+            continue;
+        }
+        const struct config_node *value = node->items[i + 1];
+        int rc = config_value(reader, key, value, out, err);
+        if (rc == 0 && !target_name_valid(*out)) {
+            return config_node_fail(
+                reader->shown, value, err,
+                "name '%s': use letters, digits and _-.@, and begin with a "
+                "letter, a digit or _@",
+                *out);
+        }
+        return rc;
+    }
+    return config_node_fail(reader->shown, node, err, "targets: an entry without name:");
+}
+
+int
+config_read_target(const struct config_reader *reader, const struct config_node *node,
+                   struct target *target, struct err *err)
+{
+    int rc = config_read_map(reader, target_keys, node, target, err);
+
+    if (rc == 0) {
+        target_complete(target);
+    }
+    return rc;
+}
+
+/* Whether NAME_seed_corpus with any ending lies beside NAME.yaml. */
+static bool
+has_archive(const char *folder, const char *name)
+{
+    static const char *const endings[] = {"",     ".zip",     ".tar",    ".tar.gz",
+                                          ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"};
+
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        AUTO(mem_free)
+        char *path = mem_printf("%s/%s_seed_corpus%s", folder, name, endings[i]);
+        if (fs_exists(path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+config_load_target(const char *path, struct target *target, struct err *err)
+{
+    AUTO(mem_free) char *absolute = fs_absolute(path);
+    AUTO(mem_free)
+    char *folder = mem_dup(absolute, (size_t)(fs_base(absolute) - absolute));
+    AUTO(config_node_free) struct config_node *root = NULL;
+    const struct config_reader reader = {.shown = path,
+                                         .folder = folder,
+                                         .check = true,
+                                         .archive_beside =
+                                             has_archive(folder, target->name)};
+    int rc = config_node_read(path, path, &root, err);
+
+    return rc < 0 ? rc : config_read_target(&reader, root, target, err);
+}

@@ -1,0 +1,437 @@
+/*
+ * Seeds: what a target's configuration names (files, folders, archives), as a flat folder
+ * of files that are named by their content. Archives are hostile: nothing in them becomes
+ * a path, and every byte that is unpacked, kept or not, counts against one budget.
+ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/target.h"
+
+enum {
+    SET_SLOTS = 1 << 18, /* more than twice TARGET_SEEDS_MAX, a power of two */
+    ENTRIES_MAX = 1000000,
+    KEY_BYTES = 16, /* of the hash that tell two seeds apart */
+    BLOCK_BYTES = 64 << 10,
+};
+
+/* Why something was passed over; counted per source. */
+enum refusal { EMPTY, TOO_LARGE, LINK, TRAVERSAL, HIDDEN, UNREADABLE, REFUSALS };
+
+struct sink {
+    const char *folder;              /* NULL: only count */
+    unsigned char (*set)[KEY_BYTES]; /* open addressing; all zero: free */
+    int64_t n;
+    int64_t budget; /* bytes that may still be unpacked or read */
+    bool full;
+    const char *source; /* that is being read */
+    int64_t refused[REFUSALS];
+    char trouble[200]; /* what is wrong with the source as a whole; "" */
+};
+
+/* --- one seed --- */
+
+/* 1: it was not in the set. */
+static int
+remember(struct sink *sink, const unsigned char key[KEY_BYTES])
+{
+    static const unsigned char none[KEY_BYTES];
+    uint64_t slot;
+
+    memcpy(&slot, key, sizeof(slot));
+    for (slot %= SET_SLOTS; memcmp(sink->set[slot], none, KEY_BYTES) != 0;
+         slot = (slot + 1) % SET_SLOTS) {
+        if (memcmp(sink->set[slot], key, KEY_BYTES) == 0) {
+            return 0;
+        }
+    }
+    memcpy(sink->set[slot], key, KEY_BYTES);
+    return 1;
+}
+
+static void
+key_of(const char hex[HASH_HEX_MAX], unsigned char key[KEY_BYTES])
+{
+    for (size_t i = 0; i < KEY_BYTES; i++) {
+        const char pair[] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        key[i] = (unsigned char)strtoul(pair, NULL, 16);
+    }
+}
+
+static int
+put_seed(struct sink *sink, const void *data, size_t len, struct err *err)
+{
+    char hex[HASH_HEX_MAX];
+    unsigned char key[KEY_BYTES];
+
+    hash_sha256(data, len, hex);
+    key_of(hex, key);
+    if (remember(sink, key) == 0) {
+        return 0;
+    }
+    sink->n++;
+    sink->full = sink->n >= TARGET_SEEDS_MAX;
+    if (sink->folder == NULL) {
+        return 0;
+    }
+    AUTO(mem_free) char *path = fs_join(sink->folder, hex);
+    return fs_exists(path) ? 0 : fs_write(path, data, len, 0644, err);
+}
+
+/* A seed's bytes, if they are some and not too many. */
+static int
+offer(struct sink *sink, const struct buf *bytes, struct err *err)
+{
+    if (bytes->len == 0 || bytes->len > TARGET_SEED_BYTES_MAX) {
+        sink->refused[bytes->len == 0 ? EMPTY : TOO_LARGE]++;
+        return 0;
+    }
+    return put_seed(sink, bytes->data, bytes->len, err);
+}
+
+/* Take len bytes out of the budget; false when it is used up. */
+static bool
+spend(struct sink *sink, int64_t len)
+{
+    sink->budget -= len < sink->budget ? len : sink->budget;
+    if (sink->budget == 0) {
+        sink->full = true;
+    }
+    return !sink->full;
+}
+
+/* --- archives --- */
+
+static bool
+has_dotdot(const char *path)
+{
+    for (const char *part = path; part != NULL;) {
+        if (strcmp(part, "..") == 0 || str_starts(part, "../")) {
+            return true;
+        }
+        part = strchr(part, '/');
+        part = part == NULL ? NULL : part + 1;
+    }
+    return path[0] == '/';
+}
+
+static bool
+is_hidden(const char *path)
+{
+    for (const char *part = path; part != NULL;) {
+        if (part[0] == '.' && part[1] != '\0' && part[1] != '/') {
+            return true;
+        }
+        part = strchr(part, '/');
+        part = part == NULL ? NULL : part + 1;
+    }
+    return false;
+}
+
+/* Read an entry to its end, whether its bytes are wanted or not: what libarchive would
+ * skip by itself it would unpack as well, without a limit. -1: the archive is damaged or
+ * the budget used up. */
+static int
+read_entry(struct sink *sink, struct archive *archive, struct buf *bytes)
+{
+    for (;;) {
+        const void *block;
+        size_t len;
+        la_int64_t offset;
+        int rc = archive_read_data_block(archive, &block, &len, &offset);
+        if (rc == ARCHIVE_EOF) {
+            return 0;
+        }
+        if (rc < ARCHIVE_WARN || !spend(sink, (int64_t)len)) {
+            return -1;
+        }
+        if (bytes == NULL || bytes->truncated) {
+            continue;
+        }
+        /* a hole costs nothing in the archive, so it must cost something here */
+        int64_t hole = offset - (int64_t)bytes->len;
+        if (offset > TARGET_SEED_BYTES_MAX || (hole > 0 && !spend(sink, hole))) {
+            bytes->truncated = true;
+            continue;
+        }
+        for (; hole > 0; hole -= BLOCK_BYTES) {
+            static const char zeros[BLOCK_BYTES];
+            buf_add(bytes, zeros, hole < BLOCK_BYTES ? (size_t)hole : BLOCK_BYTES);
+        }
+        buf_add(bytes, block, len);
+    }
+}
+
+static int
+refusal_of(struct archive_entry *entry)
+{
+    const char *name = archive_entry_pathname(entry);
+
+    if (archive_entry_hardlink(entry) != NULL ||
+        archive_entry_filetype(entry) != AE_IFREG) {
+        return LINK;
+    }
+    if (name == NULL || has_dotdot(name)) {
+        return TRAVERSAL;
+    }
+    return is_hidden(name) ? HIDDEN : REFUSALS;
+}
+
+static int
+take_entry(struct sink *sink, struct archive *archive, struct archive_entry *entry,
+           struct err *err)
+{
+    AUTO(buf_clear) struct buf bytes = {.max = TARGET_SEED_BYTES_MAX + 1};
+    int why = refusal_of(entry);
+
+    if (archive_entry_filetype(entry) == AE_IFDIR) {
+        return 0;
+    }
+    if (why != REFUSALS) {
+        sink->refused[why]++;
+        return read_entry(sink, archive, NULL) < 0 ? 1 : 0;
+    }
+    if (read_entry(sink, archive, &bytes) < 0) {
+        return 1;
+    }
+    /* a hole at the end has no block */
+    if (bytes.truncated || archive_entry_size(entry) > TARGET_SEED_BYTES_MAX) {
+        sink->refused[TOO_LARGE]++;
+        return 0;
+    }
+    return offer(sink, &bytes, err);
+}
+
+static void
+note_trouble(struct sink *sink, struct archive *archive)
+{
+    const char *why = archive_error_string(archive);
+    AUTO(mem_free) char *shown = str_name_dup(why == NULL ? "unknown" : why);
+
+    (void)snprintf(sink->trouble, sizeof(sink->trouble),
+                   "the archive is damaged (%.150s)", shown);
+}
+
+static void
+archive_close_free(struct archive *archive)
+{
+    (void)archive_read_free(archive);
+}
+AUTO_DEFINE(struct archive *, archive_close_free)
+
+static int
+walk_archive(struct sink *sink, struct archive *archive, struct err *err)
+{
+    int64_t entries = 0;
+    int rc = 0;
+
+    while (rc == 0 && !sink->full) {
+        struct archive_entry *entry;
+        int step = archive_read_next_header(archive, &entry);
+        if (step == ARCHIVE_EOF) {
+            return 0;
+        }
+        if (step < ARCHIVE_WARN) {
+            rc = 1;
+            break;
+        }
+        if (++entries > ENTRIES_MAX) {
+            (void)snprintf(sink->trouble, sizeof(sink->trouble), "more than %d entries",
+                           ENTRIES_MAX);
+            return 0;
+        }
+        rc = take_entry(sink, archive, entry, err);
+    }
+    if (rc == 1 && !sink->full) {
+        note_trouble(sink, archive);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int
+take_archive(struct sink *sink, const char *path, struct err *err)
+{
+    AUTO(fd_close) int fd = -1;
+    AUTO(archive_close_free) struct archive *archive = archive_read_new();
+    int rc = fs_open(path, &fd, NULL, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (archive == NULL) {
+        return err_set(err, -ENOMEM, "no memory for an archive");
+    }
+    /* only these: the others run programs, or read what never was a seed corpus */
+    (void)archive_read_support_filter_gzip(archive);
+    (void)archive_read_support_filter_bzip2(archive);
+    (void)archive_read_support_filter_xz(archive);
+    (void)archive_read_support_filter_zstd(archive);
+    (void)archive_read_support_format_tar(archive);
+    (void)archive_read_support_format_zip(archive);
+    if (archive_read_open_fd(archive, fd, BLOCK_BYTES) < ARCHIVE_WARN) {
+        note_trouble(sink, archive);
+        return 0;
+    }
+    return walk_archive(sink, archive, err);
+}
+
+static bool
+is_archive(const char *path)
+{
+    static const char *const endings[] = {".zip",    ".tar",     ".tar.gz",
+                                          ".tgz",    ".tar.bz2", ".tbz2",
+                                          ".tar.xz", ".txz",     ".tar.zst"};
+
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        if (str_ends(path, endings[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- files and folders --- */
+
+static int
+take_file(struct sink *sink, const char *path, const struct stat *st, struct err *err)
+{
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    struct err why = ERR_INIT;
+
+    if (st->st_size > TARGET_SEED_BYTES_MAX) {
+        sink->refused[TOO_LARGE]++;
+        return 0;
+    }
+    if (!spend(sink, st->st_size)) {
+        return 0;
+    }
+    int rc = fs_read(path, TARGET_SEED_BYTES_MAX, &bytes, &why);
+    if (rc < 0) {
+        sink->refused[rc == -EFBIG ? TOO_LARGE : UNREADABLE]++;
+        return 0;
+    }
+    return offer(sink, &bytes, err);
+}
+
+static int
+visit(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    struct sink *sink = user;
+    const char *relative = path + strlen(sink->source);
+
+    if (sink->full) {
+        return 1;
+    }
+    if (st == NULL) {
+        sink->refused[UNREADABLE]++;
+        return 0;
+    }
+    if (is_hidden(relative[0] == '/' ? relative + 1 : relative)) {
+        sink->refused[HIDDEN]++; /* such as AFL++'s queue/.state */
+        return 0;
+    }
+    return take_file(sink, path, st, err);
+}
+
+/* One line for what was passed over in a source; files of no bytes and hidden ones are no
+ * news. */
+static void
+warn(struct sink *sink)
+{
+    static const char *const names[REFUSALS] = {
+        [TOO_LARGE] = "larger than 5 MiB",
+        [LINK] = "links or devices",
+        [TRAVERSAL] = "with names that lead out of the archive",
+        [UNREADABLE] = "unreadable"};
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+
+    for (int i = 0; i < REFUSALS; i++) {
+        if (names[i] != NULL && sink->refused[i] > 0) {
+            buf_addf(&text, "%s%lld %s", text.len > 0 ? ", " : "",
+                     (long long)sink->refused[i], names[i]);
+        }
+    }
+    if (sink->trouble[0] != '\0') {
+        buf_addf(&text, "%s%s", text.len > 0 ? ", " : "", sink->trouble);
+    }
+    if (sink->full) {
+        buf_addf(&text, "%sthe rest is beyond the limits of %d seeds and %d MiB",
+                 text.len > 0 ? ", " : "", TARGET_SEEDS_MAX,
+                 TARGET_SEEDS_BYTES_MAX >> 20);
+    }
+    if (text.len > 0) {
+        log_line(LOG_WARN, "seeds", "path=%s passed over: %s", sink->source,
+                 buf_str(&text));
+    }
+}
+
+static int
+take_source(struct sink *sink, const char *path, struct err *err)
+{
+    int rc;
+
+    sink->source = path;
+    memset(sink->refused, 0, sizeof(sink->refused));
+    sink->trouble[0] = '\0';
+    rc = is_archive(path) && !fs_is_folder(path) ? take_archive(sink, path, err)
+                                                 : fs_walk(path, visit, sink, err);
+    if (rc < 0) {
+        return err_wrap(err, rc, "seeds");
+    }
+    warn(sink);
+    return 0;
+}
+
+static int
+take_all(const struct target *target, struct sink *sink, struct err *err)
+{
+    AUTO(mem_free) void *set = mem_array(SET_SLOTS, sizeof(sink->set[0]));
+    int rc = 0;
+
+    sink->set = set;
+    sink->budget = TARGET_SEEDS_BYTES_MAX;
+    for (size_t i = 0; rc == 0 && !sink->full && i < target->seeds.n; i++) {
+        rc = take_source(sink, target->seeds.v[i], err);
+    }
+    /* engines need something to begin with; a digit is short and valid in many formats */
+    if (rc == 0 && sink->n == 0 && sink->folder != NULL) {
+        rc = put_seed(sink, "0", 1, err);
+    }
+    sink->set = NULL;
+    return rc;
+}
+
+int
+target_unpack_seeds(const struct target *target, const char *folder, int64_t *count,
+                    struct err *err)
+{
+    struct sink sink = {.folder = folder};
+    int rc = fs_mkdirs(folder, 0755, err);
+
+    rc = rc < 0 ? rc : take_all(target, &sink, err);
+    if (rc == 0) {
+        *count = sink.n;
+    }
+    return rc;
+}
+
+int
+target_count_seeds(const struct target *target, int64_t *count, struct err *err)
+{
+    struct sink sink = {.folder = NULL};
+    int rc = take_all(target, &sink, err);
+
+    if (rc == 0) {
+        *count = sink.n;
+    }
+    return rc;
+}
