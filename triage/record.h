@@ -150,7 +150,10 @@ struct frame *record_add_frame(struct record *record);
  * class, severity with its reasons, both hashes. Idempotent. -EINVAL: a bad ignore pattern. */
 int record_finish(struct record *record, const struct record_options *options, struct err *err);
 
-/* The design's object for `nightjar parse --json` without "file"; new reference. */
+/* Append the design's object for `nightjar parse --json`; "file" comes first unless it is NULL. */
+void record_write_json(const struct record *record, const char *file, struct buf *out);
+
+/* The same without "file" as a value; new reference. */
 json_t *record_to_json(const struct record *record);
 
 /* The reverse, for the triage worker's protocol: strict about types and lengths, since the

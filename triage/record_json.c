@@ -1,426 +1,263 @@
-/* A record as JSON and back: see record.h. */
+/*
+ * A record as JSON, written straight into a buffer: `parse` prints thousands a second, and building
+ * a tree of values for each cost as much as all the rest.
+ */
 #include "triage/record.h"
 
-#include <errno.h>
-
 #include "base/mem.h"
-#include "triage/severity.h"
-#include "triage/stack.h"
+#include "base/str.h"
+#include "triage/record_words.h"
 
-enum { TYPE_MAX = 512, STATE_MAX = 4096, SENTENCES_MAX = 32, SENTENCE_MAX = 4096 };
-
-static const char *const stack_names[] = {
-    [STACK_CRASH] = "crash",       [STACK_FREED] = "freed",   [STACK_ALLOCATED] = "allocated",
-    [STACK_THREAD] = "thread",     [STACK_ORIGIN] = "origin", [STACK_STORED] = "stored",
-    [STACK_OBJECT] = "object",     [STACK_LEAK] = "leak",     [STACK_OTHER] = "other",
-};
-
-static const char *const language_names[] = {
-    [LANGUAGE_NATIVE] = "native",         [LANGUAGE_GO] = "go",
-    [LANGUAGE_JVM] = "jvm",               [LANGUAGE_PYTHON] = "python",
-    [LANGUAGE_JAVASCRIPT] = "javascript",
-};
-
-static const char *const access_names[] = {
-    [ACCESS_UNKNOWN] = "unknown", [ACCESS_READ] = "read", [ACCESS_WRITE] = "write"};
-
-/* Addresses and offsets are strings: JSON readers lose bits of large numbers. */
-static json_t *
-hex(uint64_t value)
+/* Bytes that stand for themselves in a JSON string. */
+static size_t
+plain_run(const char *text)
 {
-    return json_sprintf("0x%llx", (unsigned long long)value);
+    size_t n = 0;
+
+    while ((unsigned char)text[n] >= 0x20 && (unsigned char)text[n] < 0x7f && text[n] != '"' &&
+           text[n] != '\\') {
+        n++;
+    }
+    return n;
 }
 
 static void
-put_text(json_t *object, const char *key, const char *text)
+put_escaped(struct buf *out, const char *text, size_t len)
 {
-    json_put(object, key, json_text(text));
-}
-
-static json_t *
-frame_to_json(const struct frame *f)
-{
-    json_t *o = json_object();
-
-    json_put(o, "n", json_integer(f->n));
-    put_text(o, "function", f->function);
-    put_text(o, "file", f->file);
-    json_put(o, "line", f->line > 0 ? json_integer(f->line) : json_null());
-    json_put(o, "column", f->column > 0 ? json_integer(f->column) : json_null());
-    put_text(o, "module", f->module);
-    json_put(o, "offset", f->has_offset ? hex(f->offset) : json_null());
-    json_put(o, "inlined", json_boolean(f->inlined));
-    json_put(o, "kept", json_boolean(f->kept));
-    put_text(o, "rule", f->rule);
-    json_put(o, "stack", json_string(stack_names[f->stack]));
-    json_put(o, "address", f->address != 0 ? hex(f->address) : json_null());
-    if (f->build_id != NULL) {
-        put_text(o, "build_id", f->build_id);
-    }
-    if (f->counts) {
-        json_put(o, "counts", json_true());
-    }
-    if (f->language != LANGUAGE_NATIVE) {
-        json_put(o, "language", json_string(language_names[f->language]));
-    }
-    return o;
-}
-
-static json_t *
-frames_to_json(const struct record *record)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < record->n_frames; i++) {
-        if (json_array_append_new(array, frame_to_json(&record->frames[i])) < 0) {
-            abort();
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '\n') {
+            buf_adds(out, "\\n");
+        } else if (c == '\t') {
+            buf_adds(out, "\\t");
+        } else {
+            if (c == '"' || c == '\\') {
+                buf_addc(out, '\\');
+            }
+            buf_addc(out, c);
         }
     }
-    return array;
+}
+
+static void
+put_string(struct buf *out, const char *text)
+{
+    size_t plain = plain_run(text);
+
+    buf_addc(out, '"');
+    buf_add(out, text, plain);
+    if (text[plain] != '\0') {
+        AUTO(buf_clear) struct buf clean = BUF_INIT;
+        str_clean(&clean, text + plain, strlen(text + plain));
+        put_escaped(out, buf_str(&clean), clean.len);
+    }
+    buf_addc(out, '"');
+}
+
+/* Every key ends with a comma behind its value; close() takes the last one off. */
+static void
+put_key(struct buf *out, const char *key)
+{
+    buf_addc(out, '"');
+    buf_adds(out, key);
+    buf_add(out, "\":", 2);
+}
+
+static void
+put_text(struct buf *out, const char *key, const char *text)
+{
+    put_key(out, key);
+    if (text == NULL) {
+        buf_add(out, "null", 4);
+    } else {
+        put_string(out, text);
+    }
+    buf_addc(out, ',');
+}
+
+static void
+put_bool(struct buf *out, const char *key, bool value)
+{
+    put_key(out, key);
+    buf_adds(out, value ? "true," : "false,");
+}
+
+static void
+put_digits(struct buf *out, uint64_t value, unsigned base)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value > 0);
+    buf_add(out, digits + at, sizeof(digits) - at);
+}
+
+static void
+put_int(struct buf *out, const char *key, int64_t value)
+{
+    put_key(out, key);
+    put_digits(out, value < 0 ? 0 : (uint64_t)value, 10);
+    buf_addc(out, ',');
+}
+
+static void
+put_int_or_null(struct buf *out, const char *key, int64_t value)
+{
+    if (value > 0) {
+        put_int(out, key, value);
+    } else {
+        put_text(out, key, NULL);
+    }
+}
+
+/* Addresses and offsets are strings: JSON readers lose bits of large numbers. */
+static void
+put_hex(struct buf *out, const char *key, uint64_t value, bool given)
+{
+    if (!given) {
+        put_text(out, key, NULL);
+        return;
+    }
+    put_key(out, key);
+    buf_add(out, "\"0x", 3);
+    put_digits(out, value, 16);
+    buf_add(out, "\",", 2);
+}
+
+static void
+close_with(struct buf *out, char bracket)
+{
+    if (out->len > 0 && out->data[out->len - 1] == ',') {
+        buf_cut(out, out->len - 1);
+    }
+    buf_addc(out, bracket);
+    buf_addc(out, ',');
+}
+
+static void
+put_sentences(struct buf *out, const char *key, const struct strv *list)
+{
+    put_key(out, key);
+    buf_addc(out, '[');
+    for (size_t i = 0; i < list->n; i++) {
+        put_string(out, list->v[i]);
+        buf_addc(out, ',');
+    }
+    close_with(out, ']');
+}
+
+static void
+put_frame(struct buf *out, const struct frame *f)
+{
+    buf_addc(out, '{');
+    put_int(out, "n", f->n);
+    put_text(out, "function", f->function);
+    put_text(out, "file", f->file);
+    put_int_or_null(out, "line", f->line);
+    put_int_or_null(out, "column", f->column);
+    put_text(out, "module", f->module);
+    put_hex(out, "offset", f->offset, f->has_offset);
+    put_bool(out, "inlined", f->inlined);
+    put_bool(out, "kept", f->kept);
+    put_text(out, "rule", f->rule);
+    put_text(out, "stack", record_stack_names[f->stack]);
+    put_hex(out, "address", f->address, f->address != 0);
+    if (f->build_id != NULL) {
+        put_text(out, "build_id", f->build_id);
+    }
+    if (f->counts) {
+        put_bool(out, "counts", true);
+    }
+    if (f->language != LANGUAGE_NATIVE) {
+        put_text(out, "language", record_language_names[f->language]);
+    }
+    close_with(out, '}');
+}
+
+static void
+put_frames(struct buf *out, const struct record *record)
+{
+    put_key(out, "frames");
+    buf_addc(out, '[');
+    for (size_t i = 0; i < record->n_frames; i++) {
+        put_frame(out, &record->frames[i]);
+    }
+    close_with(out, ']');
 }
 
 /* What record_finish() needs besides the fields that a person reads. */
-static json_t *
-evidence_to_json(const struct record *record)
+static void
+put_evidence(struct buf *out, const struct record *record)
 {
-    json_t *o = json_object();
+    put_key(out, "evidence");
+    buf_addc(out, '{');
+    put_text(out, "state", record->state_override);
+    put_int(out, "state_frames", record->override_frames);
+    put_bool(out, "state_only", record->state_only_override);
+    put_bool(out, "recursive", record->recursive);
+    put_int(out, "cycle_frames", record->cycle_frames);
+    put_bool(out, "no_address", record->no_address);
+    put_int(out, "facts", record->facts);
+    close_with(out, '}');
+}
 
-    put_text(o, "state", record->state_override);
-    json_put(o, "state_frames", json_integer(record->override_frames));
-    json_put(o, "state_only", json_boolean(record->state_only_override));
-    json_put(o, "recursive", json_boolean(record->recursive));
-    json_put(o, "cycle_frames", json_integer(record->cycle_frames));
-    json_put(o, "no_address", json_boolean(record->no_address));
-    json_put(o, "facts", json_integer(record->facts));
-    return o;
+static void
+put_verdict(struct buf *out, const struct record *record)
+{
+    put_bool(out, "security", record->security);
+    put_text(out, "severity", severity_name(record->severity));
+    put_key(out, "severity_score");
+    buf_addf(out, "%.1f,", record->severity_score);
+    put_text(out, "exploitability", record->exploitability);
+    put_text(out, "class", record->class_name);
+    put_text(out, "cwe", record->cwe);
+}
+
+void
+record_write_json(const struct record *record, const char *file, struct buf *out)
+{
+    buf_addc(out, '{');
+    if (file != NULL) {
+        AUTO(mem_free) char *name = str_name_dup(file);
+        put_text(out, "file", name);
+    }
+    put_text(out, "sanitizer", record->sanitizer);
+    put_text(out, "crash_type", record->crash_type);
+    /* "" is ClusterFuzz's word for "not known" */
+    put_text(out, "crash_address", record->crash_address == NULL ? "" : record->crash_address);
+    put_text(out, "crash_state", record->crash_state);
+    put_verdict(out, record);
+    put_text(out, "crash_line", record->crash_line);
+    put_text(out, "message", record->message);
+    put_text(out, "access", record_access_names[record->access]);
+    put_int(out, "access_bytes", record->access_bytes);
+    put_bool(out, "near_null", record->near_null);
+    put_frames(out, record);
+    put_key(out, "hash");
+    buf_addc(out, '{');
+    put_int(out, "version", SIGNATURE_VERSION);
+    put_text(out, "major", record->hash_major);
+    put_text(out, "minor", record->hash_minor);
+    close_with(out, '}');
+    put_sentences(out, "reasons", &record->reasons);
+    put_sentences(out, "grouping", &record->grouping);
+    put_evidence(out, record);
+    close_with(out, '}');
+    buf_cut(out, out->len - 1);
 }
 
 json_t *
 record_to_json(const struct record *record)
 {
-    json_t *o = json_object();
-    json_t *hash = json_object();
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    json_t *object = NULL;
 
-    put_text(o, "sanitizer", record->sanitizer);
-    put_text(o, "crash_type", record->crash_type);
-    /* ClusterFuzz's word for "not known" */
-    put_text(o, "crash_address", record->crash_address == NULL ? "" : record->crash_address);
-    put_text(o, "crash_state", record->crash_state);
-    json_put(o, "security", json_boolean(record->security));
-    json_put(o, "severity", json_string(severity_name(record->severity)));
-    json_put(o, "severity_score", json_real(record->severity_score));
-    put_text(o, "exploitability", record->exploitability);
-    put_text(o, "class", record->class_name);
-    put_text(o, "cwe", record->cwe);
-    put_text(o, "crash_line", record->crash_line);
-    put_text(o, "message", record->message);
-    json_put(o, "access", json_string(access_names[record->access]));
-    json_put(o, "access_bytes", json_integer(record->access_bytes));
-    json_put(o, "near_null", json_boolean(record->near_null));
-    json_put(o, "frames", frames_to_json(record));
-    json_put(hash, "version", json_integer(SIGNATURE_VERSION));
-    put_text(hash, "major", record->hash_major);
-    put_text(hash, "minor", record->hash_minor);
-    json_put(o, "hash", hash);
-    json_put(o, "reasons", json_strv(&record->reasons));
-    json_put(o, "grouping", json_strv(&record->grouping));
-    json_put(o, "evidence", evidence_to_json(record));
-    return o;
-}
-
-/* --- reading it back: every field is checked, the sender may have been taken over ------------- */
-
-static int
-wrong(struct err *err, const char *key, const char *what)
-{
-    return err_set(err, -EBADMSG, "record: field '%s' %s", key, what);
-}
-
-/* A string of at most max bytes without control bytes but newlines and tabs, or null; new in *out. */
-static int
-get_text(const json_t *object, const char *key, size_t max, char **out, struct err *err)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (value == NULL || json_is_null(value)) {
-        return 0;
+    record_write_json(record, NULL, &text);
+    if (json_parse(buf_str(&text), text.len, &object, NULL) < 0) {
+        abort(); /* what we write is JSON */
     }
-    if (!json_is_string(value)) {
-        return wrong(err, key, "is no string");
-    }
-    const char *text = json_string_value(value);
-    size_t len = json_string_length(value);
-    if (len > max) {
-        return wrong(err, key, "is too long");
-    }
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
-            return wrong(err, key, "has control bytes");
-        }
-    }
-    *out = mem_dup(text, len);
-    return 0;
-}
-
-static int
-get_int(const json_t *object, const char *key, int64_t min, int64_t max, int64_t *out,
-        struct err *err)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (value == NULL || json_is_null(value)) {
-        *out = min > 0 ? min : 0;
-        return 0;
-    }
-    if (!json_is_integer(value) || json_integer_value(value) < min ||
-        json_integer_value(value) > max) {
-        return wrong(err, key, "is no number in its range");
-    }
-    *out = json_integer_value(value);
-    return 0;
-}
-
-static int
-get_bool(const json_t *object, const char *key, bool *out, struct err *err)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (value != NULL && !json_is_boolean(value)) {
-        return wrong(err, key, "is neither true nor false");
-    }
-    *out = json_is_true(value);
-    return 0;
-}
-
-static int
-get_hex(const json_t *object, const char *key, uint64_t *out, bool *given, struct err *err)
-{
-    const char *text = json_get_str(object, key, NULL);
-    char *end = NULL;
-
-    *given = text != NULL;
-    if (text == NULL) {
-        return 0;
-    }
-    errno = 0;
-    *out = strtoull(text, &end, 16);
-    if (errno != 0 || *end != '\0' || text[0] != '0' || text[1] != 'x' || text[2] == '\0') {
-        return wrong(err, key, "is no hexadecimal number");
-    }
-    return 0;
-}
-
-/* Index of the field's word in names[0..count); a missing field reads as the first. */
-static int
-get_word(const json_t *object, const char *key, const char *const *names, size_t count,
-         size_t *out, struct err *err)
-{
-    const char *word = json_get_str(object, key, names[0]);
-
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], word) == 0) {
-            *out = i;
-            return 0;
-        }
-    }
-    return wrong(err, key, "has a word that is not known");
-}
-
-static int
-get_numbers(const json_t *object, struct frame *f, struct err *err)
-{
-    bool given = false;
-    int64_t n = 0;
-    int64_t line = 0;
-    int64_t column = 0;
-    int rc = get_int(object, "n", 0, INT32_MAX, &n, err);
-
-    rc = rc < 0 ? rc : get_int(object, "line", 0, INT32_MAX, &line, err);
-    rc = rc < 0 ? rc : get_int(object, "column", 0, INT32_MAX, &column, err);
-    rc = rc < 0 ? rc : get_hex(object, "offset", &f->offset, &f->has_offset, err);
-    rc = rc < 0 ? rc : get_hex(object, "address", &f->address, &given, err);
-    f->n = (int)n;
-    f->line = (int)line;
-    f->column = (int)column;
-    return rc;
-}
-
-static int
-frame_from_json(const json_t *object, struct frame *f, struct err *err)
-{
-    size_t stack = 0;
-    size_t language = 0;
-    int rc = json_is_object(object) ? 0 : wrong(err, "frames", "has something else than objects");
-
-    rc = rc < 0 ? rc : get_numbers(object, f, err);
-    rc = rc < 0 ? rc : get_text(object, "function", RECORD_FUNCTION_MAX, &f->function, err);
-    rc = rc < 0 ? rc : get_text(object, "file", RECORD_PATH_MAX, &f->file, err);
-    rc = rc < 0 ? rc : get_text(object, "module", RECORD_PATH_MAX, &f->module, err);
-    rc = rc < 0 ? rc : get_text(object, "build_id", RECORD_PATH_MAX, &f->build_id, err);
-    rc = rc < 0 ? rc : get_bool(object, "inlined", &f->inlined, err);
-    rc = rc < 0 ? rc : get_bool(object, "kept", &f->kept, err);
-    rc = rc < 0 ? rc : get_bool(object, "counts", &f->counts, err);
-    rc = rc < 0 ? rc : get_word(object, "stack", stack_names, COUNT(stack_names), &stack, err);
-    rc = rc < 0 ? rc
-                : get_word(object, "language", language_names, COUNT(language_names), &language,
-                           err);
-    if (rc < 0) {
-        return rc;
-    }
-    f->stack = (enum stack_kind)stack;
-    f->language = (enum frame_language)language;
-    const char *rule = json_get_str(object, "rule", NULL);
-    f->rule = rule == NULL ? NULL : stack_reason(rule);
-    if (rule != NULL && f->rule == NULL) {
-        return wrong(err, "rule", "has a word that is not known");
-    }
-    return 0;
-}
-
-static int
-frames_from_json(const json_t *array, struct record *record, struct err *err)
-{
-    if (!json_is_array(array) || json_array_size(array) > RECORD_FRAMES_MAX) {
-        return wrong(err, "frames", "is no list of at most 512");
-    }
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        int rc = frame_from_json(json_array_get(array, i), record_add_frame(record), err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return 0;
-}
-
-static int
-get_sentences(const json_t *object, const char *key, struct strv *out, struct err *err)
-{
-    const json_t *array = json_object_get(object, key);
-
-    if (array == NULL) {
-        return 0;
-    }
-    if (!json_is_array(array) || json_array_size(array) > SENTENCES_MAX) {
-        return wrong(err, key, "is no list of at most 32 sentences");
-    }
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        const json_t *value = json_array_get(array, i);
-        if (!json_is_string(value) || json_string_length(value) > SENTENCE_MAX) {
-            return wrong(err, key, "has something else than sentences");
-        }
-        strv_add(out, json_string_value(value));
-    }
-    return 0;
-}
-
-static int
-get_hash(const json_t *hash, const char *key, char out[RECORD_HASH_MAX], struct err *err)
-{
-    const char *text = json_get_str(hash, key, "");
-
-    if (strlen(text) != RECORD_HASH_MAX - 1 ||
-        strspn(text, "0123456789abcdef") != RECORD_HASH_MAX - 1) {
-        return wrong(err, key, "is no hash of 40 hexadecimal digits");
-    }
-    memcpy(out, text, RECORD_HASH_MAX);
-    return 0;
-}
-
-static int
-get_verdict(const json_t *object, struct record *record, struct err *err)
-{
-    const json_t *score = json_object_get(object, "severity_score");
-    int rc = severity_parse(json_get_str(object, "severity", ""), &record->severity, err);
-
-    rc = rc < 0 ? rc : get_bool(object, "security", &record->security, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (!json_is_number(score) || !(json_number_value(score) >= 0.0) ||
-        json_number_value(score) > 10.0) {
-        return wrong(err, "severity_score", "is no number from 0 to 10");
-    }
-    record->severity_score = json_number_value(score);
-    record->exploitability =
-        severity_find_exploitability(json_get_str(object, "exploitability", ""));
-    record->class_name = severity_find_class(json_get_str(object, "class", ""));
-    record->cwe = severity_find_cwe(json_get_str(object, "cwe", ""));
-    if (record->exploitability == NULL || record->class_name == NULL || record->cwe == NULL) {
-        return wrong(err, "class, exploitability or cwe", "has a word that is not known");
-    }
-    return 0;
-}
-
-static int
-get_evidence(const json_t *object, struct record *record, struct err *err)
-{
-    int64_t frames = 0;
-    int64_t cycle = 0;
-    int64_t facts = 0;
-    int rc = get_text(object, "state", STATE_MAX, &record->state_override, err);
-
-    rc = rc < 0 ? rc : get_int(object, "state_frames", 0, 3, &frames, err);
-    rc = rc < 0 ? rc : get_int(object, "cycle_frames", 0, 10, &cycle, err);
-    rc = rc < 0 ? rc : get_int(object, "facts", 0, FACT_ALL, &facts, err);
-    rc = rc < 0 ? rc : get_bool(object, "state_only", &record->state_only_override, err);
-    rc = rc < 0 ? rc : get_bool(object, "recursive", &record->recursive, err);
-    rc = rc < 0 ? rc : get_bool(object, "no_address", &record->no_address, err);
-    record->override_frames = (int)frames;
-    record->cycle_frames = (int)cycle;
-    record->facts = (unsigned)facts;
-    return rc;
-}
-
-static int
-get_texts(const json_t *object, struct record *record, struct err *err)
-{
-    size_t access = 0;
-    int rc = get_text(object, "sanitizer", 32, &record->sanitizer, err);
-
-    rc = rc < 0 ? rc : get_text(object, "crash_type", TYPE_MAX, &record->crash_type, err);
-    rc = rc < 0 ? rc : get_text(object, "crash_address", TYPE_MAX, &record->crash_address, err);
-    rc = rc < 0 ? rc : get_text(object, "crash_state", STATE_MAX, &record->crash_state, err);
-    rc = rc < 0 ? rc
-                : get_text(object, "crash_line", RECORD_PATH_MAX + 64, &record->crash_line, err);
-    rc = rc < 0 ? rc : get_text(object, "message", RECORD_LINE_MAX, &record->message, err);
-    rc = rc < 0 ? rc
-                : get_word(object, "access", access_names, COUNT(access_names), &access, err);
-    rc = rc < 0 ? rc
-                : get_int(object, "access_bytes", 0, INT64_MAX, &record->access_bytes, err);
-    rc = rc < 0 ? rc : get_bool(object, "near_null", &record->near_null, err);
-    record->access = (enum access_kind)access;
-    if (rc == 0 && (record->sanitizer == NULL || record->crash_type == NULL ||
-                    record->crash_type[0] == '\0' || record->crash_state == NULL)) {
-        return wrong(err, "sanitizer, crash_type or crash_state", "is missing");
-    }
-    return rc;
-}
-
-int
-record_from_json(const json_t *object, struct record **out, struct err *err)
-{
-    AUTO(record_free) struct record *record = mem_alloc(sizeof(*record));
-    const json_t *hash = json_object_get(object, "hash");
-
-    if (!json_is_object(object)) {
-        return err_set(err, -EBADMSG, "record: no object");
-    }
-    int rc = get_texts(object, record, err);
-    rc = rc < 0 ? rc : get_verdict(object, record, err);
-    rc = rc < 0 ? rc : frames_from_json(json_object_get(object, "frames"), record, err);
-    rc = rc < 0 ? rc : get_evidence(json_object_get(object, "evidence"), record, err);
-    rc = rc < 0 ? rc : get_sentences(object, "reasons", &record->reasons, err);
-    rc = rc < 0 ? rc : get_sentences(object, "grouping", &record->grouping, err);
-    rc = rc < 0 ? rc : get_hash(hash, "major", record->hash_major, err);
-    rc = rc < 0 ? rc : get_hash(hash, "minor", record->hash_minor, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (record->crash_address != NULL && record->crash_address[0] == '\0') {
-        mem_free(record->crash_address);
-        record->crash_address = NULL;
-    }
-    *out = STEAL(record);
-    return 0;
+    return object;
 }

@@ -345,11 +345,16 @@ find_rule(const struct record *record)
 static bool
 raised_on_purpose(const struct record *record)
 {
-    const struct frame *top = record->n_frames > 0 ? &record->frames[0] : NULL;
+    static const char *const raisers[] = {"gsignal", "raise", "__pthread_kill_implementation",
+                                          "__pthread_kill_internal"};
+    const char *top = record->n_frames > 0 ? record->frames[0].function : NULL;
 
-    return (record->facts & FACT_HARMLESS_SIGNAL) != 0 ||
-           (top != NULL && top->n == 0 && top->function != NULL && top->address != 0 &&
-            strcmp(top->function, "gsignal") == 0);
+    for (size_t i = 0; i < COUNT(raisers) && top != NULL; i++) {
+        if (strcmp(top, raisers[i]) == 0) {
+            return true;
+        }
+    }
+    return (record->facts & FACT_HARMLESS_SIGNAL) != 0;
 }
 
 static bool
@@ -466,7 +471,9 @@ class_of(const struct record *record, const struct rule *rule)
         return "SafeFunctionCheck";
     }
     if (strcmp(rule->class_name, "AccessViolation") == 0) {
-        return violation(record);
+        bool checked = strcmp(record->sanitizer, "undefined") == 0 &&
+                       record->crash_address == NULL && !record->no_address;
+        return checked ? "undefined-behavior" : violation(record);
     }
     (void)snprintf(with_access, sizeof(with_access), "%s(%s)", rule->class_name,
                    record->access == ACCESS_WRITE ? "write" : "read");

@@ -12,6 +12,13 @@ is_wild(const char *type)
     return strncmp(type, "UNKNOWN", 7) == 0 || strncmp(type, "Null-dereference", 16) == 0;
 }
 
+/* Which of the two threads is caught is chance. */
+static bool
+is_race(const char *type)
+{
+    return strncmp(type, "Data race", 9) == 0;
+}
+
 /* The access without its size; of a wild one not even its direction (reference/triage: it flips
  * between runs of one input). */
 char *
@@ -23,6 +30,9 @@ signature_kind(const char *crash_type)
 
     if (is_wild(crash_type)) {
         first = span_to(first, span_find_char(first, ' '));
+        rest.len = 0;
+    }
+    if (is_race(crash_type)) {
         rest.len = 0;
     }
     buf_add(&kind, first.at, first.len);
@@ -148,6 +158,10 @@ explain_kind(struct record *record, const char *kind)
         strv_addf(&record->grouping,
                   "kind of crash: %s (whether it read or wrote is left out: that of a wild "
                   "access varies from run to run)",
+                  kind);
+    } else if (is_race(record->crash_type)) {
+        strv_addf(&record->grouping,
+                  "kind of crash: %s (which of its accesses was caught is left out: it varies)",
                   kind);
     } else if (strchr(record->crash_type, '\n') != NULL) {
         strv_addf(&record->grouping, "kind of crash: %s (the size is left out: it varies)", kind);

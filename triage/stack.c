@@ -399,6 +399,9 @@ keep_last_resort(struct record *record, struct buf *state)
 
     for (size_t i = 0; i < record->n_frames && record->frames[i].stack == STACK_CRASH; i++) {
         struct frame *frame = &record->frames[i];
+        if (frame->rule == stack_reason_engine) {
+            break;
+        }
         bool entry = frame->function != NULL && frame->language == LANGUAGE_NATIVE &&
                      str_starts(frame->function, "LLVMFuzzerTestOneInput");
         if (entry) {

@@ -112,7 +112,7 @@ skip_parentheses(struct namer *n)
 static bool
 copy_lambda(struct namer *n)
 {
-    if (!at_component(n)) {
+    if (strchr("{'$", n->s.at[n->at]) == NULL || !at_component(n)) {
         return false;
     }
     if (at_text(n, "{lambda")) {
@@ -153,7 +153,7 @@ step(struct namer *n)
 {
     char c = n->s.at[n->at];
 
-    if (after_operator(n) && strchr("([<>- ", c) != NULL && c != '\0') {
+    if (strchr("([<>- ", c) != NULL && c != '\0' && after_operator(n)) {
         copy_operator(n);
         return true;
     }
@@ -223,7 +223,7 @@ stack_qualified_name(const char *function, struct buf *out)
         return;
     }
     while (n.at < n.s.len) {
-        if (at_text(&n, "`anonymous namespace'::")) {
+        if (n.s.at[n.at] == '`' && at_text(&n, "`anonymous namespace'::")) {
             n.at += strlen("`anonymous namespace'::");
         } else if (!step(&n)) {
             break;

@@ -9,7 +9,7 @@
 const char stack_reason_main[] = "main: the program's frame around everything";
 
 static const char sanitizer[] = "the sanitizer's own code";
-static const char engine[] = "the fuzzing engine";
+const char stack_reason_engine[] = "the fuzzing engine";
 static const char entry[] = "the fuzz target's entry point, without a source file to name it by";
 static const char string[] = "a memory or string function of the C library: the bug is its caller's";
 static const char library[] = "the C library";
@@ -95,22 +95,22 @@ static const struct stack_rule rules[] = {
     {RULE_MODULE, "asan_osx_dynamic.dylib", sanitizer, NATIVE, NULL, false},
 
     /* engines */
-    {RULE_PREFIX, "fuzzer::", engine, NATIVE, NULL, false},
-    {RULE_PREFIX, "libfuzzer_sys::", engine, NATIVE, NULL, false},
-    {RULE_EXACT, "rust_fuzzer_test_input", engine, NATIVE, NULL, false},
-    {RULE_EXACT, "LLVMFuzzerRunDriver", engine, NATIVE, NULL, false}, /* ours */
-    {RULE_EXACT, "ExitCallback", engine, NATIVE, NULL, false},
-    {RULE_EXACT, "TestOneProtoInput", engine, NATIVE, NULL, false},
-    {RULE_PREFIX, "base::FuzzedDataProvider", engine, NATIVE, NULL, false},
+    {RULE_PREFIX, "fuzzer::", stack_reason_engine, NATIVE, NULL, false},
+    {RULE_PREFIX, "libfuzzer_sys::", stack_reason_engine, NATIVE, NULL, false},
+    {RULE_EXACT, "rust_fuzzer_test_input", stack_reason_engine, NATIVE, NULL, false},
+    {RULE_EXACT, "LLVMFuzzerRunDriver", stack_reason_engine, NATIVE, NULL, false}, /* ours */
+    {RULE_EXACT, "ExitCallback", stack_reason_engine, NATIVE, NULL, false},
+    {RULE_EXACT, "TestOneProtoInput", stack_reason_engine, NATIVE, NULL, false},
+    {RULE_PREFIX, "base::FuzzedDataProvider", stack_reason_engine, NATIVE, NULL, false},
     {RULE_PREFIX, "fuzztest::internal::", testing, NATIVE, NULL, false},
-    {RULE_PREFIX, "centipede::", engine, NATIVE, NULL, false},
+    {RULE_PREFIX, "centipede::", stack_reason_engine, NATIVE, NULL, false},
     {RULE_PATH, "third_party/fuzztest/", testing, NATIVE, NULL, false},
     {RULE_PATH, "/googletest/", testing, NATIVE, NULL, false},
-    {RULE_PATH, "/libfuzzer-sys-", engine, NATIVE, NULL, false},
-    {RULE_PATH, "/memorycmp.c", engine, NATIVE, NULL, false}, /* honggfuzz's wrappers */
-    {RULE_PATH, "/aflpp_driver.c", engine, NATIVE, NULL, false}, /* ours */
-    {RULE_EXACT, "__afl_fuzz_main", engine, NATIVE, NULL, false}, /* ours */
-    {RULE_EXACT, "ExecuteFilesOnyByOne", engine, NATIVE, NULL, false}, /* ours: libAFLDriver */
+    {RULE_PATH, "/libfuzzer-sys-", stack_reason_engine, NATIVE, NULL, false},
+    {RULE_PATH, "/memorycmp.c", stack_reason_engine, NATIVE, NULL, false}, /* honggfuzz's wrappers */
+    {RULE_PATH, "/aflpp_driver.c", stack_reason_engine, NATIVE, NULL, false}, /* ours */
+    {RULE_EXACT, "__afl_fuzz_main", stack_reason_engine, NATIVE, NULL, false}, /* ours */
+    {RULE_EXACT, "ExecuteFilesOnyByOne", stack_reason_engine, NATIVE, NULL, false}, /* ours: libAFLDriver */
     {RULE_EXACT, "LLVMFuzzerTestOneInput", entry, NATIVE, NULL, true},
 
     /* the C library */
@@ -256,6 +256,7 @@ static const struct stack_rule rules[] = {
     {RULE_LIBC, "qsort", library, NATIVE, NULL, true},
     {RULE_LIBC, "qsort_r", library, NATIVE, NULL, true},
     {RULE_LIBC, "bsearch", library, NATIVE, NULL, true},
+    {RULE_PREFIX, "pthread_", library, NATIVE, NULL, true},
     {RULE_LIBC, "longjmp", library, NATIVE, NULL, true},
     {RULE_LIBC, "siglongjmp", library, NATIVE, NULL, true},
 
@@ -381,7 +382,7 @@ static const struct stack_rule rules[] = {
     {RULE_PREFIX, "runtime.", golang, GO, NULL, false},
     {RULE_PREFIX, "runtime.", golang, NATIVE, NULL, false},
     {RULE_EXACT, "panic", golang, GO, NULL, false},
-    {RULE_EXACT, "main.LLVMFuzzerTestOneInput", engine, GO, NULL, false},
+    {RULE_EXACT, "main.LLVMFuzzerTestOneInput", stack_reason_engine, GO, NULL, false},
     {RULE_PREFIX, "main._cgoexp", golang, GO, NULL, false},
     {RULE_PREFIX, "_cgoexp", golang, GO, NULL, false},
     {RULE_PREFIX, "testing.", testing, GO, NULL, false},
@@ -523,8 +524,10 @@ libc_stem(const char *name)
     }
     while (span_eat(&s, "_")) {
     }
-    for (size_t i = 0; i < COUNT(behind); i++) {
-        s = span_to(s, span_find(s, behind[i]));
+    if (strcspn(s.at, "_@-") < s.len) {
+        for (size_t i = 0; i < COUNT(behind); i++) {
+            s = span_to(s, span_find(s, behind[i]));
+        }
     }
     return s;
 }

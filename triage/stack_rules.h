@@ -36,6 +36,9 @@ const char *stack_rules_reason(const char *text);
 /* The reason of the rule for main(), which counts when nothing else does. */
 extern const char stack_reason_main[];
 
+/* The reason of the rules for fuzzing engines: a main() below such a frame is the engine's. */
+extern const char stack_reason_engine[];
+
 /* Whether a source file is some fuzzing engine's driver. */
 bool stack_rules_is_driver(const char *file);
 

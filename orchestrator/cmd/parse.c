@@ -70,16 +70,12 @@ read_stdin(struct buf *text, struct err *err)
 }
 
 static void
-print_json(const char *file, const struct record *record)
+print_json(const char *file, const struct record *record, struct buf *line)
 {
-    AUTO(json_decref) json_t *object = json_object();
-    AUTO(json_decref) json_t *fields = record_to_json(record);
-
-    json_put(object, "file", json_name(file));
-    if (json_object_update(object, fields) < 0) {
-        abort();
-    }
-    json_print(stdout, object);
+    buf_cut(line, 0);
+    record_write_json(record, file, line);
+    buf_addc(line, '\n');
+    (void)fwrite(buf_str(line), 1, line->len, stdout);
 }
 
 /* One line a fact, the state's frames indented. */
@@ -105,9 +101,9 @@ print_text(const char *file, const struct record *record)
     }
 }
 
-/* 0 also when the text holds no crash. */
+/* 0 also when the text holds no crash. text is used up. */
 static int
-parse_one(const struct cmd_context *context, const char *file, const struct buf *text,
+parse_one(const struct cmd_context *context, const char *file, struct buf *text,
           const struct record_options *how, struct err *err)
 {
     AUTO(record_free) struct record *record = NULL;
@@ -121,7 +117,7 @@ parse_one(const struct cmd_context *context, const char *file, const struct buf 
         return rc;
     }
     if (context->json) {
-        print_json(file, record);
+        print_json(file, record, text);
     } else {
         print_text(file, record);
     }

@@ -51,6 +51,16 @@ is_oom(struct span line)
     return false;
 }
 
+static void
+note_tool(struct parser *p, struct span line)
+{
+    if (span_has(line, "libFuzzer: ") && p->sanitizer == NULL) {
+        p->sanitizer = "libfuzzer";
+    } else if (span_has(line, "AddressSanitizer")) {
+        p->sanitizer = "address";
+    }
+}
+
 static enum line_verdict
 oom_line(struct parser *p, struct span line)
 {
@@ -59,12 +69,15 @@ oom_line(struct parser *p, struct span line)
     if (!is_oom(line)) {
         return LINE_GO_ON;
     }
+    (void)span_eat_blanks(&s);
+    bool frame = s.len > 1 && s.at[0] == '#' && span_digit(s.at[1]);
     if (p->options->ooms_and_hangs) {
         parser_begin(p, line, "Out-of-memory");
-        return LINE_GO_ON;
+        note_tool(p, line);
+        /* a headline would else be taken for another kind; a frame is still one */
+        return frame ? LINE_GO_ON : LINE_DONE;
     }
-    (void)span_eat_blanks(&s);
-    bool in_its_stack = s.len > 0 && s.at[0] == '#' && p->n_frames > 0;
+    bool in_its_stack = frame && p->n_frames > 0;
     bool earlier_report = parser_has_type(p) && p->n_frames > 0 && !in_its_stack;
     p->nothing = !earlier_report;
     p->done = true;

@@ -71,6 +71,7 @@ struct parser {
     bool javascript;
     bool bad_cast_open;  /* the line that names the source type is still to come */
     bool fatal_error;    /* V8: "# ..." lines explain the error */
+    int explained;       /* how many of them were read */
     bool rust_panic;     /* the next line is the panic's message */
     char source[128];    /* V8: the file of the fatal error */
     bool nothing;        /* this is not a crash under these options */

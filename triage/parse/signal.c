@@ -51,8 +51,9 @@ is_assert_address(uint64_t address)
            address == 0x977537dd || address == 0x9f7537dd;
 }
 
+/* Of SEGV and BUS the address is the one accessed; of all other signals it is the program counter itself. */
 static void
-read_pc(struct parser *p, struct span line)
+read_pc(struct parser *p, struct span line, bool access)
 {
     struct span s;
     uint64_t pc;
@@ -64,7 +65,9 @@ read_pc(struct parser *p, struct span line)
         p->facts |= FACT_PC_NULL;
     } else if (span_eat_hex(&s, &pc)) {
         p->facts |= pc == 0 ? FACT_PC_NULL : 0;
-        p->facts |= pc != 0 && p->address[0] != '\0' && pc == p->fault ? FACT_PC_IS_ADDRESS : 0;
+        p->facts |= access && pc != 0 && p->address[0] != '\0' && pc == p->fault
+                        ? FACT_PC_IS_ADDRESS
+                        : 0;
     }
 }
 
@@ -118,7 +121,7 @@ begin_signal(struct parser *p, struct span line, size_t which, struct span rest)
         (void)parser_set_address(p, address);
     }
     p->no_address = !has_address;
-    read_pc(p, line);
+    read_pc(p, line, !signals[which].harmless || strcmp(signals[which].type, "Bus") == 0);
     p->facts |= signals[which].harmless || is_assert_address(value) ? FACT_HARMLESS_SIGNAL : 0;
     /* ClusterFuzz's word for the type stands alone, without the address */
     if (strcmp(signals[which].type, "Floating-point-exception") == 0) {

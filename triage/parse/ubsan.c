@@ -20,6 +20,7 @@ static const struct ubsan_message {
     {"out of bounds for type", NULL, "Index-out-of-bounds", 0},
     {"not a valid value for type 'bool'", NULL, "Invalid-bool-value", 0},
     {"not a valid value for type 'BOOL'", NULL, "Invalid-bool-value", 0},
+    {"not a valid value for type '_Bool'", NULL, "Invalid-bool-value", 0}, /* gcc's word in C */
     {", which is not a valid argument", NULL, "Invalid-builtin-use", 0},
     {"misaligned address", NULL, "Misaligned-address", 0},
     {"assumption of ", " byte alignment ", "Misaligned-address", 0},

@@ -8,6 +8,9 @@
 #include "base/mem.h"
 #include "triage/parse/parser.h"
 
+/* Lines that explain one error; more are some other output. */
+enum { EXPLAINED_MAX = 64 };
+
 /* Behind '#' and blanks; false for any other line. */
 static bool
 hash_line(struct span line, struct span *s)
@@ -125,7 +128,9 @@ v8_line(struct parser *p, struct span line)
         }
         if (!parser_has_type(p) && span_starts(s, "V8 correctness failure")) {
             parser_begin(p, line, "V8 correctness failure");
-        } else if (p->fatal_error && p->n_frames == 0 && s.len > 0 && span_blank(line.at[1])) {
+        } else if (p->fatal_error && p->n_frames == 0 && s.len > 0 && span_blank(line.at[1]) &&
+                   p->explained < EXPLAINED_MAX) {
+            p->explained++;
             explain(p, line, s);
         }
         return LINE_GO_ON;
