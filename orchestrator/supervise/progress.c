@@ -138,8 +138,8 @@ progress_line(struct buf *out, const struct progress *progress)
 static void
 add_header(struct buf *out)
 {
-    buf_addf(out, "  %-*s %-11s %8s %7s %7s %6s\n", NAME_COLUMNS, "WORKER", "STATE", "EXEC/S",
-             "EDGES", "CORPUS", "FINDS");
+    buf_addf(out, "  %-*s %-11s %8s %7s %7s %6s\n", NAME_COLUMNS, "WORKER", "STATE",
+             "EXEC/S", "EDGES", "CORPUS", "FINDS");
 }
 
 static void

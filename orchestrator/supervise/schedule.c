@@ -173,7 +173,8 @@ schedule_turn(const struct schedule *schedule, size_t picked, int64_t now_ms)
     if (schedule->deadline_ms == 0) {
         return SCHEDULE_TURN_MAX_MS;
     }
-    /* whole rows of turns, so that the last worker of the round is not left with a rest */
+    /* whole rows of turns, so that the last worker of the round is not left with a rest
+     */
     int in_a_row = (to_serve + lanes - 1) / lanes;
     return within((schedule->deadline_ms - now_ms) / in_a_row, SCHEDULE_TURN_MIN_MS,
                   SCHEDULE_TURN_MAX_MS);

@@ -67,7 +67,7 @@ show(struct supervisor *s, bool force)
 {
     static const char *const names[] = {
         [FUZZING] = "fuzzing",  [STOPPING] = "stopping", [TRIAGING] = "triaging",
-        [HALTING] = "triaging", [CLOSING] = "closing",   [OVER] = "over"};
+        [HALTING] = "triaging", [CLOSING] = "closing",   [OVER] = "done in"};
     const struct pipeline_stats *stats = pipeline_stats(s->pipeline);
     AUTO(mem_free) struct progress_row *rows = NULL;
     struct progress progress = {.phase = names[s->phase],
@@ -560,6 +560,7 @@ supervisor_run(const struct supervisor_config *config, struct supervisor_result 
     if (rc < 0) {
         return rc;
     }
+    int64_t begun_ms = clock_mono_ms();
     tell_begin(&s);
     take_up(&s);
     enter(&s, FUZZING, config->for_ms);
@@ -568,7 +569,9 @@ supervisor_run(const struct supervisor_config *config, struct supervisor_result 
     if (rc < 0) {
         return err_set(err, rc, "event loop: %s", strerror(-rc));
     }
-    if (!config->live) {
+    if (!config->live) { /* the last line of a log sums up */
+        s.phase_ms = begun_ms;
+        s.phase_limit_ms = 0;
         show(&s, true);
     }
     collect(&s);

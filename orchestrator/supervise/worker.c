@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -252,27 +253,30 @@ static enum worker_event
 judge_end(struct worker *worker, int status)
 {
     static const enum worker_event events[] = {[ENGINE_END_DONE] = WORKER_ENDED,
-                                               [ENGINE_END_FOUND] = WORKER_FOUND,
                                                [ENGINE_END_BROKEN] = WORKER_FAILED,
                                                [ENGINE_END_HOPELESS] = WORKER_HOPELESS};
     const struct engine_ops *ops = worker->config.ops;
     char reason[ENGINE_REASON_MAX] = "";
     enum engine_end end = ops->classify(&worker->view, status, reason);
+    bool frozen = worker->machine.state == WORKER_FROZEN;
 
-    if (worker->asked && worker->machine.state != WORKER_FROZEN) {
-        end = ENGINE_END_DONE; /* whatever it answered to that */
-    }
     if (ops->repair(&worker->job, &worker->view, NULL) == 1) {
         worker->job.repaired = true;
         return WORKER_REPAIRED;
     }
-    if (end == ENGINE_END_FOUND && !worker->view.ready) {
+    if (worker->asked && !frozen) {
+        return WORKER_ENDED; /* whatever it answered to that */
+    }
+    if (end == ENGINE_END_FOUND && worker->view.ready) {
+        return WORKER_FOUND;
+    }
+    if (end == ENGINE_END_FOUND) {
         end = ENGINE_END_BROKEN; /* a find that stands in the way of all others */
     }
     if (end == ENGINE_END_DONE) {
         (void)snprintf(reason, sizeof(reason), "it ended by itself");
     }
-    if (worker->machine.state != WORKER_FROZEN) {
+    if (!frozen) { /* then the reason is that it was */
         (void)snprintf(worker->reason, sizeof(worker->reason), "%s", reason);
     }
     return events[end];
@@ -295,8 +299,13 @@ on_gone(void *user, int status)
     worker_look(worker, INBOX_SETTLED);
     enum worker_event event = judge_end(worker, status);
     worker_look(worker, INBOX_SETTLED | INBOX_TIDY);
+    log_line(LOG_DEBUG, "worker", "name=%s status=%d event=%d ran_ms=%lld", worker->name,
+             status, (int)event, (long long)(now - worker->started_ms));
     if (event == WORKER_FAILED || event == WORKER_HOPELESS) {
         write_log(worker);
+    }
+    if (worker->view.ready && worker->machine.state == WORKER_STARTING) {
+        feed(worker, WORKER_ALIVE, NULL); /* it was too short for a tick */
     }
     const struct worker_end end = {now - worker->started_ms, worker->view.ready,
                                    worker->view.find_key};
@@ -423,6 +432,10 @@ feed(struct worker *worker, enum worker_event event, const struct worker_end *en
         say(worker);
     }
     if (worker->machine.state != before) {
+        log_line(LOG_DEBUG, "worker", "name=%s from=%s to=%s execs=%lld reason=\"%s\"",
+                 worker->name, worker_state_name(before),
+                 worker_state_name(worker->machine.state),
+                 (long long)worker->numbers.execs, worker->reason);
         worker->config.events.changed(worker->config.events.user, worker);
     }
     if ((actions & WORKER_DO_START) != 0) {
