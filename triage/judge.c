@@ -201,6 +201,12 @@ judge_report(const struct verdict *v, struct record *record)
     bool timeout = strcmp(record->crash_type, "Timeout") == 0;
     bool memory = strcmp(record->crash_type, "Out-of-memory") == 0;
 
+    if (strcmp(record->crash_type, "Missing-library") == 0) {
+        record_free(record);
+        char *line = line_with(&v->run->output, "error while loading shared libraries: ");
+        return settle(v, REPLAY_BROKEN,
+                      line != NULL ? line : mem_strdup("a library of it is missing"));
+    }
     if ((timeout || memory) && !v->config->options->ooms_and_hangs) {
         record_free(record);
         return settle(v, REPLAY_CLEAN,
@@ -280,8 +286,12 @@ judge_run(const struct replay_config *config, const struct limit_run *run,
         return judge_signal(v, WTERMSIG(status));
     }
     if (WEXITSTATUS(status) == SANDBOX_EXIT &&
-        holds(&v->run->output, "nightjar sandbox: ")) {
-        return settle(v, REPLAY_BROKEN, line_with(&v->run->output, "nightjar sandbox: "));
+        holds(&run->output, "nightjar sandbox: ")) {
+        /* it broke a limit that no report speaks of, or there was no sandbox to run it in
+         */
+        bool limit = holds(&run->output, "nightjar sandbox: the command had ");
+        return settle(v, limit ? REPLAY_UNPARSED : REPLAY_BROKEN,
+                      line_with(&run->output, "nightjar sandbox: "));
     }
     return judge_exit(v, WEXITSTATUS(status));
 }

@@ -21,6 +21,7 @@ enum {
     EXIT_GRACE_MS = 1000, /* for output that is still in the pipe after the exit */
     LAST_WORDS_MAX = 256 << 10,
     PROCESSES_MAX = 16384,
+    ABORTS_MAX = 16,
     HEAD_PART = 4, /* one fourth of the kept output is its head */
 };
 
@@ -164,12 +165,10 @@ by_pid(const void *a, const void *b)
     return (left->pid > right->pid) - (left->pid < right->pid);
 }
 
-int64_t
-limit_resident(pid_t root)
+/* Mark a process and all its descendants in a list of all processes. */
+static void
+count_tree(struct usage *list, size_t n, pid_t root)
 {
-    AUTO(mem_free) struct usage *list = mem_array(PROCESSES_MAX, sizeof(*list));
-    size_t n = read_all_usages(list);
-    int64_t sum = 0;
     bool more = true;
 
     qsort(list, n, sizeof(*list), by_pid);
@@ -181,12 +180,53 @@ limit_resident(pid_t root)
             if (!list[i].counted &&
                 (list[i].pid == root || (parent != NULL && parent->counted))) {
                 list[i].counted = true;
-                sum += list[i].bytes;
                 more = true;
             }
         }
     }
+}
+
+int64_t
+limit_resident(pid_t root)
+{
+    AUTO(mem_free) struct usage *list = mem_array(PROCESSES_MAX, sizeof(*list));
+    size_t n = read_all_usages(list);
+    int64_t sum = 0;
+
+    count_tree(list, n, root);
+    for (size_t i = 0; i < n; i++) {
+        sum += list[i].counted ? list[i].bytes : 0;
+    }
     return sum;
+}
+
+static bool
+has_child(const struct usage *list, size_t n, pid_t pid)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].counted && list[i].parent == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* SIGABRT to those that do the work: what stands above them is the sandbox, or waits for
+ * them. */
+static void
+abort_leaves(pid_t root)
+{
+    AUTO(mem_free) struct usage *list = mem_array(PROCESSES_MAX, sizeof(*list));
+    size_t n = read_all_usages(list);
+    int sent = 0;
+
+    count_tree(list, n, root);
+    for (size_t i = 0; i < n && sent < ABORTS_MAX; i++) {
+        if (list[i].counted && !has_child(list, n, list[i].pid)) {
+            (void)kill(list[i].pid, SIGABRT);
+            sent++;
+        }
+    }
 }
 
 /* --- the run --- */
@@ -302,7 +342,7 @@ watch_end(struct watch *watch, int64_t grace_ms, struct err *err)
     watch->spool = &watch->last_words;
     watch->memory_bytes = 0;
     if (grace_ms > 0) {
-        (void)kill(watch->proc.pid, SIGABRT);
+        abort_leaves(watch->proc.pid);
         rc = watch_until(watch, clock_mono_ms() + grace_ms, &again, err);
     }
     proc_clear(&watch->proc);

@@ -1,8 +1,8 @@
 /*
  * One hostile process tree run to its end within limits of time, memory and output. What stands around
  * the process (sandbox.h) sees to it that nothing outlives it; this sees to it that it ends, and that
- * a hang leaves a stack: at a limit the command first gets SIGABRT, on which a sanitizer prints where
- * it is, and then, after a grace, SIGKILL.
+ * a hang leaves a stack: at a limit the processes at the leaves of the tree first get SIGABRT, on which a
+ * sanitizer prints where it is, and then, after a grace, all of it is killed.
  */
 #ifndef TRIAGE_LIMIT_H
 #define TRIAGE_LIMIT_H
