@@ -20,7 +20,19 @@
  * nothing that the command has started lives on.
  *
  * Threats: everything that the command does is hostile. A policy is trusted, the files
- * that it names are not. See "What a rung does not stop" in triage/README.md.
+ * that it names are not. What a rung does not stop:
+ *  - all: use of memory and processor beyond proc_limits; reading what the policy shows;
+ * bugs of the kernel.
+ *  - none: anything but outliving its end.
+ *  - landlock: it sees that files exist (stat), the names and command lines of other
+ * processes, and SysV segments of its uid, which it may attach; what it writes to its
+ * private folder is looked at five times a second, so that more than tmp_bytes can be
+ * there for a moment; an entry of `read` inside one of `write` is writable; changing
+ * modes, times and owners by name is denied even on its own files. Before ABI 6
+ * (Linux 6.12) it may signal other processes of its uid, if not its keepers: with root's
+ *    dropped uid those are other sandboxes only. kill -9 of front and reaper at once
+ * leaves orphans (sandbox_reap_orphans() of a supervisor that lives ends them).
+ *  - bwrap: from root, sandboxes share one uid but see nothing of each other.
  */
 #ifndef TRIAGE_SANDBOX_H
 #define TRIAGE_SANDBOX_H
@@ -114,9 +126,9 @@ int sandbox_mkdir(const char *path, struct err *err);
  * path first) within the sandbox. Use with proc_spawn()/proc_run(), which run the
  * sandbox's own part in the forked child without the cost of an exec. The environment is
  * not touched: give the child the environment that the target shall see, and nothing else
- * (only in the Landlock rung TMPDIR is set to the private folder). Of the limits in
- * proc_spec all hold for the command alone. SANDBOX_NONE runs the command with all rights
- * of the caller, behind the reaper that ends its descendants.
+ * (only TMPDIR is set, to the private /tmp or, by Landlock, to the private folder). Of
+ * the limits in proc_spec all hold for the command alone. SANDBOX_NONE runs the command
+ * with all rights of the caller, behind the reaper that ends its descendants.
  *
  * Fails with -EINVAL for an entry that is or holds / or $HOME, /tmp, /proc, /sys or /dev,
  * for a relative path, a cwd outside `write`; -ENOENT or -ENOTDIR for a `write` entry

@@ -307,9 +307,12 @@ static void
 add_environment(char *const *envp, struct strv *args, struct strv *late)
 {
     strv_add(args, "--clearenv");
+    strv_add(args, "--setenv");
+    strv_add(args, "TMPDIR");
+    strv_add(args, "/tmp");
     for (size_t i = 0; envp[i] != NULL; i++) {
         const char *equals = strchr(envp[i], '=');
-        if (equals == NULL || equals == envp[i]) {
+        if (equals == NULL || equals == envp[i] || str_starts(envp[i], "TMPDIR=")) {
             continue;
         }
         if (steers_loader(envp[i])) {

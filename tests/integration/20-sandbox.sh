@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2317,SC2016,SC2054 # called by name; $ of an inner shell; setpriv's list
 # The sandbox against a hostile program: every rung, as root and as an ordinary user, and where a rung
 # cannot work. What must fail inside is first shown to succeed outside.
 # shellcheck source=tests/integration/lib.sh
@@ -110,7 +111,6 @@ endings() { # NAME
   for victim in front parent reaper; do
     [ "$victim-$RUNG" != reaper-bwrap ] || continue # there the kernel is the reaper
     rm -f "$lock" front
-    # shellcheck disable=SC2016
     start bash -c '"$@" & echo $! >front; wait' sh "${as_words[@]}" \
       "$BOX" sandbox-init --rung "$RUNG" --write "$OWN" --cwd "$OWN" -- "$HOSTILE" stay "+$lock"
     retry 10 test -e "$lock"
@@ -192,7 +192,6 @@ hasnt "and no other is taken" "$OUT" bwrap
 
 if am_root; then
   # Docker mounts over parts of /proc; then no user namespace may mount a /proc of its own
-  # shellcheck disable=SC2016
   masked=(unshare -m sh -c 'mount --bind /proc/sys /proc/sys && exec "$@"' sh)
   choice "${masked[@]}" "${user[@]}"
   is "a masked /proc: Landlock" "$(head -n 1 "$OUT")" landlock
