@@ -184,7 +184,9 @@ add_ending(struct buf *out, const char *reason)
         const char *digits = at == NULL ? NULL : at + strlen(words[i]);
         size_t n = digits == NULL ? 0 : strspn(digits, "0123456789");
         if (n > 0 && n <= 3) {
-            buf_addf(out, "%s%.*s", words[i], (int)n, digits);
+            /* in parentheses: a bare number would be masked as one that differs in each
+             * run */
+            buf_addf(out, "%s(%.*s)", words[i], (int)n, digits);
             return;
         }
     }

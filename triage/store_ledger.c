@@ -371,23 +371,30 @@ take_item(struct blob_batch *batch, const struct intake_item *item, struct filed
 }
 
 static int
-count_file(struct store *store, const struct intake_item *item, bool is_new,
-           struct err *err)
+target_name(struct store *store, int64_t target, char **out, struct err *err)
 {
     struct stmt *stmt = NULL;
-    int rc = db_query(store->db, &stmt, err, sql[TARGET_NAME], "i", item->target);
+    int rc = db_query(store->db, &stmt, err, sql[TARGET_NAME], "i", target);
 
     rc = rc < 0 ? rc : stmt_step(stmt, err);
     if (rc <= 0) {
-        return rc < 0 ? rc
-                      : err_set(err, -EINVAL, "there is no target %lld",
-                                (long long)item->target);
+        return rc < 0
+                   ? rc
+                   : err_set(err, -EINVAL, "there is no target %lld", (long long)target);
     }
-    AUTO(mem_free) char *name = mem_strdup(stmt_text(stmt, 0));
+    *out = mem_strdup(stmt_text(stmt, 0));
     stmt_reset(stmt);
-    const char *const labels[] = {"target",     name,     "source",
+    return 0;
+}
+
+static int
+count_file(struct store *store, const struct intake_item *item, const char *target,
+           bool is_new, struct err *err)
+{
+    const char *const labels[] = {"target",     target,   "source",
                                   item->source, "result", is_new ? "new" : "duplicate",
                                   NULL};
+
     return store_count(store, "crash_files_total", labels, 1, err);
 }
 
@@ -418,10 +425,12 @@ file_item(struct store *store, const struct intake_item *item, const struct file
           struct intake_result *result, struct err *err)
 {
     AUTO(mem_free) char *path = str_name_dup(item->path);
+    AUTO(mem_free) char *target = NULL;
     struct stmt *found = NULL;
     int64_t blob = 0;
-    int rc = store_blob_id(store, filed->sha256, &blob, err);
+    int rc = target_name(store, item->target, &target, err);
 
+    rc = rc < 0 ? rc : store_blob_id(store, filed->sha256, &blob, err);
     if (rc == 0) {
         rc = db_run(store->db, err, sql[CRASH_ADD], "iiitii", item->target, blob,
                     (int64_t)item->is_report, item->source, filed->written,
@@ -444,7 +453,7 @@ file_item(struct store *store, const struct intake_item *item, const struct file
     }
     stmt_reset(found);
     if (rc == 0 && new_path) {
-        rc = count_file(store, item, is_new, err);
+        rc = count_file(store, item, target, is_new, err);
     }
     result->crash = crash;
     result->is_new = is_new;

@@ -164,12 +164,20 @@ give_report(struct fixture *fix, const char *name, const char *text)
     return result.crash;
 }
 
+/* Whatever comes of it. */
 static inline int
-next_job(struct fixture *fix, int64_t minimize_ms, struct job *job)
+try_next_job(struct fixture *fix, int64_t minimize_ms, struct job *job)
 {
     const struct job_options options = {
         .folder = fix->work, .runs = 3, .minimize_ms = minimize_ms};
-    int rc = store_next_job(fix->store, &options, job, &fix->err);
+
+    return store_next_job(fix->store, &options, job, &fix->err);
+}
+
+static inline int
+next_job(struct fixture *fix, int64_t minimize_ms, struct job *job)
+{
+    int rc = try_next_job(fix, minimize_ms, job);
 
     must(fix, rc);
     return rc;
