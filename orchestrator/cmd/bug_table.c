@@ -67,7 +67,7 @@ static void
 print_row(const struct printer *printer, const struct bug *bug)
 {
     AUTO(mem_free) char *type = bug_type_line(bug->crash_type);
-    AUTO(mem_free) char *frame = bug_top_frame(bug->crash_state);
+    AUTO(mem_free) char *frame = bug_top_frame(bug->crash_type, bug->crash_state);
     AUTO(buf_clear) struct buf row = BUF_INIT;
     char size[32];
 

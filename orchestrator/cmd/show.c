@@ -8,7 +8,7 @@
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/cmd.h"
 
-enum { SOURCE_MAX = 4 << 20, SOURCE_AROUND = 3, DROPPED_SHOWN = 64 };
+enum { SOURCE_MAX = 4 << 20, SOURCE_AROUND = 3, FRAMES_SHOWN = 64 };
 
 static bool raw_report;
 
@@ -103,11 +103,13 @@ print_frame(const struct cmd_context *context, const struct frame *frame)
         if (frame->column > 0) {
             buf_addf(&line, ":%d", frame->column);
         }
+    } else if (frame->file != NULL) {
+        buf_addf(&line, "  %s (line unknown)", frame->file);
     }
     (void)fputs(frame->kept ? "" : cmd_color(context, "2"), stdout);
     print_clean(buf_str(&line));
     (void)fputs(frame->inlined ? "  [inlined]" : "", stdout);
-    if (!frame->kept && frame->rule != NULL) {
+    if (frame->stack == STACK_CRASH && !frame->kept && frame->rule != NULL) {
         (void)printf("  (%s)", frame->rule);
     }
     (void)printf("%s\n", frame->kept ? "" : cmd_color(context, "0"));
@@ -124,10 +126,24 @@ first_kept(const struct record *record)
     return NULL;
 }
 
+/* The stacks behind the crash's own, by what they tell. */
+static const char *const stack_titles[] = {
+    [STACK_CRASH] = "Stack (* counts for the signature)",
+    [STACK_FREED] = "Freed at",
+    [STACK_ALLOCATED] = "Allocated at",
+    [STACK_THREAD] = "Thread made at",
+    [STACK_ORIGIN] = "Uninitialised since",
+    [STACK_STORED] = "Copied at",
+    [STACK_OBJECT] = "The object lies in the frame of",
+    [STACK_LEAK] = "A further leak",
+    [STACK_OTHER] = "A further stack"};
+
 static void
 print_stack(const struct cmd_context *context, const struct record *record)
 {
-    heading(context, "Stack (* counts for the signature)");
+    const struct frame *top = first_kept(record);
+
+    heading(context, stack_titles[STACK_CRASH]);
     if (record->message != NULL) {
         (void)fputs("  ", stdout);
         print_clean(record->message);
@@ -137,14 +153,18 @@ print_stack(const struct cmd_context *context, const struct record *record)
         (void)puts("  the report has no stack");
     }
     for (size_t i = 0; i < record->n_frames; i++) {
-        if (i == DROPPED_SHOWN) {
+        if (i == FRAMES_SHOWN) {
             (void)printf("  ... %zu further frames; nightjar show --json has them all\n",
                          record->n_frames - i);
             break;
         }
-        print_frame(context, &record->frames[i]);
+        const struct frame *frame = &record->frames[i];
+        if (i > 0 && frame->stack != STACK_CRASH &&
+            (frame->stack != record->frames[i - 1].stack || frame->n == 0)) {
+            heading(context, stack_titles[frame->stack]);
+        }
+        print_frame(context, frame);
     }
-    const struct frame *top = first_kept(record);
     if (top != NULL) {
         print_source(context, top);
     }
@@ -166,7 +186,7 @@ static void
 print_head(const struct cmd_context *context, const struct bug *bug)
 {
     AUTO(mem_free) char *type = bug_type_line(bug->crash_type);
-    AUTO(mem_free) char *frame = bug_top_frame(bug->crash_state);
+    AUTO(mem_free) char *frame = bug_top_frame(bug->crash_type, bug->crash_state);
     char first[CLOCK_TEXT_MAX];
     char last[CLOCK_TEXT_MAX];
 

@@ -67,7 +67,7 @@ weigh_bug(void *user, const struct bug *bug, struct err *err)
     gate->open[bug->severity]++;
     if (bug->severity >= weighing->policy->fail_on) {
         AUTO(mem_free) char *type = bug_type_line(bug->crash_type);
-        AUTO(mem_free) char *frame = bug_top_frame(bug->crash_state);
+        AUTO(mem_free) char *frame = bug_top_frame(bug->crash_type, bug->crash_state);
         (void)json_array_append_new(gate->blocking, bug_to_json(bug));
         strv_addf(&gate->reasons, "%s (%s): %s in %s", bug->name,
                   severity_name(bug->severity), type, frame);

@@ -17,10 +17,16 @@ bug_type_line(const char *crash_type)
 }
 
 char *
-bug_top_frame(const char *crash_state)
+bug_top_frame(const char *crash_type, const char *crash_state)
 {
-    size_t len = strcspn(crash_state, "\n");
+    bool assertion = strncmp(crash_type, "ASSERT", 6) == 0 ||
+                     strstr(crash_type, "CHECK failure") != NULL;
+    const char *second = strchr(crash_state, '\n');
 
+    if (assertion && second != NULL && second[1] != '\0') {
+        crash_state = second + 1;
+    }
+    size_t len = strcspn(crash_state, "\n");
     return len == 0 ? mem_strdup("-") : mem_dup(crash_state, len);
 }
 

@@ -10,7 +10,9 @@ json_t *bug_to_json(const struct bug *bug);
 /* "Heap-buffer-overflow READ 4": a crash type on one line; new string. */
 char *bug_type_line(const char *crash_type);
 
-/* The first line of a crash state, "-" when it has none; new string. */
-char *bug_top_frame(const char *crash_state);
+/* The first frame of a crash state, "-" when it has none; new string. The state of a
+ * failed assertion or check begins with its text, which tells nobody where it stands: its
+ * second line is taken. */
+char *bug_top_frame(const char *crash_type, const char *crash_state);
 
 #endif
