@@ -17,7 +17,7 @@
  * stands. */
 #define VERBS(X)                                                                   \
     X(fuzz)                                                                        \
-    X(triage) X(bugs) X(show) X(gate) X(push) X(status) X(parse_verb) X(help_verb) \
+    X(triage) X(bugs) X(show) X(gate) X(push) X(status) X(db) X(parse_verb) X(help_verb) \
         X(scribe) X(triage_worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
