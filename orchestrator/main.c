@@ -17,8 +17,8 @@
  * stands. */
 #define VERBS(X)                                                                   \
     X(fuzz)                                                                        \
-    X(triage) X(bugs) X(show) X(gate) X(push) X(status) X(db) X(parse_verb) X(help_verb) \
-        X(scribe) X(triage_worker)
+    X(triage) X(bugs) X(show) X(gate) X(push) X(status) X(db) X(parse_verb)        \
+        X(help_verb) X(scribe) X(triage_worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
 #define ROW(name)     &cmd_##name,
