@@ -9,18 +9,18 @@
 #include "base/mem.h"
 #include "base/proc.h"
 
-static const char program_in_process[] =
+static const char __attribute__((unused)) program_in_process[] =
     "#include <string.h>\n"
     "int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n);\n"
     "int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n)\n"
     "{ return n > 7 && memcmp(d, \"abcd\", 4) == 0 && 7 / d[5] == 3; }\n";
 
-static const char program_main[] =
+static const char __attribute__((unused)) program_main[] =
     "int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n);\n"
     "int main(int c, char **v) { return c > 1 && LLVMFuzzerTestOneInput((void *)v[1], "
     "8); }\n";
 
-static const char program_command[] =
+static const char __attribute__((unused)) program_command[] =
     "#include <stdio.h>\n"
     "int main(int c, char **v) { char b[64] = \"\"; FILE *f = c > 1 ? fopen(v[1], \"r\") "
     ": stdin;\n"

@@ -1,0 +1,679 @@
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "orchestrator/config.h"
+#include "tests/unit/programs.h"
+
+static char kit[] = "/tmp/nightjar-test-config-kit.XXXXXX";
+
+struct fixture {
+    char *root;
+    char before[4096]; /* the folder that the test was started in */
+    struct config *config;
+    struct err err;
+};
+
+static int
+build_kit(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(kit));
+    program_sources(kit);
+    program_sh(kit, "export AFL_QUIET=1\n"
+                    "clang-14 -fsanitize=fuzzer,address in.c -o libfuzzer\n"
+                    "clang-14 -fsanitize=address cmd.c -o sanitizer\n"
+                    "afl-clang-fast cmd.c -o afl\n"
+                    "AFL_LLVM_CMPLOG=1 afl-clang-fast cmd.c -o cmplog\n"
+                    "gcc cmd.c -o plain\n");
+    return 0;
+}
+
+static int
+remove_kit(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    return fs_remove(kit, &err);
+}
+
+/* Each test runs in a folder of its own, so that messages name short paths. */
+static int
+setup(void **state)
+{
+    struct fixture *fix = mem_alloc(sizeof(*fix));
+    char name[] = "/tmp/nightjar-test-config.XXXXXX";
+
+    *state = fix;
+    fix->root = mem_strdup(mkdtemp(name));
+    return getcwd(fix->before, sizeof(fix->before)) == NULL ? -1 : chdir(fix->root);
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *fix = *state;
+    int rc = chdir(fix->before) < 0 ? -1 : fs_remove(fix->root, &fix->err);
+
+    mem_free(fix->root);
+    config_free(fix->config);
+    mem_free(fix);
+    return rc;
+}
+
+static void
+put(struct fixture *fix, const char *name, const char *text)
+{
+    assert_int_equal(fs_write(name, text, strlen(text), 0644, &fix->err), 0);
+}
+
+/* A program of the kit under a name of this folder. */
+static void
+put_program(struct fixture *fix, const char *from, const char *name)
+{
+    AUTO(mem_free) char *source = fs_join(kit, from);
+    AUTO(mem_free) char *absolute = fs_absolute(name);
+    AUTO(mem_free)
+    char *folder = mem_dup(absolute, (size_t)(fs_base(absolute) - absolute));
+
+    assert_int_equal(fs_mkdirs(folder, 0755, &fix->err), 0);
+    assert_int_equal(link(source, name), 0);
+}
+
+static int
+load(struct fixture *fix, const char *text)
+{
+    put(fix, "nightjar.yaml", text);
+    config_free(STEAL(fix->config));
+    return config_load(NULL, &fix->config, &fix->err);
+}
+
+static void
+assert_refused(struct fixture *fix, const char *text, const char *want)
+{
+    assert_int_equal(load(fix, text), -EINVAL);
+    assert_null(fix->config);
+    assert_string_equal(fix->err.msg, want);
+}
+
+static void
+test_no_file_gives_defaults(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_int_equal(config_load(NULL, &fix->config, &fix->err), 0);
+    const struct config *c = fix->config;
+    assert_null(c->path);
+    assert_null(c->state);
+    assert_int_equal(c->sandbox, SANDBOX_AUTO);
+    assert_true(c->jobs >= 1);
+    assert_int_equal(c->targets.n, 0);
+    assert_int_equal(c->triage.jobs, 0);
+    assert_int_equal(c->triage.runs, 3);
+    assert_int_equal(c->triage.minimize_ms, 20000);
+    assert_true(c->triage.ooms_and_hangs);
+    assert_true(c->triage.asserts_are_security);
+    assert_false(c->triage.checks_are_security);
+    assert_int_equal(c->gate.fail_on, SEVERITY_HIGH);
+    assert_null(c->metrics.pushgateway);
+}
+
+static void
+test_empty_files_give_defaults_too(void **state)
+{
+    static const char *const texts[] = {"",      "\n",  "# only a comment\n",
+                                        "---\n", "~\n", "{}\n"};
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        assert_int_equal(load(fix, texts[i]), 0);
+        assert_string_equal(fix->config->path, "nightjar.yaml");
+        assert_int_equal(fix->config->triage.runs, 3);
+    }
+}
+
+static void
+test_a_named_file_must_be_there(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_int_equal(config_load("other.yaml", &fix->config, &fix->err), -EINVAL);
+    assert_string_equal(fix->err.msg,
+                        "there is no 'other.yaml': `nightjar init DIR` writes one");
+    assert_int_equal(config_load("/dev", &fix->config, &fix->err), -EINVAL);
+    assert_string_equal(fix->err.msg, "'/dev' is not a regular file");
+}
+
+static void
+test_every_setting_is_read(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *state_folder = fs_join(fix->root, "db");
+
+    assert_int_equal(load(fix, "state: db\n"
+                               "sandbox: landlock\n"
+                               "jobs: 7\n"
+                               "triage:\n"
+                               "  jobs: 2\n"
+                               "  runs: 5\n"
+                               "  minimize: 1m\n"
+                               "  ooms_and_hangs: no\n"
+                               "  asserts_are_security: false\n"
+                               "  checks_are_security: true\n"
+                               "gate: {fail_on: medium}\n"
+                               "metrics: {pushgateway: 'http://localhost:9091'}\n"),
+                     0);
+    const struct config *c = fix->config;
+    assert_string_equal(c->state, state_folder);
+    assert_int_equal(c->sandbox, SANDBOX_LANDLOCK);
+    assert_int_equal(c->jobs, 7);
+    assert_int_equal(c->triage.jobs, 2);
+    assert_int_equal(c->triage.runs, 5);
+    assert_int_equal(c->triage.minimize_ms, 60000);
+    assert_false(c->triage.ooms_and_hangs);
+    assert_false(c->triage.asserts_are_security);
+    assert_true(c->triage.checks_are_security);
+    assert_int_equal(c->gate.fail_on, SEVERITY_MEDIUM);
+    assert_string_equal(c->metrics.pushgateway, "http://localhost:9091");
+}
+
+static void
+test_every_setting_of_a_target_is_read(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_program(fix, "afl", "bin/tool");
+    put_program(fix, "sanitizer", "bin/tool-asan");
+    put(fix, "words", "x");
+    assert_int_equal(load(fix,
+                          "targets:\n"
+                          "  - name: tool\n"
+                          "    builds: {afl: bin/tool, sanitizer: bin/tool-asan}\n"
+                          "    args: [-a, \"@@\", '', \"two words\"]\n"
+                          "    seeds: [words, bin]\n"
+                          "    read: bin\n"
+                          "    dictionary: words\n"
+                          "    env: {ASAN_OPTIONS: detect_leaks=0, N: 5, EMPTY: ''}\n"
+                          "    libfuzzer: {max_len: 64}\n"
+                          "    timeout: 5s\n"
+                          "    memory: 1G\n"
+                          "    ignore_frames: ['^my_(assert|panic)$']\n"
+                          "    package: tool\n"
+                          "    license: MIT\n"
+                          "    origin: \"here\"\n"),
+                     0);
+    assert_int_equal(fix->config->targets.n, 1);
+    const struct target *t = fix->config->targets.v[0];
+    AUTO(mem_free) char *program = fs_join(fix->root, "bin/tool");
+    AUTO(mem_free) char *words = fs_join(fix->root, "words");
+    assert_string_equal(t->name, "tool");
+    assert_string_equal(t->builds[BUILD_AFL], program);
+    assert_non_null(t->builds[BUILD_SANITIZER]);
+    assert_int_equal(t->args.n, 4);
+    assert_string_equal(t->args.v[2], "");
+    assert_string_equal(t->args.v[3], "two words");
+    assert_int_equal(t->seeds.n, 2);
+    assert_string_equal(t->seeds.v[0], words);
+    assert_int_equal(t->read.n, 1);
+    assert_string_equal(t->dictionary, words);
+    assert_int_equal(t->env.n, 3);
+    assert_string_equal(t->env.v[0], "ASAN_OPTIONS=detect_leaks=0");
+    assert_string_equal(t->env.v[1], "N=5");
+    assert_string_equal(t->env.v[2], "EMPTY=");
+    assert_string_equal(t->libfuzzer.v[0], "-max_len=64");
+    assert_int_equal(t->timeout_ms, 5000);
+    assert_int_equal(t->memory_bytes, 1 << 30);
+    assert_string_equal(t->ignore_frames.v[0], "^my_(assert|panic)$");
+    assert_false(t->in_process);
+}
+
+static void
+test_errors_name_file_line_column_and_cure(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"jobs: 1\n\ntargets:\n  - name: x\n    tiemout: 5s\n",
+         "5:5: unknown key 'tiemout' (did you mean 'timeout'?)"},
+        {"colour: red\n",
+         "1:1: unknown key 'colour': there are state, sandbox, jobs, out, targets, "
+         "triage, gate, metrics"},
+        {"triage:\n  job: 1\n", "2:3: unknown key 'job' (did you mean 'jobs'?)"},
+        {"jobs: 1\njobs: 2\n", "2:1: key 'jobs' stands twice, first in line 1"},
+        {"jobs: many\n", "1:7: jobs 'many' is not a number from 1 to 1024"},
+        {"jobs: 0\n", "1:7: jobs '0' is not a number from 1 to 1024"},
+        {"jobs: 1025\n", "1:7: jobs '1025' is not a number from 1 to 1024"},
+        {"jobs: 99999999999999999999\n",
+         "1:7: jobs '99999999999999999999' is not a number from 1 to 1024"},
+        {"jobs: '4'\n", "1:7: jobs: wanted a number, not the value '4' in quotes"},
+        {"jobs: [4]\n", "1:7: jobs: wanted a number, not a list"},
+        {"jobs:\n", "1:6: jobs: wanted a number, not nothing"},
+        {"state: {}\n", "1:8: state: wanted a value, not a map"},
+        {"state: ''\n", "1:8: state: empty"},
+        {"triage: yes\n", "1:9: triage: wanted a map (key: value), not the value 'yes'"},
+        {"triage: {minimize: soon}\n",
+         "1:20: minimize: 'soon' is not a duration: write 90s, 10m or 8h"},
+        {"triage: {minimize: 25h}\n", "1:20: minimize: '25h' is not from 0 ms to 1 d"},
+        {"triage: {ooms_and_hangs: maybe}\n",
+         "1:26: ooms_and_hangs: wanted yes or no, not the value 'maybe'"},
+        {"metrics: {pushgateway: localhost:9091}\n",
+         "1:24: pushgateway: 'localhost:9091' is no URL such as http://localhost:9091"},
+        {"metrics: {pushgateway: 'http://a b'}\n",
+         "1:24: pushgateway: 'http://a b' is no URL such as http://localhost:9091"},
+        {"out: none\n",
+         "1:6: out: there is no folder '/ROOT/none': build the targets first"},
+        {"out:\n  - a\n  - [b]\n", "3:5: out: wanted a value, not a list"},
+        {"targets: x\n", "1:10: targets: wanted a list, not the value 'x'"},
+        {"targets: [x]\n",
+         "1:11: targets: wanted an entry such as {name: foo}, not the value 'x'"},
+        {"targets: [{args: []}]\n", "1:11: targets: an entry without name:"},
+        {"targets: [{name: ../x}]\n", "1:18: name '../x': use letters, digits and _-.@, "
+                                      "and begin with a letter, a digit or _@"},
+        {"targets: [{name: x}, {name: x}]\n", "1:22: target 'x' stands twice"},
+        {"targets: [{name: x}]\n", "1:11: target 'x' has no build: give binary: or "
+                                   "builds:, or an out: folder that holds a "
+                                   "program of this name"},
+        {"targets: [{name: x, binary: nowhere}]\n",
+         "1:29: binary: there is no 'nowhere' (looked for /ROOT/nowhere)"},
+        {"targets: [{name: x, args: -a @@}]\n",
+         "1:27: args: wanted a list such as [-a, \"@@\"], not the value '-a @@'"},
+        {"targets: [{name: x, seeds: [gone]}]\n",
+         "1:29: seeds: there is no 'gone' (looked for /ROOT/gone)"},
+        {"targets: [{name: x, dictionary: /tmp}]\n",
+         "1:33: dictionary: '/tmp' is a folder, not a file"},
+        {"targets: [{name: x, timeout: 5ms}]\n",
+         "1:30: timeout: '5ms' is not from 10 ms to 1 h"},
+        {"targets: [{name: x, memory: 1M}]\n",
+         "1:29: memory: '1M' is neither 0 (no limit) nor from 16.0 MiB to 16.0 TiB"},
+        {"targets: [{name: x, env: [A=1]}]\n",
+         "1:26: env: wanted a map {NAME: value}, not a list"},
+        {"targets: [{name: x, env: {1A: x}}]\n",
+         "1:27: env: '1A' is no name of a variable"},
+        {"targets: [{name: x, libfuzzer: {jobs: 4}}]\n",
+         "1:33: libfuzzer: nightjar sets 'jobs' itself"},
+        {"targets: [{name: x, libfuzzer: {-runs: 4}}]\n",
+         "1:33: libfuzzer: '-runs' is no flag: write max_len: 4096"},
+        {"targets: [{name: x, ignore_frames: ['a(']}]\n",
+         "1:37: ignore_frames: 'a(' is no pattern: missing closing parenthesis at its "
+         "character 3"},
+    };
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        AUTO(buf_clear) struct buf want = BUF_INIT;
+        const char *hole = strstr(cases[i].want, "/ROOT");
+        buf_addf(&want, "nightjar.yaml:%.*s",
+                 hole == NULL ? 10000 : (int)(hole - cases[i].want), cases[i].want);
+        if (hole != NULL) {
+            buf_addf(&want, "%s%s", fix->root, hole + strlen("/ROOT"));
+        }
+        assert_refused(fix, cases[i].text, buf_str(&want));
+    }
+}
+
+/* The words of other modules stand behind the place. */
+static void
+test_errors_of_other_modules_get_a_place(void **state)
+{
+    struct fixture *fix = *state;
+    enum sandbox_rung rung;
+    enum severity severity;
+
+    assert_int_equal(sandbox_rung_parse("jail", &rung, &fix->err), -EINVAL);
+    AUTO(mem_free)
+    char *sandbox = mem_printf("nightjar.yaml:1:10: sandbox: %s", fix->err.msg);
+    assert_refused(fix, "sandbox: jail\n", sandbox);
+    assert_int_equal(severity_parse("worst", &severity, &fix->err), -EINVAL);
+    AUTO(mem_free)
+    char *fail_on = mem_printf("nightjar.yaml:1:17: fail_on: %s", fix->err.msg);
+    assert_refused(fix, "gate: {fail_on: worst}\n", fail_on);
+}
+
+static void
+test_syntax_errors_have_a_cure(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"targets:\n\t- name: x\n", "2:1: a tab: indent with spaces"},
+        {"targets:\n  - name: x\n    args: [-a, @@]\n",
+         "3:16: a value cannot begin with '@': put it in quotes"},
+        {"jobs: \xff\n", "1:7: invalid leading UTF-8 octet (byte 0xff)"},
+        {"state: \xc3\xa4\xc3\n", "1:10: invalid trailing UTF-8 octet (byte 0x0a)"},
+        {"a: b\njobs: \x01\n", "2:7: control characters are not allowed (byte 0x01)"},
+        {"jobs: &x 4\n",
+         "1:7: anchors and aliases (&x) are not read here: repeat the value"},
+        {"jobs: *x\n",
+         "1:7: anchors and aliases (*x) are not read here: repeat the value"},
+        {"jobs: !!int 4\n",
+         "1:7: tags (tag:yaml.org,2002:int) are not read here: leave it out"},
+        {"<<: {jobs: 1}\n", "1:1: merge keys are not read here: repeat the settings"},
+        {"jobs: 1\n---\njobs: 2\n", "2:1: a second document: write only one"},
+        {"- jobs\n", "1:1: wanted a map (key: value), not a list"},
+        {"jobs\n", "1:1: wanted a map (key: value), not the value 'jobs'"},
+        {"[a]: b\n", "1:1: a list cannot be a key"},
+        {"out: [a\njobs: 1\n", "2:5: did not find expected ',' or ']' while parsing a "
+                               "flow sequence (from line 1)"},
+        {"state: \"\\0\"\n", "1:8: a zero byte in a value"},
+        {"state: 'a\n",
+         "2:1: found unexpected end of stream while scanning a quoted scalar (from "
+         "line 1)"},
+    };
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        AUTO(mem_free) char *want = mem_printf("nightjar.yaml:%s", cases[i].want);
+        assert_refused(fix, cases[i].text, want);
+    }
+}
+
+static void
+fill(struct buf *text, const char *unit, size_t times)
+{
+    for (size_t i = 0; i < times; i++) {
+        buf_adds(text, unit);
+    }
+}
+
+static void
+test_bombs_are_refused_quickly(void **state)
+{
+    static const struct {
+        const char *before, *unit;
+        size_t times;
+        const char *want;
+    } cases[] = {
+        {"", "[", 1000000, "1:17: nested deeper than 16 levels"},
+        {"", "{", 1000000, "1:2: a map cannot be a key"},
+        {"", "- ", 500000, "1:33: nested deeper than 16 levels"},
+        {"out:\n", "- a\n", 200000, "99999:3: more than 100000 values"},
+        {"", "x", 5000, "1:1: a value of 5000 bytes: the limit is 4096"},
+    };
+    struct fixture *fix = *state;
+    int64_t start = clock_mono_ms();
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        AUTO(buf_clear) struct buf text = BUF_INIT;
+        AUTO(mem_free) char *want = mem_printf("nightjar.yaml:%s", cases[i].want);
+        buf_adds(&text, cases[i].before);
+        fill(&text, cases[i].unit, cases[i].times);
+        assert_refused(fix, buf_str(&text), want);
+    }
+    AUTO(buf_clear) struct buf keys = BUF_INIT;
+    buf_adds(&keys, "targets:\n  - env:\n");
+    for (int i = 0; i < 1001; i++) {
+        buf_addf(&keys, "      K%d: 1\n", i);
+    }
+    assert_refused(fix, buf_str(&keys),
+                   "nightjar.yaml:1003:7: more than 1000 keys in one map");
+    AUTO(buf_clear) struct buf large = BUF_INIT;
+    fill(&large, "# comment\n", 110000);
+    assert_refused(fix, buf_str(&large), "'nightjar.yaml' holds more than 1048576 bytes");
+    assert_true(clock_mono_ms() - start < 20000);
+}
+
+static void
+test_messages_show_no_raw_bytes(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_refused(
+        fix, "\"a\\e[2J\\n\": 1\n",
+        "nightjar.yaml:1:1: unknown key 'a[2J\n': there are state, sandbox, jobs, out, "
+        "targets, triage, gate, metrics");
+}
+
+static void
+test_builds_must_be_what_they_are_named(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_program(fix, "afl", "afl");
+    put_program(fix, "plain", "plain");
+    AUTO(mem_free)
+    char *kind = mem_printf(
+        "nightjar.yaml:1:41: libfuzzer: '%s/afl' is a build of kind afl", fix->root);
+    assert_refused(fix, "targets: [{name: x, builds: {libfuzzer: afl}}]\n", kind);
+    AUTO(mem_free)
+    char *plain = mem_printf(
+        "nightjar.yaml:1:29: binary: '%s/plain': it has neither AFL++, libFuzzer, a "
+        "sanitizer nor coverage in it",
+        fix->root);
+    assert_refused(fix, "targets: [{name: x, binary: plain}]\n", plain);
+    assert_refused(
+        fix, "targets: [{name: x, builds: {address: afl}}]\n",
+        "nightjar.yaml:1:30: unknown key 'address': there are afl, cmplog, sanitizer, "
+        "libfuzzer, coverage");
+}
+
+static void
+test_entries_and_folders_are_merged(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_program(fix, "libfuzzer", "out/libfuzzer/inside");
+    put_program(fix, "afl", "out/afl/tool");
+    put_program(fix, "cmplog", "out/cmplog/tool");
+    put_program(fix, "sanitizer", "other/tool");
+    put(fix, "out/afl/tool.yaml",
+        "args: ['@@']\ntimeout: 2s\nenv: {A: 1, ASAN_OPTIONS: a=1}\n");
+    assert_int_equal(load(fix, "out: out\n"
+                               "targets:\n"
+                               "  - name: tool\n"
+                               "    binary: other/tool\n"
+                               "    args: [-x, '@@']\n"
+                               "    env: {A: 2, ASAN_OPTIONS: b=2}\n"),
+                     0);
+    assert_int_equal(fix->config->targets.n, 2);
+    const struct target *tool = target_list_find(&fix->config->targets, "tool");
+    const struct target *inside = target_list_find(&fix->config->targets, "inside");
+    assert_non_null(tool->builds[BUILD_AFL]);
+    assert_non_null(tool->builds[BUILD_CMPLOG]);
+    assert_true(str_ends(tool->builds[BUILD_SANITIZER], "/other/tool"));
+    assert_string_equal(tool->args.v[0], "-x");
+    assert_int_equal(tool->timeout_ms, 2000);
+    assert_string_equal(tool->env.v[0], "A=2");
+    assert_string_equal(tool->env.v[1], "ASAN_OPTIONS=a=1:b=2");
+    assert_true(inside->in_process);
+}
+
+static void
+test_folder_without_targets_is_an_error_at_its_place(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free)
+    char *want = mem_printf("nightjar.yaml:3:5: out: no fuzz target below '%s/b' (0 "
+                            "files, 0 programs)",
+                            fix->root);
+
+    put_program(fix, "libfuzzer", "a/x");
+    assert_int_equal(mkdir("b", 0755), 0);
+    assert_refused(fix, "out:\n  - a\n  - b\n", want);
+}
+
+static void
+test_settings_need_no_files(void **state)
+{
+    struct fixture *fix = *state;
+
+    put(fix, "nightjar.yaml",
+        "out: nowhere\n"
+        "gate: {fail_on: low}\n"
+        "targets: [{name: x, seeds: [gone], dictionary: gone}]\n");
+    assert_int_equal(config_load_settings(NULL, &fix->config, &fix->err), 0);
+    assert_int_equal(fix->config->gate.fail_on, SEVERITY_LOW);
+    assert_int_equal(fix->config->targets.n, 0);
+    config_free(STEAL(fix->config));
+    put(fix, "nightjar.yaml", "targets: [{name: x, sedes: [gone]}]\n");
+    assert_int_equal(config_load_settings(NULL, &fix->config, &fix->err), -EINVAL);
+    assert_string_equal(
+        fix->err.msg, "nightjar.yaml:1:21: unknown key 'sedes' (did you mean 'seeds'?)");
+}
+
+static void
+test_paths_are_relative_to_the_file(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *want = fs_join(fix->root, "sub/db");
+
+    assert_int_equal(mkdir("sub", 0755), 0);
+    put(fix, "sub/my.yaml", "state: x/../db\n");
+    assert_int_equal(config_load("sub/my.yaml", &fix->config, &fix->err), 0);
+    assert_string_equal(fix->config->state, want);
+    assert_string_equal(fix->config->path, "sub/my.yaml");
+}
+
+static void
+test_target_yaml_must_name_its_program(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    struct target *target = target_list_add(&list, "tool");
+
+    put(fix, "tool.yaml", "name: other\n");
+    assert_int_equal(config_load_target("tool.yaml", target, &fix->err), -EINVAL);
+    assert_string_equal(
+        fix->err.msg,
+        "tool.yaml:1:7: name 'other' is not that of the program beside it, 'tool'");
+    put(fix, "tool.yaml",
+        "name: tool\npackage: tool\nlicense: MIT\norigin: here\nargs: []\n");
+    assert_int_equal(config_load_target("tool.yaml", target, &fix->err), 0);
+}
+
+static void
+test_what_init_writes_is_read_back(void **state)
+{
+    static const char *const folders[] = {
+        "out",
+        "with space",
+        "quote\"and'back\\slash",
+        "tab\tnew\nline\033",
+        "ä€😀\xc2\x85",
+        "- dash",
+        "yes",
+        "#hash",
+        "a: b",
+        "%x",
+    };
+    struct fixture *fix = *state;
+    AUTO(strv_clear) struct strv out = {NULL, 0};
+
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        AUTO(mem_free) char *program = mem_printf("%s/t%zu", folders[i], i);
+        put_program(fix, "libfuzzer", program);
+        strv_add(&out, folders[i]);
+    }
+    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    assert_int_equal(target_discover("out", &list, &fix->err), 0);
+    assert_int_equal(config_write("nightjar.yaml", &list, &out, &fix->err), 0);
+    assert_int_equal(config_load(NULL, &fix->config, &fix->err), 0);
+    assert_int_equal(fix->config->targets.n, COUNT(folders));
+    assert_int_equal(config_write("nightjar.yaml", &list, &out, &fix->err), -EEXIST);
+    assert_string_equal(fix->err.msg,
+                        "'nightjar.yaml' is there already: edit it, or remove it first");
+}
+
+/* What stands in comments there must be right as well: take the hashes away and read it.
+ */
+static void
+test_what_init_writes_as_comments_is_valid_too(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_program(fix, "afl", "out/example");
+    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    AUTO(strv_clear) struct strv out = {NULL, 0};
+    assert_int_equal(config_write("first.yaml", &list, &out, &fix->err), 0);
+    program_sh(fix->root,
+               "mkdir -p corpora/example build/targets /tmp && touch example.dict\n"
+               "cp out/example build/targets/example\n"
+               "sed 's/^#\\([a-z]\\|  \\)/\\1/; s,/usr/share/example,/usr/share,' "
+               "first.yaml >nightjar.yaml\n");
+    int rc = config_load(NULL, &fix->config, &fix->err);
+    assert_string_equal(fix->err.msg, "");
+    assert_int_equal(rc, 0);
+    assert_int_equal(fix->config->targets.n, 1);
+    assert_string_equal(fix->config->metrics.pushgateway, "http://localhost:9091");
+}
+
+static void
+test_write_refuses_what_yaml_cannot_hold(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    AUTO(strv_clear) struct strv out = {NULL, 0};
+
+    strv_add(&out, "bad\xff");
+    assert_int_equal(config_write("nightjar.yaml", &list, &out, &fix->err), -EINVAL);
+    assert_string_equal(
+        fix->err.msg,
+        "'bad\\xff' is not UTF-8, which YAML cannot hold: rename the folder");
+    assert_false(fs_exists("nightjar.yaml"));
+    strv_clear(&out);
+    assert_int_equal(config_write("no/nightjar.yaml", &list, &out, &fix->err), -ENOENT);
+    assert_string_equal(fix->err.msg,
+                        "create 'no/nightjar.yaml': No such file or directory");
+}
+
+/* Damage a valid file everywhere: an error or a config, nothing else. */
+static void
+test_damaged_files_do_no_harm(void **state)
+{
+    static const char good[] =
+        "state: db\njobs: 2\ntargets:\n  - {name: x, args: [-a, \"@@\"]}\n"
+        "triage: {runs: 3, minimize: 20s}\n# end\n";
+    struct fixture *fix = *state;
+    unsigned seed = 3;
+
+    for (int i = 0; i < 3000; i++) {
+        AUTO(mem_free) char *text = mem_dup(good, sizeof(good) - 1);
+        for (int k = 0; k < 2; k++) {
+            static const char odd[] = "[]{}:,&*!|>'\"%@`#-?\n\t \xff\x01";
+            text[(size_t)rand_r(&seed) % (sizeof(good) - 1)] =
+                odd[(size_t)rand_r(&seed) % (sizeof(odd) - 1)];
+        }
+        put(fix, "nightjar.yaml", text);
+        struct config *config = NULL;
+        fix->err.msg[0] = '\0';
+        int rc = config_load_settings(NULL, &config, &fix->err);
+        assert_true(rc == 0 ? config != NULL : config == NULL && fix->err.msg[0] != '\0');
+        config_free(config);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_no_file_gives_defaults),
+        TEST(test_empty_files_give_defaults_too),
+        TEST(test_a_named_file_must_be_there),
+        TEST(test_every_setting_is_read),
+        TEST(test_every_setting_of_a_target_is_read),
+        TEST(test_errors_name_file_line_column_and_cure),
+        TEST(test_errors_of_other_modules_get_a_place),
+        TEST(test_syntax_errors_have_a_cure),
+        TEST(test_bombs_are_refused_quickly),
+        TEST(test_messages_show_no_raw_bytes),
+        TEST(test_builds_must_be_what_they_are_named),
+        TEST(test_entries_and_folders_are_merged),
+        TEST(test_folder_without_targets_is_an_error_at_its_place),
+        TEST(test_settings_need_no_files),
+        TEST(test_paths_are_relative_to_the_file),
+        TEST(test_target_yaml_must_name_its_program),
+        TEST(test_what_init_writes_is_read_back),
+        TEST(test_what_init_writes_as_comments_is_valid_too),
+        TEST(test_write_refuses_what_yaml_cannot_hold),
+        TEST(test_damaged_files_do_no_harm),
+    };
+
+    log_set_level(LOG_ERROR);
+    return cmocka_run_group_tests_name("config", tests, build_kit, remove_kit);
+}
