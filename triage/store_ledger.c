@@ -38,16 +38,18 @@ enum {
     "'triaged')"
 
 static const char *const sql[STATEMENTS] = {
-    [TARGET_BY_NAME] = "SELECT id, command, settings FROM target WHERE name = ?1",
+    [TARGET_BY_NAME] =
+        "SELECT id, command, settings, program FROM target WHERE name = ?1",
     [TARGET_NAME] = "SELECT name FROM target WHERE id = ?1",
-    [TARGET_ADD] = "INSERT INTO target(name, command, settings, first_seen)"
-                   " VALUES(?1, ?2, ?3, ?4)",
-    [TARGET_CHANGE] = "UPDATE target SET command = ?2, settings = ?3 WHERE id = ?1",
+    [TARGET_ADD] = "INSERT INTO target(name, command, settings, program, first_seen)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5)",
+    [TARGET_CHANGE] =
+        "UPDATE target SET command = ?2, settings = ?3, program = ?4 WHERE id = ?1",
     [REQUEUE_EVENTS] =
         "INSERT INTO event(at, kind, subject, subject_id, from_state, to_state, actor, "
         "detail)"
         " SELECT ?2, 'crash.state', 'crash', id, state, 'queued', 'nightjar',"
-        " '{\"reason\":\"the command of its target changed\"}'"
+        " '{\"reason\":\"the command or program of its target changed\"}'"
         " FROM crash WHERE " WITHOUT_RESULT,
     [REQUEUE_TARGET] = "UPDATE crash SET " QUEUED_AGAIN " WHERE " WITHOUT_RESULT,
     [REQUEUE_CRASH] = "UPDATE crash SET " QUEUED_AGAIN " WHERE id = ?1",
@@ -122,7 +124,7 @@ requeue_target(struct store *store, int64_t target, struct err *err)
 }
 
 struct target_texts {
-    const char *name, *command, *settings; /* command NULL: none */
+    const char *name, *command, *settings, *program; /* command NULL: none */
 };
 
 static int
@@ -137,22 +139,36 @@ put_target(struct store *store, const struct target_texts *texts, int64_t *id,
         return rc;
     }
     if (rc == 0) {
-        rc = db_run(store->db, err, sql[TARGET_ADD], "ttti", texts->name, texts->command,
-                    texts->settings, clock_wall_ms());
+        rc = db_run(store->db, err, sql[TARGET_ADD], "tttti", texts->name, texts->command,
+                    texts->settings, texts->program, clock_wall_ms());
         *id = db_last_id(store->db);
         return rc;
     }
     *id = stmt_int(stmt, 0);
     const char *command = texts->command == NULL ? "" : texts->command;
     bool same = strcmp(stmt_text(stmt, 1), command) == 0 &&
-                strcmp(stmt_text(stmt, 2), texts->settings) == 0;
+                strcmp(stmt_text(stmt, 2), texts->settings) == 0 &&
+                strcmp(stmt_text(stmt, 3), texts->program) == 0;
     stmt_reset(stmt);
     if (same) {
         return 0;
     }
-    rc = db_run(store->db, err, sql[TARGET_CHANGE], "itt", *id, texts->command,
-                texts->settings);
+    rc = db_run(store->db, err, sql[TARGET_CHANGE], "ittt", *id, texts->command,
+                texts->settings, texts->program);
     return rc < 0 ? rc : requeue_target(store, *id, err);
+}
+
+/* Size and time of the program: enough to see that it was built again. */
+static char *
+program_mark(const struct command *command)
+{
+    struct stat st;
+
+    if (command == NULL || command->argv.n == 0 || stat(command->argv.v[0], &st) < 0) {
+        return mem_strdup("");
+    }
+    return mem_printf("%lld %lld.%09ld", (long long)st.st_size,
+                      (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 int
@@ -163,6 +179,7 @@ store_put_target(struct store *store, const char *name, const struct command *co
     AUTO(json_decref) json_t *options = store_settings_to_json(settings);
     AUTO(mem_free) char *how_text = how == NULL ? NULL : json_line(how);
     AUTO(mem_free) char *options_text = json_line(options);
+    AUTO(mem_free) char *program = program_mark(command);
     AUTO(mem_free) char *stored = NULL;
     int64_t target = 0;
     int rc = storable_name("target", name, &stored, err);
@@ -173,7 +190,7 @@ store_put_target(struct store *store, const char *name, const struct command *co
     if (rc < 0) {
         return rc;
     }
-    const struct target_texts texts = {stored, how_text, options_text};
+    const struct target_texts texts = {stored, how_text, options_text, program};
     rc = store_end(store, put_target(store, &texts, &target, err), err);
     if (rc == 0) {
         *id = target;

@@ -272,6 +272,23 @@ test_changed_command_gives_a_second_chance(void **state)
 }
 
 static void
+test_rebuilt_program_gives_a_second_chance(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said clean = {.outcome = "clean"};
+    AUTO(mem_free) char *program = put_bytes(fix, "program", "1", 1);
+
+    fix->target = put_target(fix, "u", program);
+    (void)triage(fix, "a", &clean);
+    (void)put_target(fix, "u", program);
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash WHERE state = 'queued'"), 0);
+    mem_free(put_bytes(fix, "program", "22", 2));
+    (void)put_target(fix, "u", program);
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash WHERE state = 'queued'"), 1);
+    assert_clean(fix);
+}
+
+static void
 test_broken_crash_is_queued_again_when_a_person_gives_it_again(void **state)
 {
     struct fixture *fix = *state;
@@ -319,6 +336,7 @@ main(void)
         TEST(test_intake_heals_a_lost_file),
         TEST(test_target_names_are_stored_as_they_can_be_shown),
         TEST(test_changed_command_gives_a_second_chance),
+        TEST(test_rebuilt_program_gives_a_second_chance),
         TEST(test_broken_crash_is_queued_again_when_a_person_gives_it_again),
         TEST(test_build_is_known_once),
     };

@@ -9,6 +9,7 @@ CREATE TABLE target (
   name TEXT NOT NULL UNIQUE CHECK (name <> ''),
   command TEXT, -- JSON: how one input is replayed; NULL where there are only reports
   settings TEXT NOT NULL, -- JSON
+  program TEXT NOT NULL, -- what the command's program looked like: a rebuilt one is tried anew
   -- broken: the last replay never truly ran. The bugs of a target whose replays are broken are
   -- not gone, they are not looked for, so this is a state with events.
   replay TEXT NOT NULL DEFAULT 'ok' CHECK (replay IN ('ok', 'broken')),
