@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/engine/folder.h"
+#include "orchestrator/supervise/inbox_seen.h"
 #include "triage/store.h"
 
 enum {
@@ -25,14 +26,6 @@ enum {
     CLASHES_MAX = 100,
     EVENTS_BYTES = 32 << 10,
     COPY_CHUNK = 64 << 10,
-    SEEN_FIRST = 1024,
-};
-
-/* A file is told by where it lies on disk and when it was written: names move with their
- * folder. */
-struct seen {
-    uint64_t key; /* 0: empty */
-    bool filed;   /* in the ledger */
 };
 
 struct watch {
@@ -67,80 +60,8 @@ struct inbox {
     struct inbox_source *sources;
     struct in_flight *flights;
     int64_t n_flights, taken;
-    struct seen *seen; /* open addressing */
-    size_t seen_room, seen_n;
+    struct seen_files seen;
 };
-
-/* --- what was seen --- */
-
-static uint64_t
-mix(uint64_t x) /* splitmix64's finalizer */
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-    return x ^ (x >> 31);
-}
-
-static uint64_t
-key_of(const struct stat *st)
-{
-    uint64_t key = mix((uint64_t)st->st_ino ^ ((uint64_t)st->st_dev << 40));
-
-    key = mix(key ^ (uint64_t)st->st_mtim.tv_sec);
-    key = mix(key ^ (uint64_t)st->st_mtim.tv_nsec ^ ((uint64_t)st->st_size << 32));
-    return key == 0 ? 1 : key;
-}
-
-static struct seen *
-seen_slot(struct seen *table, size_t room, uint64_t key)
-{
-    size_t at = key & (room - 1);
-
-    while (table[at].key != 0 && table[at].key != key) {
-        at = (at + 1) & (room - 1);
-    }
-    return &table[at];
-}
-
-static struct seen *
-seen_find(struct inbox *inbox, uint64_t key)
-{
-    struct seen *slot =
-        inbox->seen_room == 0 ? NULL : seen_slot(inbox->seen, inbox->seen_room, key);
-
-    return slot != NULL && slot->key == key ? slot : NULL;
-}
-
-static void
-seen_grow(struct inbox *inbox)
-{
-    size_t room = inbox->seen_room == 0 ? SEEN_FIRST : inbox->seen_room * 2;
-    struct seen *table = mem_array(room, sizeof(*table));
-
-    for (size_t i = 0; i < inbox->seen_room; i++) {
-        if (inbox->seen[i].key != 0) {
-            *seen_slot(table, room, inbox->seen[i].key) = inbox->seen[i];
-        }
-    }
-    mem_free(inbox->seen);
-    inbox->seen = table;
-    inbox->seen_room = room;
-}
-
-static void
-seen_add(struct inbox *inbox, uint64_t key)
-{
-    if (inbox->seen_n >= INBOX_SEEN_MAX) {
-        memset(inbox->seen, 0, inbox->seen_room * sizeof(*inbox->seen));
-        inbox->seen_n = 0;
-    }
-    if ((inbox->seen_n + 1) * 2 > inbox->seen_room) {
-        seen_grow(inbox);
-    }
-    struct seen *slot = seen_slot(inbox->seen, inbox->seen_room, key);
-    inbox->seen_n += slot->key == 0;
-    *slot = (struct seen){key, false};
-}
 
 /* --- towards the ledger --- */
 
@@ -167,7 +88,7 @@ static void
 on_done(void *user, const char *path, int code, bool is_new)
 {
     struct in_flight *flight = user;
-    struct seen *seen = seen_find(flight->inbox, flight->key);
+    struct seen_file *seen = seen_find(&flight->inbox->seen, flight->key);
 
     (void)is_new;
     if (seen != NULL && code == 0) {
@@ -256,12 +177,14 @@ bring(int dir, const char *name, const char *to)
     return rc;
 }
 
-/* "w1/crashes" and "id:000000,sig:06" become "w1,crashes,id:000000,sig:06". */
+/* "w1/crashes.DATE" and "id:000000,sig:06" become "w1,crashes,id:000000,sig:06": AFL++ renames a session's
+ * folder, and the ledger should know its files again. */
 static char *
 spool_path(const struct inbox_source *source, const char *relative, const char *name,
            int clash)
 {
-    AUTO(mem_free) char *flat = mem_printf("%s,%s", relative, name);
+    size_t len = strcspn(relative, ".");
+    AUTO(mem_free) char *flat = mem_printf("%.*s,%s", (int)len, relative, name);
     char suffix[16] = "";
 
     for (char *c = flat; *c != '\0'; c++) {
@@ -270,8 +193,7 @@ spool_path(const struct inbox_source *source, const char *relative, const char *
     if (clash > 0) {
         (void)snprintf(suffix, sizeof(suffix), "~%d", clash);
     }
-    return mem_printf("%s/%s%.*s%s", source->folder, flat[0] == '.' ? "_" : "",
-                      NAME_LIMIT, flat, suffix);
+    return mem_printf("%s/%.*s%s", source->folder, NAME_LIMIT, flat, suffix);
 }
 
 /* Link or copy under a name that is free; NULL when it cannot be had. */
@@ -315,8 +237,8 @@ take(struct inbox_source *source, const char *relative, int dir, const char *nam
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)) {
         return TAKEN_NEVER;
     }
-    uint64_t key = key_of(&st);
-    const struct seen *seen = seen_find(inbox, key);
+    uint64_t key = seen_key(&st);
+    const struct seen_file *seen = seen_find(&inbox->seen, key);
     if (seen != NULL) {
         return seen->filed ? TAKEN_BEFORE : TAKEN_LATER;
     }
@@ -327,7 +249,7 @@ take(struct inbox_source *source, const char *relative, int dir, const char *nam
     if (path == NULL) {
         return TAKEN_LATER;
     }
-    seen_add(inbox, key);
+    seen_add(&inbox->seen, key);
     send_off(inbox, source->job->target->name, source->ops->name, path, key);
     return TAKEN;
 }
@@ -572,7 +494,7 @@ inbox_free(struct inbox *inbox)
     }
     (void)sd_event_source_disable_unref(inbox->notify_source);
     fd_close(inbox->notify_fd);
-    mem_free(inbox->seen);
+    seen_clear(&inbox->seen);
     mem_free(inbox->folder);
     mem_free(inbox);
 }
@@ -593,8 +515,9 @@ recover_file(void *user, int dir, const char *name, unsigned char type)
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) {
         AUTO(mem_free) char *path = fs_join(recovery->folder, name);
         /* the original, where it still stands, is the same file on disk */
-        seen_add(recovery->inbox, key_of(&st));
-        send_off(recovery->inbox, recovery->target, recovery->engine, path, key_of(&st));
+        seen_add(&recovery->inbox->seen, seen_key(&st));
+        send_off(recovery->inbox, recovery->target, recovery->engine, path,
+                 seen_key(&st));
         recovery->n++;
     }
     return 0;

@@ -32,8 +32,7 @@
 enum {
     INBOX_IN_FLIGHT_MAX =
         1000, /* files submitted and not yet acknowledged; the rest waits in place */
-    INBOX_SETTLED_MS = 1000,  /* unchanged for so long: the engine has finished writing */
-    INBOX_SEEN_MAX = 1 << 20, /* files remembered; beyond, the memory begins anew */
+    INBOX_SETTLED_MS = 1000, /* unchanged for so long: the engine has finished writing */
 };
 
 enum inbox_scan {

@@ -47,7 +47,8 @@ teardown(void **state)
 }
 
 static void
-add_row(struct fixture *fix, const char *name, enum worker_state state, const char *reason)
+add_row(struct fixture *fix, const char *name, enum worker_state state,
+        const char *reason)
 {
     fix->rows[fix->progress.n_rows++] = (struct progress_row){.name = name,
                                                               .state = state,
@@ -67,10 +68,11 @@ test_line_says_all_at_once(void **state)
     fix->progress.triaging = 1;
     fix->progress.minimizing = 1;
     progress_line(&fix->out, &fix->progress);
-    assert_string_equal(buf_str(&fix->out),
-                        "fuzzing 1 min 12 s of 10 min: 2 running, 6 paused; 3456 exec/s, execs "
-                        "1.2M, edges 812, corpus 345; crashes 78 (60 distinct) -> bugs 5 (2 new), "
-                        "triage 1 + 3 queued, minimizing 1");
+    assert_string_equal(
+        buf_str(&fix->out),
+        "fuzzing 1 min 12 s of 10 min: 2 running, 6 paused; 3456 exec/s, execs "
+        "1.2M, edges 812, corpus 345; crashes 78 (60 distinct) -> bugs 5 (2 new), "
+        "triage 1 + 3 queued, minimizing 1");
 }
 
 static void
@@ -168,7 +170,7 @@ test_counts_for_a_person(void **state)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0, "0"},          {9999, "9999"},     {10000, "10.0k"}, {123456, "123k"},
+    } cases[] = {{0, "0"},         {9999, "9999"},     {10000, "10.0k"}, {123456, "123k"},
                  {1.25e6, "1.2M"}, {999.6e6, "1000M"}, {4.5e9, "4.5G"}};
     char text[32];
 

@@ -29,7 +29,8 @@ teardown(void **state)
     return 0;
 }
 
-/* "aal": two rows of engine 0 and one of engine 1, each on a target of its own, all ready. */
+/* "aal": two rows of engine 0 and one of engine 1, each on a target of its own, all
+ * ready. */
 static void
 fill(struct fixture *fix, const char *engines, int jobs, int64_t deadline_ms)
 {
@@ -180,7 +181,8 @@ test_least_time_for_everybody(void **state)
     assert_int_equal(schedule_least_ms(&fix->schedule), 0);
 }
 
-/* Play a campaign: stopping a worker takes half a second; returns the least time anybody had. */
+/* Play a campaign: stopping a worker takes half a second; returns the least time anybody
+ * had. */
 static int64_t
 play(struct fixture *fix, int64_t for_ms, int64_t *alone_ms)
 {
@@ -224,11 +226,10 @@ test_everybody_gets_a_share_and_engines_run_side_by_side(void **state)
         int jobs;
         int64_t for_ms, least_ms;
     } cases[] = {
-        {"alalaaa", 2, 90000, 16000}, /* five of AFL++ share one job, two of libFuzzer the other */
-        {"alalalalal", 2, 90000, 16000},
-        {"alalalalal", 4, 60000, 19000},
-        {"aaaaaaaaaal", 2, 60000, 4400},
-        {"al", 2, 30000, 30000},
+        {"alalaaa", 2, 90000, 16000}, /* five of AFL++ share one job, two of libFuzzer the
+                                         other */
+        {"alalalalal", 2, 90000, 16000},       {"alalalalal", 4, 60000, 19000},
+        {"aaaaaaaaaal", 2, 60000, 4400},       {"al", 2, 30000, 30000},
         {"alal", 2, 3600 * 1000, 1700 * 1000},
     };
     struct fixture *fix = *state;

@@ -53,9 +53,9 @@ static const struct worker_end good_end = {60000, true, 7};
 #define F WORKER_FINISHED
 #define D WORKER_DEAD
 
-/* For each state the next one by event, in the order of enum worker_event: GO ALIVE SILENT
- * BELOW_SPEED AT_SPEED NO_NEWS NEWS YIELD STOP OVERDUE WAITED UNSTARTABLE ENDED FOUND REPAIRED
- * FAILED HOPELESS. */
+/* For each state the next one by event, in the order of enum worker_event: GO ALIVE
+ * SILENT BELOW_SPEED AT_SPEED NO_NEWS NEWS YIELD STOP OVERDUE WAITED UNSTARTABLE ENDED
+ * FOUND REPAIRED FAILED HOPELESS. */
 static const enum worker_state next[WORKER_STATES][WORKER_EVENTS] = {
     [P] = {S, P, P, P, P, P, P, P, F, P, P, P, P, P, P, P, Q},
     [S] = {S, R, Z, S, S, S, S, P, F, S, S, D, B, B, B, B, Q},
@@ -109,7 +109,8 @@ test_every_cell_of_the_table(void **state)
             unsigned actions =
                 machine_feed(&fix->machine, (enum worker_event)event, &good_end);
             if (fix->machine.state != next[from][event] ||
-                actions != actions_of((enum worker_state)from, (enum worker_event)event)) {
+                actions !=
+                    actions_of((enum worker_state)from, (enum worker_event)event)) {
                 fail_msg("state %s, event %d: became %s with actions %x",
                          worker_state_name((enum worker_state)from), event,
                          worker_state_name(fix->machine.state), actions);
