@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "orchestrator/engine/aflpp_stats.h"
 #include "orchestrator/engine/engine.h"
 #include "orchestrator/engine/folder.h"
 #include "triage/program.h"
@@ -32,13 +33,10 @@
 enum {
     PROBE_MS = 20000,
     HELP_MAX = 64 << 10,
-    STATS_MAX = 8 << 10,
-    PLOT_TAIL = 4 << 10,
-    EXEC_LIMIT_MS = 1000,       /* -t: scaled down by AFL++ to what the seeds need */
-    FORK_SERVER_MS = 30000,     /* a loaded machine is slow to start ASan */
-    LONG_MS = 3600 * 1000,      /* from here on a campaign has a main instance */
-    SHORT_MS = 30 * 60 * 1000,  /* up to here calibration is cut short */
-    NAMES_UNTIL_MS = 70 * 1000, /* queue files are looked at until plot_data has begun */
+    EXEC_LIMIT_MS = 1000,      /* -t: scaled down by AFL++ to what the seeds need */
+    FORK_SERVER_MS = 30000,    /* a loaded machine is slow to start ASan */
+    LONG_MS = 3600 * 1000,     /* from here on a campaign has a main instance */
+    SHORT_MS = 30 * 60 * 1000, /* up to here calibration is cut short */
 };
 
 /* What `afl-fuzz -hh` names. */
@@ -138,12 +136,6 @@ probe(struct engine_caps *out, struct err *err)
 
 /* --- folders: FOLDER is `-o`, FOLDER/wN the instance --- */
 
-static char *
-instance_path(int number, const char *rest)
-{
-    return mem_printf("w%d%s%s", number, *rest == '\0' ? "" : "/", rest);
-}
-
 static int
 seen_entry(void *user, int dir, const char *name, unsigned char type)
 {
@@ -160,20 +152,12 @@ has_session(const struct engine_job *job)
     static const char *const folders[] = {"queue", "_resume"};
 
     for (size_t i = 0; i < COUNT(folders); i++) {
-        AUTO(mem_free) char *path = instance_path(job->number, folders[i]);
+        AUTO(mem_free) char *path = aflpp_path(job, folders[i]);
         if (folder_list(job->folder, path, seen_entry, NULL, NULL) == 1) {
             return true;
         }
     }
     return false;
-}
-
-static void
-read_stats(const struct engine_job *job, struct buf *out)
-{
-    AUTO(mem_free) char *path = instance_path(job->number, "fuzzer_stats");
-
-    (void)folder_read_tail(job->folder, path, STATS_MAX, out, NULL);
 }
 
 static int
@@ -202,7 +186,6 @@ drop_stale_marks(const struct engine_job *job)
 static int
 prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
 {
-    AUTO(buf_clear) struct buf stats = BUF_INIT;
     int rc = sandbox_mkdir(job->folder, err);
 
     if (rc < 0) {
@@ -210,9 +193,7 @@ prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
     }
     drop_stale_marks(job);
     if (has_session(job)) {
-        read_stats(job, &stats);
-        view->base_execs = engine_number(buf_str(&stats), "execs_done", 0);
-        view->base_ms = engine_number(buf_str(&stats), "run_time", 0) * 1000;
+        aflpp_base(job, view);
     }
     return 0;
 }
@@ -386,114 +367,6 @@ line(const struct engine_job *job, struct engine_view *view, const char *text, s
     engine_view_keep(view, text, len);
 }
 
-/* --- what it writes --- */
-
-static void
-raise_to(int64_t *value, int64_t seen)
-{
-    if (seen > *value) {
-        *value = seen;
-    }
-}
-
-struct newest {
-    int64_t begun_ms, execs, time_ms, corpus;
-};
-
-/* Entries that a resumed session took over keep their old names and times of change. */
-static int
-look_at_entry(void *user, int dir, const char *name, unsigned char type)
-{
-    struct newest *newest = user;
-    struct stat st;
-
-    (void)type;
-    if (!str_starts(name, "id:")) {
-        return 0;
-    }
-    newest->corpus++;
-    int64_t execs = engine_number(name, ",execs:", 0);
-    if (execs > newest->execs && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        st.st_mtim.tv_sec * 1000 >= newest->begun_ms) {
-        newest->execs = execs;
-        newest->time_ms = engine_number(name, ",time:", 0);
-    }
-    return 0;
-}
-
-static void
-poll_names(const struct engine_job *job, struct engine_view *view)
-{
-    struct newest newest = {.begun_ms = view->begun_ms};
-    AUTO(mem_free) char *queue = instance_path(job->number, "queue");
-
-    (void)folder_list(job->folder, queue, look_at_entry, &newest, NULL);
-    raise_to(&view->corpus, newest.corpus);
-    if (newest.execs > view->base_execs && newest.execs > view->execs) {
-        view->execs = newest.execs;
-        int64_t ms = newest.time_ms - view->base_ms;
-        if (ms > 0) {
-            view->execs_per_sec =
-                (double)(newest.execs - view->base_execs) * 1000.0 / (double)ms;
-        }
-    }
-}
-
-/* The columns are named in the header line: relative_time, cycles_done, cur_item,
- * corpus_count, ..., execs_per_sec (10), total_execs (11), edges_found (12). */
-static void
-poll_plot(const struct engine_job *job, struct engine_view *view)
-{
-    AUTO(buf_clear) struct buf tail = BUF_INIT;
-    AUTO(mem_free) char *path = instance_path(job->number, "plot_data");
-
-    if (folder_read_tail(job->folder, path, PLOT_TAIL, &tail, NULL) < 0 ||
-        tail.len == 0 || tail.data[tail.len - 1] != '\n') {
-        return;
-    }
-    tail.data[tail.len - 1] = '\0';
-    const char *row = strrchr(tail.data, '\n');
-    row = row == NULL ? tail.data : row + 1;
-    int64_t execs = engine_column(row, 11, 0);
-    if (*row == '#' || execs <= view->base_execs || execs < view->execs) {
-        return;
-    }
-    view->execs = execs;
-    view->execs_per_sec = (double)engine_column(row, 10, 0);
-    raise_to(&view->corpus, engine_column(row, 3, 0));
-    raise_to(&view->edges, engine_column(row, 12, 0));
-}
-
-static void
-poll_stats(const struct engine_job *job, struct engine_view *view)
-{
-    AUTO(buf_clear) struct buf stats = BUF_INIT;
-
-    read_stats(job, &stats);
-    int64_t started = engine_number(buf_str(&stats), "start_time", 0);
-    int64_t execs = engine_number(buf_str(&stats), "execs_done", 0);
-    if (started == 0 || execs < view->execs || execs < view->base_execs) {
-        return;
-    }
-    /* the file of the session before is as good as none */
-    if (engine_number(buf_str(&stats), "last_update", 0) * 1000 + 999 < view->begun_ms) {
-        return;
-    }
-    view->execs = execs;
-    raise_to(&view->corpus, engine_number(buf_str(&stats), "corpus_count", 0));
-    raise_to(&view->edges, engine_number(buf_str(&stats), "edges_found", 0));
-}
-
-static void
-poll(const struct engine_job *job, struct engine_view *view)
-{
-    poll_plot(job, view);
-    if (clock_wall_ms() - view->begun_ms < NAMES_UNTIL_MS) {
-        poll_names(job, view);
-    }
-    poll_stats(job, view);
-}
-
 /* --- its end --- */
 
 static enum engine_end
@@ -611,7 +484,7 @@ const struct engine_ops engine_aflpp = {
     .prepare = prepare,
     .command = command,
     .line = line,
-    .poll = poll,
+    .poll = aflpp_poll,
     .classify = classify,
     .repair = repair,
     .find_folders = find_folders,

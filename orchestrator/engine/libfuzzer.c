@@ -179,7 +179,7 @@ status_line(struct engine_view *view, const char *text)
     int64_t execs = engine_number(text, "#", -1);
     int64_t ms = clock_wall_ms() - view->begun_ms;
 
-    if (execs < view->execs || strstr(text, " exec/s: ") == NULL) {
+    if (execs < 0 || execs < view->execs || strstr(text, " exec/s: ") == NULL) {
         return;
     }
     view->beats++;
