@@ -1,16 +1,17 @@
 /*
- * AFL++, as Debian 12 has it (4.04c) and later ones as far as probing tells. What the
+ * AFL++, as Debian 12 has it (4.04c), and later ones as far as probing tells. What the
  * code below relies on was measured with 4.04c:
- *   - plot_data has its first row only 60 s after the start (or at a stop on request),
- * fuzzer_stats is written at the start, each minute and at a stop: until then the names
- * of new queue files
- *     ("id:000006,src:...,time:4649,execs:1125,...") are the only counts that there are.
- *   - a start with `-i seeds` on the folder of a session shorter than 25 minutes deletes
- * it; `-i -` resumes, also after SIGKILL at any time (queue/ or, half-way through a
- * resume, _resume/ holds the corpus). The count of executions goes on from fuzzer_stats;
- * crashes/ is renamed to crashes.DATE.
- *   - seeds that crash are skipped and not saved as crashes; if all do, it ends.
- *   - every failure exits with 1, every stop on request with 0.
+ *
+ * - plot_data has its first row 60 s after the start, or at a stop on request;
+ *   fuzzer_stats is written at the start, each minute and at such a stop. Until then the
+ *   names of new queue files are the only counts that there are:
+ *   "id:000006,src:000001,time:4649,execs:1125,op:havoc".
+ * - A start with `-i seeds` in the folder of a session that ran less than 25 minutes
+ *   deletes it. `-i -` resumes, also after SIGKILL at any time: queue/ or, half-way
+ *   through a resume, _resume/ holds the corpus. The count of executions goes on from
+ *   fuzzer_stats; crashes/ is renamed to crashes.DATE.
+ * - Seeds that crash are skipped and not saved as crashes; if all do, it ends.
+ * - Every failure exits with 1, every stop on request with 0.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -7,8 +7,9 @@
  *   2. prepare()   before each start: folders, seeds, what an earlier run left behind
  *   3. command()   argument vector, environment, what the sandbox must show
  *   4. line()      for each line that it prints; poll() every few seconds
- *   5. classify()  why it ended; repair() puts right what would end the next run in the
- * same way and at any time find_folders() names the folders in which finds appear.
+ *   5. classify()  why it ended
+ *   6. repair()    puts right what would end the next run in the same way
+ * At any time find_folders() names the folders in which finds appear.
  *
  * Threat: all that an engine prints and all below engine_job.folder may be a target's
  * doing. Lines are scanned for numbers in a fixed form and kept as text, files are opened
@@ -36,12 +37,11 @@ enum {
 
 /* How patient the supervisor is with an engine's workers; all times in milliseconds. */
 struct engine_policy {
-    int64_t start_ms;  /* silence allowed before the first execution */
-    int64_t frozen_ms; /* silence allowed afterwards */
-    int64_t grace_ms;  /* between asking it to stop and killing it */
-    int64_t
-        quick_ms;   /* a run shorter than this that ends badly is part of a crash loop */
-    int loop_limit; /* so many in a row: quarantined */
+    int64_t start_ms;   /* silence allowed before the first execution */
+    int64_t frozen_ms;  /* silence allowed afterwards */
+    int64_t grace_ms;   /* between asking it to stop and killing it */
+    int64_t quick_ms;   /* a shorter run that ends badly is part of a crash loop */
+    int loop_limit;     /* so many in a row: quarantined */
     int64_t backoff_ms; /* wait after the first bad end, doubled by each further one */
     int64_t backoff_max_ms;
     int64_t cool_ms; /* wait after a find, doubled while the same shallow find repeats */
@@ -96,11 +96,10 @@ struct engine_view {
     bool ready;       /* it is past its start-up: it fuzzes */
     bool found;       /* it said that it saved a find */
     uint64_t beats;   /* signs of life so far: lines that only a living engine prints */
-    int64_t patience_ms; /* how long it may now be silent; 0: policy.frozen_ms */
-    int64_t execs;       /* as the engine counts; -1: not known yet */
-    int64_t
-        base_execs; /* where its count began, and the running time that belongs to it */
-    int64_t base_ms;
+    int64_t patience_ms;  /* how long it may now be silent; 0: policy.frozen_ms */
+    int64_t execs;        /* as the engine counts; -1: not known yet */
+    int64_t base_execs;   /* where its count began */
+    int64_t base_ms;      /* and the running time that belongs to it */
     double execs_per_sec; /* as the engine says, or from its own counts */
     int64_t edges, corpus;
     uint64_t find_key;     /* of the last find, to tell a repeated one; 0: none */

@@ -2,11 +2,12 @@
  * libFuzzer, LLVM 14 and later, without its fork mode: one find ends the process, and the
  * supervisor's restarts are the fuzzing loop (stop file, interrupt and artifacts of -fork
  * are all unreliable).
- *   - Only the first corpus folder is read again while it runs (-reload).
- *   - A corpus file or seed that crashes would end every run before it begins: repair()
- * takes it out, when the crash came before "INITED".
- *   - It prints a line at each new input and at each power of two of its count, so that a
- * worker that finds nothing may be silent for hours: how long is reckoned from its speed.
+ *
+ * - Only the first corpus folder is read again while it runs (-reload).
+ * - A corpus file or seed that crashes would end every run before it begins: when the
+ *   crash comes before "INITED", repair() takes that file out.
+ * - It prints a line at each new input and at each power of two of its count, so that one
+ *   that finds nothing may be silent for hours: how long is reckoned from its speed.
  */
 #include <errno.h>
 #include <fcntl.h>

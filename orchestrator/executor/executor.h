@@ -1,6 +1,6 @@
 /*
  * An executor: where a worker's process tree runs. `local` is this machine; another one
- * (a batch system) is one more file in this folder and one row in the table.
+ * (a batch system) is one more file in this folder.
  *
  * Lifecycle: start() -> output() calls as it prints -> gone() exactly once, with
  * everything that it printed delivered before -> free(). ask() and kill() may be called

@@ -1,15 +1,16 @@
 /*
  * The inbox: finds on their way from an engine's folder into the ledger.
  *
- *   engine's folder  --link-->  STATE/inbox/TARGET/ENGINE/NAME  --submit-->  ledger
- * --then--> unlinked
+ *   1. engine's folder: a file appears
+ *   2. STATE/inbox/TARGET/ENGINE/NAME: linked there, and submitted
+ *   3. ledger: acknowledged, and unlinked from 2
  *
- * A find is first linked into a folder that no worker can see: from there on it does not
- * matter what the engine renames, a restart deletes or a target overwrites by name, and
- * links or devices that a target left in place of a file were not followed. What lies
- * there when a supervisor begins was not acknowledged by an earlier one and is submitted
- * again. inotify only wakes: a rescan every few seconds finds what an event did not tell.
- * A file is submitted once a run; the ledger takes a second time for nothing anyway.
+ * Step 2 is a folder that no worker can see: from there on it does not matter what the
+ * engine renames, a restart deletes or a target overwrites by name, and links or devices
+ * that a target left in place of a file were not followed. What lies there when a
+ * supervisor begins was not acknowledged by an earlier one and is submitted again.
+ * inotify only wakes: a rescan every few seconds finds what an event did not tell. A file
+ * is submitted once a run; the ledger takes a second time for nothing anyway.
  *
  * In folders that only hold finds (engine_folder_visit's `consume`) a file is removed
  * once it is in the ledger, by a scan with INBOX_TIDY.

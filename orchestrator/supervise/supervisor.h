@@ -1,10 +1,12 @@
 /*
- * The supervisor: one thread, one event loop, many workers, one pipeline.
+ * The supervisor: one thread, one event loop, many workers, one pipeline. Its phases:
  *
- *   fuzzing   workers take turns until the time is over, somebody interrupts, or none can
- * go on stopping  all are asked to stop, killed when they do not; their last finds are
- * taken triaging  what is left is triaged and minimized, for at most as long again as the
- * campaign closing   the last words reach the store
+ *   fuzzing    workers take turns, until the time is over, somebody interrupts, or none
+ *              can go on
+ *   stopping   all are asked to stop, and killed when they do not
+ *   triaging   their last finds and what else is left is triaged and minimized, for at
+ *              most as long again as the campaign
+ *   closing    the last words reach the store
  *
  * SIGINT or SIGTERM once: stop and triage what is left; twice: end now. Either way, and
  * also when this process is killed, nothing that a worker started lives on (sandbox.h),
