@@ -1,16 +1,12 @@
 #include "triage/minimize.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
-#include "base/mem.h"
 
 enum {
-    CACHE_SLOTS = 1 << 16, /* a power of two; emptied when half full */
-    DIGEST = 16, /* bytes of a candidate's hash that are kept: chance is no enemy here */
     TIMEOUT_FACTOR = 10, /* a candidate's time, by the original's */
     TIMEOUT_LEAST_MS = 1000,
 };
@@ -18,13 +14,9 @@ enum {
 struct search {
     struct replay_config config;
     struct command command; /* with the time of a candidate */
-    const struct minimize_limits *limits;
-    struct minimize_result result;
     char major[RECORD_HASH_MAX];
-    int64_t start_ms;
-    bool stopped;
-    char (*failed)[DIGEST]; /* hash set of candidates that did not show it */
-    size_t n_failed;
+    struct replay_run run; /* the last one */
+    struct minimize_result result;
 };
 
 void
@@ -39,59 +31,10 @@ static void
 search_clear(struct search *search)
 {
     command_clear(&search->command);
+    replay_run_clear(&search->run);
     minimize_result_clear(&search->result);
-    mem_free(search->failed);
 }
 AUTO_DEFINE_CLEAR(struct search, search_clear)
-
-/* --- the cache of what failed --- */
-
-/* Whether the bytes are in the cache; they are from now on. */
-static bool
-tried_before(struct search *search, const char *bytes, size_t len)
-{
-    static const char empty[DIGEST];
-    char hash[HASH_HEX_MAX];
-    size_t slot = 0;
-
-    hash_sha256(bytes, len, hash);
-    for (int i = 0; i < 8; i++) {
-        slot = slot * 31 + (unsigned char)hash[DIGEST + i];
-    }
-    if (search->n_failed >= CACHE_SLOTS / 2) {
-        memset(search->failed, 0, (size_t)CACHE_SLOTS * DIGEST);
-        search->n_failed = 0;
-    }
-    for (;; slot++) {
-        char *at = search->failed[slot & (CACHE_SLOTS - 1)];
-        if (memcmp(at, hash, DIGEST) == 0) {
-            return true;
-        }
-        if (memcmp(at, empty, DIGEST) == 0) {
-            memcpy(at, hash, DIGEST);
-            search->n_failed++;
-            return false;
-        }
-    }
-}
-
-/* --- runs --- */
-
-static bool
-may_go_on(struct search *search)
-{
-    struct minimize_progress *progress = &search->result.progress;
-    const struct minimize_limits *limits = search->limits;
-
-    progress->bytes = search->result.bytes.len;
-    progress->wall_ms = clock_mono_ms() - search->start_ms;
-    if ((limits->wall_ms > 0 && progress->wall_ms >= limits->wall_ms) ||
-        (limits->execs > 0 && progress->execs >= limits->execs) ||
-        (limits->report != NULL && !limits->report(limits->user, progress))) {
-        search->stopped = true;
-    }
-    return !search->stopped;
-}
 
 static bool
 shows(const struct search *search, const struct replay_run *run)
@@ -99,102 +42,40 @@ shows(const struct search *search, const struct replay_run *run)
     return run->record != NULL && strcmp(run->record->hash_major, search->major) == 0;
 }
 
-/* Whether a candidate shows the signature, twice: *run is the second run then. A failure
- * of the machine ends the search with what it has. */
-static bool
-test(struct search *search, const char *bytes, size_t len, struct replay_run *run)
+/* --- the oracle: one candidate, run here; it must show the signature twice --- */
+
+static int
+test(void *user, const struct buf *list, size_t n, size_t *shown, int64_t *execs,
+     struct err *err)
 {
-    if (tried_before(search, bytes, len)) {
-        return false;
-    }
-    for (int i = 0; i < 2; i++) {
-        replay_run_clear(run);
-        if (!may_go_on(search)) {
-            return false;
+    struct search *search = user;
+
+    *shown = n;
+    for (int i = 0; i < MINIMIZE_CONFIRM; i++) {
+        replay_run_clear(&search->run);
+        int rc =
+            replay_once(&search->config, buf_str(list), list->len, &search->run, err);
+        if (rc < 0) {
+            return rc;
         }
-        search->result.progress.execs++;
-        if (replay_once(&search->config, bytes, len, run, NULL) < 0) {
-            search->stopped = true;
-            return false;
-        }
-        if (!shows(search, run)) {
-            return false;
+        ++*execs;
+        if (!shows(search, &search->run)) {
+            return 0;
         }
     }
-    return true;
+    *shown = 0;
+    return 0;
 }
 
-static bool
-take_if_shown(struct search *search, struct buf *candidate)
+static void
+keep(void *user, size_t index)
 {
-    AUTO(replay_run_clear) struct replay_run run = {0};
+    struct search *search = user;
 
-    if (search->stopped || !test(search, buf_str(candidate), candidate->len, &run)) {
-        return false;
-    }
+    (void)index;
     replay_run_clear(&search->result.run);
-    search->result.run = run;
-    run = (struct replay_run){0};
-    buf_clear(&search->result.bytes);
-    search->result.bytes = *candidate;
-    *candidate = (struct buf)BUF_INIT;
-    return true;
-}
-
-/* --- the two kinds of step --- */
-
-/* The bytes without [from, to). */
-static bool
-try_without(struct search *search, size_t from, size_t to)
-{
-    const struct buf *bytes = &search->result.bytes;
-    AUTO(buf_clear) struct buf candidate = BUF_INIT;
-
-    buf_add(&candidate, buf_str(bytes), from);
-    buf_add(&candidate, buf_str(bytes) + to, bytes->len - to);
-    return take_if_shown(search, &candidate);
-}
-
-/* The bytes with [from, to) made dull. */
-static bool
-try_dull(struct search *search, size_t from, size_t to)
-{
-    const struct buf *bytes = &search->result.bytes;
-    AUTO(buf_clear) struct buf candidate = BUF_INIT;
-    bool changed = false;
-
-    buf_add(&candidate, buf_str(bytes), bytes->len);
-    for (size_t i = from; i < to; i++) {
-        unsigned char c = (unsigned char)candidate.data[i];
-        char dull = isprint(c) || isspace(c) ? '0' : '\0';
-        changed = changed || candidate.data[i] != dull;
-        candidate.data[i] = dull;
-    }
-    return changed && take_if_shown(search, &candidate);
-}
-
-typedef bool step(struct search *search, size_t from, size_t to);
-
-/* Blocks of falling size, from the back, where what matters least often stands. Whether
- * anything was gained. */
-static bool
-sweep(struct search *search, step *try_block)
-{
-    size_t size = 1;
-    bool gained = false;
-
-    while (size < search->result.bytes.len) {
-        size *= 2;
-    }
-    for (; size > 0 && !search->stopped; size /= 2) {
-        size_t end = search->result.bytes.len;
-        while (end > 0 && !search->stopped) {
-            size_t from = end > size ? end - size : 0;
-            gained = try_block(search, from, end) || gained;
-            end = from;
-        }
-    }
-    return gained;
+    search->result.run = search->run;
+    search->run = (struct replay_run){0};
 }
 
 /* --- the original --- */
@@ -221,9 +102,9 @@ does_not_show(const struct search *search, const struct replay_run *run, struct 
 
 /* Run the original until it shows the signature, and learn how long it takes. */
 static int
-run_original(struct search *search, const char *major, struct err *err)
+run_original(struct search *search, const void *input, size_t len, const char *major,
+             struct err *err)
 {
-    const struct buf *bytes = &search->result.bytes;
     struct replay_run *run = &search->result.run;
 
     (void)snprintf(search->major, sizeof(search->major), "%s",
@@ -231,7 +112,7 @@ run_original(struct search *search, const char *major, struct err *err)
     for (int i = 0; i < MINIMIZE_TRIES; i++) {
         replay_run_clear(run);
         search->result.progress.execs++;
-        int rc = replay_once(&search->config, buf_str(bytes), bytes->len, run, err);
+        int rc = replay_once(&search->config, input, len, run, err);
         if (rc < 0) {
             return rc;
         }
@@ -249,26 +130,24 @@ run_original(struct search *search, const char *major, struct err *err)
     return does_not_show(search, run, err);
 }
 
-/* A candidate that runs far longer than the original does something else. */
-static void
-shorten_timeout(struct search *search)
+int64_t
+minimize_timeout(int64_t timeout_ms, int64_t took_ms)
 {
-    int64_t enough = search->result.run.wall_ms * TIMEOUT_FACTOR + TIMEOUT_LEAST_MS;
+    int64_t enough = took_ms * TIMEOUT_FACTOR + TIMEOUT_LEAST_MS;
 
-    if (search->result.run.outcome != REPLAY_TIMEOUT &&
-        enough < search->command.timeout_ms) {
-        search->command.timeout_ms = enough;
-    }
+    return enough < timeout_ms ? enough : timeout_ms;
 }
 
 int
 minimize(const struct replay_config *config, const void *input, size_t len,
-         const char *major, const struct minimize_limits *limits,
+         const char *major, const struct shrink_limits *limits,
          struct minimize_result *out, struct err *err)
 {
-    AUTO(search_clear)
-    struct search search = {
-        .config = *config, .limits = limits, .start_ms = clock_mono_ms()};
+    AUTO(search_clear) struct search search = {.config = *config};
+    AUTO(shrink_result_clear) struct shrink_result shrunk = {0};
+    const struct shrink_oracle oracle = {
+        .user = &search, .width = 1, .test = test, .keep = keep};
+    int64_t start = clock_mono_ms();
 
     minimize_result_clear(out);
     if (len > MINIMIZE_INPUT_MAX) {
@@ -277,21 +156,26 @@ minimize(const struct replay_config *config, const void *input, size_t len,
     }
     command_copy(&search.command, config->command);
     search.config.command = &search.command;
-    buf_add(&search.result.bytes, input, len);
-    int rc = run_original(&search, major, err);
+    int rc = run_original(&search, input, len, major, err);
     if (rc < 0) {
         return rc;
     }
-    search.failed = mem_array(CACHE_SLOTS, DIGEST);
-    shorten_timeout(&search);
-    bool gained = may_go_on(&search) && len > 0;
-    while (gained && !search.stopped) {
-        gained = sweep(&search, try_without);
-        gained = sweep(&search, try_dull) || gained;
+    if (search.result.run.outcome != REPLAY_TIMEOUT) {
+        search.command.timeout_ms =
+            minimize_timeout(search.command.timeout_ms, search.result.run.wall_ms);
     }
-    search.result.finished = !search.stopped;
-    search.result.progress.bytes = search.result.bytes.len;
-    search.result.progress.wall_ms = clock_mono_ms() - search.start_ms;
+    struct shrink_limits left = *limits;
+    int64_t spent = clock_mono_ms() - start;
+    left.wall_ms = limits->wall_ms == 0      ? 0
+                   : limits->wall_ms > spent ? limits->wall_ms - spent
+                                             : 1;
+    shrunk.progress.execs = search.result.progress.execs;
+    shrink(&oracle, &left, input, len, &shrunk);
+    search.result.bytes = shrunk.bytes;
+    shrunk.bytes = (struct buf)BUF_INIT;
+    search.result.progress = shrunk.progress;
+    search.result.progress.wall_ms = clock_mono_ms() - start;
+    search.result.finished = shrunk.finished;
     *out = search.result;
     search.result = (struct minimize_result){0};
     return 0;

@@ -1,8 +1,6 @@
 /*
- * Minimize an input while its signature stays the same at every step. A simple correct one: block
- * deletion with sizes falling by halves, then bytes made dull ('0' for what can be printed, NUL for
- * the rest), again until neither helps. A candidate is taken only when two runs in a row show the
- * wanted hash.major; one that failed is not tried again (cache by SHA-256). The original is never touched.
+ * Minimize an input while its signature stays the same at every step (shrink.h says how). A candidate is
+ * taken only when two runs in a row show the wanted hash.major. The original is never touched.
  */
 #ifndef TRIAGE_MINIMIZE_H
 #define TRIAGE_MINIMIZE_H
@@ -13,31 +11,19 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "triage/replay.h"
+#include "triage/shrink.h"
 
 enum {
     MINIMIZE_INPUT_MAX = 8 << 20,
-    MINIMIZE_TRIES = 3, /* runs of the original until it shows the signature */
-};
-
-struct minimize_progress {
-    size_t bytes;   /* of the best so far */
-    int64_t execs;
-    int64_t wall_ms;
-};
-
-struct minimize_limits {
-    int64_t wall_ms;  /* 0: none */
-    int64_t execs;    /* 0: none */
-    /* called after each run; false stops with what there is. May be NULL */
-    bool (*report)(void *user, const struct minimize_progress *progress);
-    void *user;
+    MINIMIZE_TRIES = 3,   /* runs of the original until it shows the signature */
+    MINIMIZE_CONFIRM = 2, /* runs in a row that must show it */
 };
 
 struct minimize_result {
-    struct buf bytes;       /* the smallest input that shows the signature: at worst the original */
-    struct replay_run run;  /* the run that shows it */
-    struct minimize_progress progress;
-    bool finished;          /* false: a limit, or a failure of this machine, came first */
+    struct buf bytes;      /* the smallest input that shows the signature: at worst the original */
+    struct replay_run run; /* the run that shows it */
+    struct shrink_progress progress;
+    bool finished;         /* false: a limit, or a failure of this machine, came first */
 };
 
 void minimize_result_clear(struct minimize_result *result);
@@ -47,10 +33,13 @@ AUTO_DEFINE_CLEAR(struct minimize_result, minimize_result_clear)
  * `major`: the signature to keep, or NULL for what the input shows first. *out is cleared first and
  * set only on success. -ENODATA: the input does not crash, or not with that signature, and the message
  * says what it did instead (exit status 3). -EFBIG: larger than MINIMIZE_INPUT_MAX. Candidates get
- * less time than the command's limit, by how long the original took, unless a timeout is to be kept.
+ * less time than the command's limit, see minimize_timeout(), unless a timeout is to be kept.
  */
 int minimize(const struct replay_config *config, const void *input, size_t len,
-             const char *major, const struct minimize_limits *limits,
+             const char *major, const struct shrink_limits *limits,
              struct minimize_result *out, struct err *err);
+
+/* A candidate's time: one that runs far longer than the original took does something else. */
+int64_t minimize_timeout(int64_t timeout_ms, int64_t took_ms);
 
 #endif

@@ -203,7 +203,7 @@ do_triage(struct work *work, struct err *err)
 }
 
 static bool
-go_on(void *user, const struct minimize_progress *progress)
+go_on(void *user, const struct shrink_progress *progress)
 {
     (void)user;
     (void)progress;
@@ -238,8 +238,8 @@ do_minimize(struct work *work, struct err *err)
     AUTO(minimize_result_clear) struct minimize_result result = {0};
     AUTO(mem_free) char *output = NULL;
     const struct replay_config config = replay_config_of(work);
-    struct minimize_limits limits = {.wall_ms = json_get_int(work->request, "wall_ms", 0),
-                                     .report = go_on};
+    struct shrink_limits limits = {.wall_ms = json_get_int(work->request, "wall_ms", 0),
+                                   .report = go_on};
     int rc = take_path(work, "output", &output, err);
 
     if (rc < 0) {
@@ -265,6 +265,35 @@ do_minimize(struct work *work, struct err *err)
     json_put(work->answer, "bytes", json_integer((json_int_t)result.bytes.len));
     json_put(work->answer, "execs", json_integer(result.progress.execs));
     json_put(work->answer, "finished", json_boolean(result.finished));
+    return 0;
+}
+
+/* A candidate of somebody else's minimization: what does not show the signature costs one
+ * run and a short answer. */
+static int
+do_test(struct work *work, struct err *err)
+{
+    AUTO(replay_run_clear) struct replay_run run = {0};
+    const struct replay_config config = replay_config_of(work);
+    const char *major = json_get_str(work->request, "major", "");
+    bool shows = true;
+    int execs = 0;
+
+    while (shows && execs < MINIMIZE_CONFIRM) {
+        replay_run_clear(&run);
+        int rc = replay_once(&config, buf_str(&work->input), work->input.len, &run, err);
+        if (rc < 0) {
+            return rc;
+        }
+        execs++;
+        shows = run.record != NULL && strcmp(run.record->hash_major, major) == 0;
+    }
+    json_put(work->answer, "shows", json_boolean(shows));
+    json_put(work->answer, "execs", json_integer(execs));
+    if (shows) {
+        put_counts(work->answer, execs, execs, 0);
+        put_run(work->answer, &run);
+    }
     return 0;
 }
 
@@ -304,6 +333,7 @@ static const struct operation {
     int (*work)(struct work *work, struct err *err);
 } operations[] = {{"triage", true, do_triage},
                   {"minimize", true, do_minimize},
+                  {"test", true, do_test},
                   {"report", false, do_report}};
 
 static int

@@ -8,12 +8,15 @@
  *         {"job":8, "op":"minimize", "input":"/abs/path", "command":{...}, "options":{...},
  *                    "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
  *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a report's text alone
+ *         {"job":10, "op":"test",    "input":"/abs/path", "command":{...}, "options":{...}, "major":"<hash>"}
  *   options: {"fuzz_target":..., "ooms_and_hangs":bool, "asserts_are_security":bool,
  *             "checks_are_security":bool, "ignore_frames":[...]}
  * answer: {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3, "other":0,
  *          "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX", "reason":null|"...",
  *          "wall_ms":41}
  *         minimize adds "bytes", "execs", "finished"; the bytes themselves stand in the file "output".
+ *         test is one trial of a minimization that is led elsewhere: {"job":10, "shows":false, "execs":1}, or
+ *         "shows":true, with all of the above, when MINIMIZE_CONFIRM runs in a row show the signature.
  *         {"job":8, "error":"..."} when the machine failed, not the target, or the job makes no sense
  *         (then "job" is null when there is no number in it). The next job is served all the same.
  * "unparsed": it crashed (or the text says so) but no parser knows the report; kept, never dropped.

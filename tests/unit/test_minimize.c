@@ -30,7 +30,7 @@ struct fixture {
     struct command command;
     struct record_options options;
     struct replay_config config;
-    struct minimize_limits limits;
+    struct shrink_limits limits;
     struct minimize_result result;
     int reports;
     struct err err;
@@ -207,14 +207,14 @@ test_limits_end_it_with_what_there_is(void **state)
     assert_in_range(fix->result.progress.execs, 1, 5);
     assert_non_null(strstr(buf_str(&fix->result.bytes), "BUG"));
     assert_int_equal(fix->result.run.outcome, REPLAY_CRASH);
-    fix->limits = (struct minimize_limits){.wall_ms = 1};
+    fix->limits = (struct shrink_limits){.wall_ms = 1};
     assert_int_equal(run(fix, original, NULL), 0);
     assert_false(fix->result.finished);
     assert_string_equal(buf_str(&fix->result.bytes), original);
 }
 
 static bool
-stop_at_three(void *user, const struct minimize_progress *progress)
+stop_at_three(void *user, const struct shrink_progress *progress)
 {
     struct fixture *fix = user;
 
@@ -227,7 +227,7 @@ test_the_caller_may_stop_it(void **state)
 {
     struct fixture *fix = *state;
 
-    fix->limits = (struct minimize_limits){.report = stop_at_three, .user = fix};
+    fix->limits = (struct shrink_limits){.report = stop_at_three, .user = fix};
     assert_int_equal(run(fix, original, NULL), 0);
     assert_int_equal(fix->reports, 3);
     assert_false(fix->result.finished);
