@@ -339,8 +339,12 @@ say_plan(struct run *run)
     for (size_t i = 0; i < run->plan.n_targets; i++) {
         const struct triage_target *of = &run->plan.targets[i];
         if (of->source != NULL) {
-            AUTO(mem_free) char *line = command_shell(&of->command, "@@");
-            (void)cmd_fail(0, "replaying with %s (from %s)", line, of->source);
+            AUTO(buf_clear) struct buf line = BUF_INIT;
+            for (size_t k = 0; k < of->command.argv.n; k++) {
+                buf_adds(&line, k == 0 ? "" : " ");
+                str_shell(&line, of->command.argv.v[k]);
+            }
+            (void)cmd_fail(0, "replaying with: %s (from %s)", buf_str(&line), of->source);
         }
     }
     if (run->ledger_only) {
@@ -444,9 +448,8 @@ conclude(struct run *run)
     triage_view_clear(&run->view);
     if (run->failure.code != 0) {
         (void)cmd_fail(0, "%s", run->failure.msg);
-        return cmd_fail(
-            EXIT_UNDECIDED,
-            "what was filed is safe; once this is cured `nightjar triage` goes on");
+        return cmd_fail(EXIT_UNDECIDED, "nothing that was filed is lost: once this is "
+                                        "cured `nightjar triage` goes on");
     }
     triage_view_summary(&run->view, stats, run->why_broken);
     if (nothing_ran(run)) {

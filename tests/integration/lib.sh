@@ -16,6 +16,7 @@
 #   start COMMAND...          runs it in the background in a session of its own; sets $STARTED
 #   stop PID [SIGNAL]         signals what start began, waits for it, returns its exit status
 #   keep_mount PATH           unmounts it at the end
+#   processes STRING          the pids whose command line holds it, one a line
 #   as_user COMMAND...        runs it as an ordinary user ($AS_UID) when the test runs as root
 set -u
 export LC_ALL=C.UTF-8
@@ -181,6 +182,17 @@ stop() {
 
 keep_mount() {
   mounts+=("$1")
+}
+
+# what pgrep -f does, which is not on every machine
+processes() {
+  local dir line
+  for dir in /proc/[0-9]*; do
+    { line=$(tr '\000' ' ' <"$dir/cmdline"); } 2>/dev/null || continue
+    case $line in
+      *"$1"*) [ "${dir#/proc/}" -eq $$ ] || [ "${dir#/proc/}" -eq "$BASHPID" ] || echo "${dir#/proc/}" ;;
+    esac
+  done
 }
 
 as_user() {
