@@ -141,6 +141,31 @@ limits() { # NAME
   ok "$name: the kernel limits them as well" test "$(cat "$OUT")" -ge 100 -a "$(cat "$OUT")" -lt 20000
 }
 
+# A triage worker in its sandbox, and a target in another within: the target is of the worker's uid.
+within() { # OUTER INNER ATTEMPT [ARGUMENT]; no argument: the worker's number
+  "${as_words[@]}" "$BOX" sandbox-init --rung "$1" --nested --read "$WORK/bin" --write "$OWN" --cwd "$OWN" \
+    --hide "$WORK/state" -- /bin/bash -c '
+      bin=$1 inner=$2 attempt=$3
+      printf x >mine
+      "$bin/hostile" stand >answers &
+      argument=${4:-$!}
+      [ "$argument" != mine ] || argument=$PWD/mine
+      "$bin/nightjar" sandbox-init --rung "$inner" -- "$bin/hostile" "$attempt" "+$argument"
+      status=$?
+      kill -KILL $!
+      [ ! -s answers ] || status=0
+      exit $status' worker "$WORK/bin" "${@:2}"
+}
+nested() { # NAME OUTER INNER
+  local name="$1, $3 within $2" attempt
+  for attempt in peek forge kill kill-sideways namespace; do
+    exits 1 "$name: no $attempt" within "$2" "$3" "$attempt"
+  done
+  exits 1 "$name: no reading of the worker's files" within "$2" "$3" read mine
+  exits 1 "$name: nor of the database" within "$2" "$3" read "$WORK/state/nightjar.db"
+  exits 1 "$name: no TCP" within "$2" "$3" tcp "$PORT"
+}
+
 for WHO in root user; do
   if [ "$WHO" = root ] && ! am_root; then
     skip "the sandbox as root" "run the tests as root"
@@ -155,6 +180,11 @@ for WHO in root user; do
     chown "$AS_UID:$AS_UID" "$OWN"
     as_words=(setpriv --reuid "$AS_UID" --regid "$AS_UID" --clear-groups --inh-caps=-all env HOME=/nonexistent)
   fi
+  exits 0 "$WHO: without the inner sandbox the worker can be signalled" within bwrap none kill
+  exits 0 "$WHO: and its files be read" within bwrap none read mine
+  nested "$WHO" bwrap bwrap
+  nested "$WHO" bwrap landlock
+  nested "$WHO" landlock landlock
   for RUNG in bwrap landlock none; do
     if [ "$RUNG" != none ]; then
       exits 0 "$WHO, $RUNG: works here" "${as_words[@]}" "$BOX" sandbox-init --choose "$RUNG"

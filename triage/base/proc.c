@@ -198,8 +198,9 @@ child_exec(char *const argv[], char *const envp[])
         full[len] = '/';
         memcpy(full + len + 1, argv[0], name_len + 1);
         (void)execve(full, argv, envp);
-        if (errno != ENOENT && errno != ENOTDIR) {
-            worst = errno;
+        int code = errno;
+        if (code != ENOENT && code != ENOTDIR && access(full, F_OK) == 0) {
+            worst = code; /* it is there; of a folder that we may not search nothing is known */
         }
     }
     errno = worst;
