@@ -348,8 +348,8 @@ serve(struct worker *worker, const json_t *request, json_t *answer, struct err *
         operation = strcmp(name, operations[i].name) == 0 ? &operations[i] : operation;
     }
     if (operation == NULL) {
-        return err_set(err, -EINVAL, "'op' is '%.40s', not triage, minimize or report",
-                       name);
+        return err_set(err, -EINVAL,
+                       "'op' is '%.40s', not triage, minimize, test or report", name);
     }
     int rc = take_options(&work, err);
     rc = rc < 0 ? rc : take_input(&work, err);
