@@ -159,7 +159,7 @@ intake_item(const struct scribe *scribe, const json_t *request, struct intake_it
 static int
 batch_file(struct scribe *scribe, struct intake_result *results, struct err *err)
 {
-    struct intake_item items[SCRIBE_BATCH_MAX];
+    struct intake_item items[SCRIBE_BATCH_MAX] = {0};
     AUTO(strv_clear) struct strv paths = {0};
     int rc = 0;
 
