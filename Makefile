@@ -15,6 +15,9 @@ $(error BUILD=$(BUILD) is not one of release debug asan tsan cov)
 endif
 ifneq ($(V),1)
 Q := @
+endif
+# make -s is silent, V=1 shows the commands
+ifeq ($(V)$(findstring s,$(firstword -$(MAKEFLAGS))),0)
 say = @printf '  %-7s %s\n' '$(1)' '$(2)';
 endif
 

@@ -87,7 +87,7 @@ print_row(const struct printer *printer, const struct bug *bug)
         (void)snprintf(size, sizeof(size), "%lldK",
                        (long long)bug->reproducer_bytes >> 10);
     }
-    buf_addf(&row, " %7lld %5s\n", (long long)bug->crashes, size);
+    buf_addf(&row, " %5lld %5s\n", (long long)bug->crashes, size);
     (void)fputs(buf_str(&row), stdout);
 }
 
@@ -105,10 +105,10 @@ visit(void *user, const struct bug *bug, struct err *err)
         json_print(stdout, object);
     } else {
         if (printer->rows == 0) {
-            (void)printf("%s%-5s %-8s %-*s %-*s %-*s %7s %5s%s\n",
+            (void)printf("%s%-5s %-8s %-*s %-*s %-*s %5s %5s%s\n",
                          cmd_color(printer->context, "1"), "ID", "SEVERITY",
                          (int)printer->type_columns, "TYPE", (int)printer->frame_columns,
-                         "TOP FRAME", TARGET_COLUMNS, "TARGET", "CRASHES", "SIZE",
+                         "TOP FRAME", TARGET_COLUMNS, "TARGET", "FILES", "SIZE",
                          cmd_color(printer->context, "0"));
         }
         print_row(printer, bug);

@@ -110,7 +110,7 @@ const struct cmd cmd_bugs = {
     .name = "bugs",
     .summary = "list the bugs, worst first",
     .usage = "[--severity LEVEL] [--target NAME] [--crashes]",
-    .about = "List what was found: one line a bug, worst first. CRASHES counts the "
+    .about = "List what was found: one line a bug, worst first. FILES counts the "
              "crashing files\n"
              "that joined the bug, SIZE is its smallest reproducer.\n\n"
              "  nightjar bugs --severity medium\n"
