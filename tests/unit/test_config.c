@@ -604,6 +604,19 @@ test_what_init_writes_as_comments_is_valid_too(void **state)
 }
 
 static void
+test_the_example_is_valid(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free)
+    char *path = fs_join(fix->before, "orchestrator/nightjar.yaml.example");
+    int rc = config_load_settings(path, &fix->config, &fix->err);
+
+    assert_string_equal(fix->err.msg, "");
+    assert_int_equal(rc, 0);
+    assert_string_equal(fix->config->metrics.pushgateway, "http://localhost:9091");
+}
+
+static void
 test_write_refuses_what_yaml_cannot_hold(void **state)
 {
     struct fixture *fix = *state;
@@ -670,6 +683,7 @@ main(void)
         TEST(test_target_yaml_must_name_its_program),
         TEST(test_what_init_writes_is_read_back),
         TEST(test_what_init_writes_as_comments_is_valid_too),
+        TEST(test_the_example_is_valid),
         TEST(test_write_refuses_what_yaml_cannot_hold),
         TEST(test_damaged_files_do_no_harm),
     };
