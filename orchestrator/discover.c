@@ -18,9 +18,9 @@ enum {
 };
 
 /* Programs that lie in an $OUT folder beside the targets. */
-static const char *const tools[] = {
-    "llvm-", "afl-",      "jazzer_driver", "jazzer_agent", "jazzerjs",
-    "clang", "honggfuzz", "centipede",     "sancov",       "nightjar"};
+static const char *const tools[] = {"llvm-",        "afl-",      "jazzer_driver",
+                                    "jazzer_agent", "jazzerjs",  "clang",
+                                    "honggfuzz",    "centipede", "sancov"};
 
 struct discovery {
     const char *folder; /* absolute */
@@ -79,7 +79,8 @@ is_tool(const char *name)
             return true;
         }
     }
-    return false;
+    /* not nightjar-parse, which is a target */
+    return strcmp(name, "nightjar") == 0;
 }
 
 /* Litter of builds, which nobody takes for a target. */
