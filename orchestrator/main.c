@@ -15,11 +15,12 @@
 
 /* In the order in which a newcomer meets them: `nightjar help` prints the table as it
  * stands. */
-#define VERBS(X)                                                                         \
-    X(fuzz)                                                                              \
-    X(triage)                                                                            \
-    X(bugs) X(show) X(gate) X(push) X(status) X(db) X(parse_verb) X(help_verb) X(scribe) \
-        X(triage_worker)
+#define VERBS(X)                                                               \
+    X(fuzz)                                                                    \
+    X(triage)                                                                  \
+    X(bugs)                                                                    \
+    X(show) X(repro) X(minimize) X(gate) X(push) X(status) X(db) X(parse_verb) \
+        X(help_verb) X(scribe) X(triage_worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
 #define ROW(name)     &cmd_##name,

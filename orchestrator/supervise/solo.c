@@ -1,0 +1,282 @@
+#include "orchestrator/supervise/solo.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <systemd/sd-event.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "orchestrator/supervise/pool.h"
+
+enum { TICK_US = 500000 };
+
+struct seat {        /* what one slot of the pool works at */
+    json_t *request; /* whole; NULL: nothing */
+    const struct buf *input;
+    json_t *answer;
+    int deaths;
+    bool ready;
+};
+
+struct solo {
+    struct solo_config config;
+    sd_event *event;
+    struct pool *pool;
+    char *state;
+    sigset_t before; /* the caller's signal mask */
+    struct seat *seats;
+    size_t waiting; /* seats without an answer */
+    int64_t serial; /* of the last job */
+    bool interrupted;
+    struct err failure; /* code 0: none */
+};
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+/* --- what the pool tells --- */
+
+static void
+give(struct solo *solo, int slot)
+{
+    struct seat *seat = &solo->seats[slot];
+    AUTO(mem_free) char *path = fs_join(pool_folder(solo->pool, slot), "input");
+    struct err err = ERR_INIT;
+    json_t *job = json_object();
+
+    json_put(seat->request, "job", json_integer(++solo->serial));
+    json_put(seat->request, "input", json_name(path));
+    json_put(job, "request", json_incref(seat->request));
+    if (fs_write(path, buf_str(seat->input), seat->input->len, 0644, &err) < 0) {
+        solo->failure = err;
+        json_decref(job);
+        return;
+    }
+    seat->ready = false;
+    pool_give(solo->pool, slot, job);
+}
+
+static void
+on_ready(void *user, int slot)
+{
+    struct solo *solo = user;
+    struct seat *seat = &solo->seats[slot];
+
+    seat->ready = true;
+    if (seat->request != NULL && seat->answer == NULL) {
+        give(solo, slot);
+    }
+}
+
+static void
+on_answer(void *user, int slot, json_t *job, const char *line, size_t len)
+{
+    struct solo *solo = user;
+    struct seat *seat = &solo->seats[slot];
+    AUTO(json_decref) json_t *answer = NULL;
+    struct err err = ERR_INIT;
+
+    (void)job;
+    if (seat->request == NULL || seat->answer != NULL) {
+        return; /* of a call that was given up */
+    }
+    if (json_parse(line, len, &answer, &err) < 0 || !json_is_object(answer) ||
+        json_get_int(answer, "job", -1) != json_get_int(seat->request, "job", 0)) {
+        (void)err_set(&solo->failure, -EIO, "a triage worker said what is no answer");
+        return;
+    }
+    seat->answer = STEAL(answer);
+    solo->waiting--;
+}
+
+static void
+on_died(void *user, int slot, json_t *job, const char *reason)
+{
+    struct solo *solo = user;
+
+    (void)job;
+    if (++solo->seats[slot].deaths >= SOLO_ATTEMPTS) {
+        (void)err_set(&solo->failure, -EIO, "triage workers die of this input: %s",
+                      reason);
+    }
+}
+
+static void
+on_failed(void *user, const struct err *why)
+{
+    struct solo *solo = user;
+
+    solo->failure = *why;
+    if (solo->failure.code == 0) {
+        solo->failure.code = -EIO;
+    }
+}
+
+static int
+on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+    struct solo *solo = user;
+
+    (void)source;
+    (void)info;
+    solo->interrupted = true;
+    return 0;
+}
+
+/* --- construction --- */
+
+static int
+make_loop(struct solo *solo, struct err *err)
+{
+    sigset_t set;
+    int rc = sd_event_new(&solo->event);
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGCHLD); /* sd-event wants it blocked to watch children */
+    for (size_t i = 0; i < COUNT(signals); i++) {
+        (void)sigaddset(&set, signals[i]);
+    }
+    (void)sigprocmask(SIG_BLOCK, &set, &solo->before);
+    for (size_t i = 0; i < COUNT(signals) && rc >= 0; i++) {
+        rc = sd_event_add_signal(solo->event, NULL, signals[i], on_signal, solo);
+    }
+    return rc < 0 ? err_set(err, rc, "event loop: %s", strerror(-rc)) : 0;
+}
+
+static int
+make_state(struct solo *solo, struct err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    AUTO(mem_free)
+    char *path = mem_printf("%s/nightjar-solo-XXXXXX",
+                            tmp == NULL || tmp[0] != '/' ? "/tmp" : tmp);
+
+    /* the work folders in it belong to the sandbox's uid, which must reach them */
+    if (mkdtemp(path) == NULL || chmod(path, 0711) < 0) {
+        return err_sys(err, "make a private folder '%s' (TMPDIR says where)", path);
+    }
+    solo->state = STEAL(path);
+    return 0;
+}
+
+int
+solo_new(const struct solo_config *config, struct solo **out, struct err *err)
+{
+    AUTO(solo_free) struct solo *solo = mem_alloc(sizeof(*solo));
+    const struct pool_config pool = {.rung = config->rung,
+                                     .jobs = config->jobs,
+                                     .hide = config->hide,
+                                     .user = solo,
+                                     .ready = on_ready,
+                                     .answer = on_answer,
+                                     .died = on_died,
+                                     .failed = on_failed};
+
+    if (config->jobs < 1 || config->jobs > SOLO_JOBS_MAX) {
+        return err_set(err, -EINVAL, "%d is no number of jobs from 1 to %d", config->jobs,
+                       SOLO_JOBS_MAX);
+    }
+    solo->config = *config;
+    solo->seats = mem_array((size_t)config->jobs, sizeof(*solo->seats));
+    for (int i = 0; i < config->jobs; i++) {
+        solo->seats[i].ready = true;
+    }
+    (void)sigprocmask(SIG_BLOCK, NULL, &solo->before);
+    int rc = make_state(solo, err);
+    rc = rc < 0 ? rc : make_loop(solo, err);
+    if (rc == 0) {
+        struct pool_config whole = pool;
+        whole.event = solo->event;
+        whole.state = solo->state;
+        rc = pool_new(&whole, &solo->pool, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    *out = STEAL(solo);
+    return 0;
+}
+
+static void
+clear_seats(struct solo *solo)
+{
+    for (int i = 0; i < solo->config.jobs; i++) {
+        struct seat *seat = &solo->seats[i];
+        json_decref(STEAL(seat->request));
+        json_decref(STEAL(seat->answer));
+        seat->deaths = 0;
+    }
+    solo->waiting = 0;
+}
+
+void
+solo_free(struct solo *solo)
+{
+    if (solo == NULL) {
+        return;
+    }
+    clear_seats(solo);
+    pool_free(solo->pool);
+    (void)sd_event_unref(solo->event);
+    if (solo->state != NULL) {
+        (void)fs_remove(solo->state, NULL);
+    }
+    (void)sigprocmask(SIG_SETMASK, &solo->before, NULL);
+    mem_free(solo->state);
+    mem_free(solo->seats);
+    mem_free(solo);
+}
+
+/* --- runs --- */
+
+static int
+wait_for_all(struct solo *solo, struct err *err)
+{
+    while (solo->waiting > 0 && !solo->interrupted && solo->failure.code == 0) {
+        int rc = sd_event_run(solo->event, TICK_US);
+        if (rc < 0 && rc != -EINTR) {
+            return err_set(err, rc, "event loop: %s", strerror(-rc));
+        }
+        if (solo->config.tick != NULL) {
+            solo->config.tick(solo->config.user);
+        }
+    }
+    if (solo->failure.code != 0) {
+        return err_set(err, solo->failure.code, "%s", solo->failure.msg);
+    }
+    return solo->waiting > 0 ? err_set(err, -ECANCELED, "interrupted") : 0;
+}
+
+int
+solo_run(struct solo *solo, json_t *const *requests, const struct buf *inputs, size_t n,
+         json_t **answers, struct err *err)
+{
+    if (n > (size_t)solo->config.jobs) {
+        return err_set(err, -EINVAL, "more jobs than workers");
+    }
+    for (size_t i = 0; i < n; i++) {
+        solo->seats[i].request = json_deep_copy(requests[i]);
+        solo->seats[i].input = &inputs[i];
+        solo->waiting++;
+    }
+    for (size_t i = 0; i < n && solo->failure.code == 0 && !solo->interrupted; i++) {
+        if (solo->seats[i].ready) {
+            give(solo, (int)i);
+        }
+    }
+    int rc = wait_for_all(solo, err);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        answers[i] = STEAL(solo->seats[i].answer);
+    }
+    clear_seats(solo);
+    return rc;
+}
+
+bool
+solo_interrupted(const struct solo *solo)
+{
+    return solo->interrupted;
+}

@@ -1,0 +1,51 @@
+/*
+ * Triage workers for one person who waits: a pool with an event loop and a passing state
+ * folder of its own, behind one blocking call. `minimize FILE` and `repro` stand on it:
+ * so they need no database, and what a target prints is parsed in a sandbox here as
+ * everywhere.
+ */
+#ifndef ORCHESTRATOR_SUPERVISE_SOLO_H
+#define ORCHESTRATOR_SUPERVISE_SOLO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "triage/sandbox.h"
+
+enum { SOLO_JOBS_MAX = 64, SOLO_ATTEMPTS = 2 /* workers that one job may cost */ };
+
+struct solo;
+
+struct solo_config {
+    enum sandbox_rung rung;  /* as sandbox_choose() answered */
+    int jobs;                /* workers at a time, 1 to SOLO_JOBS_MAX */
+    const struct strv *hide; /* further folders that targets must not see; or NULL */
+    /* Called twice a second while a call waits, for progress; may be NULL. */
+    void (*tick)(void *user);
+    void *user;
+};
+
+/* From here to solo_free() SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked and looked at
+ * by solo_run(). */
+int solo_new(const struct solo_config *config, struct solo **out, struct err *err);
+void solo_free(struct solo *solo); /* NULL is a no-op */
+AUTO_DEFINE(struct solo *, solo_free)
+
+/*
+ * Run n jobs at a time, at most solo_config.jobs: requests[i] is a request of
+ * triage/worker.h, borrowed, without "job", "input" and "output", which are put there;
+ * inputs[i] its input. answers[i] is a new reference: what the worker said, an object.
+ * -ECANCELED when the person interrupts; -EIO when workers die of a job SOLO_ATTEMPTS
+ * times, or say what is no answer; no answers[] then.
+ */
+int solo_run(struct solo *solo, json_t *const *requests, const struct buf *inputs,
+             size_t n, json_t **answers, struct err *err);
+
+/* Whether the person has interrupted. */
+bool solo_interrupted(const struct solo *solo);
+
+#endif
