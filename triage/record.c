@@ -58,7 +58,8 @@ record_add_frame(struct record *record)
 }
 
 int
-record_finish(struct record *record, const struct record_options *options, struct err *err)
+record_finish(struct record *record, const struct record_options *options,
+              struct err *err)
 {
     int rc = stack_decide(record, options, err);
 
@@ -70,7 +71,7 @@ record_finish(struct record *record, const struct record_options *options, struc
     return 0;
 }
 
-/* --- records without a report ----------------------------------------------------------------- */
+/* --- records without a report --- */
 
 static struct record *
 bare_record(const char *type, char *message, unsigned facts)
@@ -88,29 +89,31 @@ struct record *
 record_from_signal(int signal_number)
 {
     static const struct {
-        int number;
         const char *name;
         const char *type;
+        int number;
         bool harmless;
     } signals[] = {
-        {SIGSEGV, "SIGSEGV", "UNKNOWN", false},
-        {SIGABRT, "SIGABRT", "Abrt", true},
-        {SIGFPE, "SIGFPE", "Floating-point-exception", true},
-        {SIGILL, "SIGILL", "Illegal-instruction", true},
-        {SIGBUS, "SIGBUS", "Bus", true},
-        {SIGTRAP, "SIGTRAP", "Trap", true},
-        {SIGSYS, "SIGSYS", "Bad-system-call", true},
+        {"SIGSEGV", "UNKNOWN", SIGSEGV, false},
+        {"SIGABRT", "Abrt", SIGABRT, true},
+        {"SIGFPE", "Floating-point-exception", SIGFPE, true},
+        {"SIGILL", "Illegal-instruction", SIGILL, true},
+        {"SIGBUS", "Bus", SIGBUS, true},
+        {"SIGTRAP", "Trap", SIGTRAP, true},
+        {"SIGSYS", "Bad-system-call", SIGSYS, true},
     };
 
     for (size_t i = 0; i < COUNT(signals); i++) {
         if (signals[i].number == signal_number) {
-            return bare_record(signals[i].type,
-                               mem_printf("killed by %s; it printed no report", signals[i].name),
-                               signals[i].harmless ? FACT_HARMLESS_SIGNAL : 0);
+            return bare_record(
+                signals[i].type,
+                mem_printf("killed by %s; it printed no report", signals[i].name),
+                signals[i].harmless ? FACT_HARMLESS_SIGNAL : 0);
         }
     }
-    return bare_record("Fatal-signal",
-                       mem_printf("killed by signal %d; it printed no report", signal_number), 0);
+    return bare_record(
+        "Fatal-signal",
+        mem_printf("killed by signal %d; it printed no report", signal_number), 0);
 }
 
 struct record *
@@ -119,7 +122,8 @@ record_timeout(int64_t limit_ms)
     char limit[64];
 
     str_duration_show(limit, sizeof(limit), limit_ms);
-    return bare_record("Timeout", mem_printf("killed after %s, the limit of one run", limit),
+    return bare_record("Timeout",
+                       mem_printf("killed after %s, the limit of one run", limit),
                        FACT_HIT_LIMIT);
 }
 
@@ -134,11 +138,12 @@ record_out_of_memory(int64_t limit_bytes)
                        FACT_HIT_LIMIT);
 }
 
-/* --- words ------------------------------------------------------------------------------------ */
+/* --- words --- */
 
 static const char *const severities[] = {
-    [SEVERITY_INFO] = "info",     [SEVERITY_LOW] = "low",           [SEVERITY_MEDIUM] = "medium",
-    [SEVERITY_HIGH] = "high",     [SEVERITY_CRITICAL] = "critical", NULL,
+    [SEVERITY_INFO] = "info",         [SEVERITY_LOW] = "low",
+    [SEVERITY_MEDIUM] = "medium",     [SEVERITY_HIGH] = "high",
+    [SEVERITY_CRITICAL] = "critical", NULL,
 };
 
 const char *
@@ -158,7 +163,9 @@ severity_parse(const char *name, enum severity *out, struct err *err)
     }
     const char *near = str_suggest(name, severities);
     if (near != NULL) {
-        return err_set(err, -EINVAL, "'%s' is no severity (did you mean '%s'?)", name, near);
+        return err_set(err, -EINVAL, "'%s' is no severity (did you mean '%s'?)", name,
+                       near);
     }
-    return err_set(err, -EINVAL, "'%s' is no severity: critical, high, medium, low or info", name);
+    return err_set(err, -EINVAL,
+                   "'%s' is no severity: critical, high, medium, low or info", name);
 }

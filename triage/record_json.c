@@ -1,6 +1,6 @@
 /*
- * A record as JSON, written straight into a buffer: `parse` prints thousands a second, and building
- * a tree of values for each cost as much as all the rest.
+ * A record as JSON, written straight into a buffer: `parse` prints thousands a second,
+ * and building a tree of values for each cost as much as all the rest.
  */
 #include "triage/record.h"
 
@@ -14,8 +14,8 @@ plain_run(const char *text)
 {
     size_t n = 0;
 
-    while ((unsigned char)text[n] >= 0x20 && (unsigned char)text[n] < 0x7f && text[n] != '"' &&
-           text[n] != '\\') {
+    while ((unsigned char)text[n] >= 0x20 && (unsigned char)text[n] < 0x7f &&
+           text[n] != '"' && text[n] != '\\') {
         n++;
     }
     return n;
@@ -227,7 +227,8 @@ record_write_json(const struct record *record, const char *file, struct buf *out
     put_text(out, "sanitizer", record->sanitizer);
     put_text(out, "crash_type", record->crash_type);
     /* "" is ClusterFuzz's word for "not known" */
-    put_text(out, "crash_address", record->crash_address == NULL ? "" : record->crash_address);
+    put_text(out, "crash_address",
+             record->crash_address == NULL ? "" : record->crash_address);
     put_text(out, "crash_state", record->crash_state);
     put_verdict(out, record);
     put_text(out, "crash_line", record->crash_line);

@@ -16,7 +16,8 @@ wrong(struct err *err, const char *key, const char *what)
     return err_set(err, -EBADMSG, "record: field '%s' %s", key, what);
 }
 
-/* A string of at most max bytes without control bytes but newlines and tabs, or null; new in *out. */
+/* A string of at most max bytes without control bytes but newlines and tabs, or null; new
+ * in *out. */
 static int
 get_text(const json_t *object, const char *key, size_t max, char **out, struct err *err)
 {
@@ -74,7 +75,8 @@ get_bool(const json_t *object, const char *key, bool *out, struct err *err)
 }
 
 static int
-get_hex(const json_t *object, const char *key, uint64_t *out, bool *given, struct err *err)
+get_hex(const json_t *object, const char *key, uint64_t *out, bool *given,
+        struct err *err)
 {
     const char *text = json_get_str(object, key, NULL);
     char *end = NULL;
@@ -85,7 +87,8 @@ get_hex(const json_t *object, const char *key, uint64_t *out, bool *given, struc
     }
     errno = 0;
     *out = strtoull(text, &end, 16);
-    if (errno != 0 || *end != '\0' || text[0] != '0' || text[1] != 'x' || text[2] == '\0') {
+    if (errno != 0 || *end != '\0' || text[0] != '0' || text[1] != 'x' ||
+        text[2] == '\0') {
         return wrong(err, key, "is no hexadecimal number");
     }
     return 0;
@@ -131,20 +134,25 @@ frame_from_json(const json_t *object, struct frame *f, struct err *err)
 {
     size_t stack = 0;
     size_t language = 0;
-    int rc = json_is_object(object) ? 0 : wrong(err, "frames", "has something else than objects");
+    int rc = json_is_object(object)
+                 ? 0
+                 : wrong(err, "frames", "has something else than objects");
 
     rc = rc < 0 ? rc : get_numbers(object, f, err);
-    rc = rc < 0 ? rc : get_text(object, "function", RECORD_FUNCTION_MAX, &f->function, err);
+    rc = rc < 0 ? rc
+                : get_text(object, "function", RECORD_FUNCTION_MAX, &f->function, err);
     rc = rc < 0 ? rc : get_text(object, "file", RECORD_PATH_MAX, &f->file, err);
     rc = rc < 0 ? rc : get_text(object, "module", RECORD_PATH_MAX, &f->module, err);
     rc = rc < 0 ? rc : get_text(object, "build_id", RECORD_PATH_MAX, &f->build_id, err);
     rc = rc < 0 ? rc : get_bool(object, "inlined", &f->inlined, err);
     rc = rc < 0 ? rc : get_bool(object, "kept", &f->kept, err);
     rc = rc < 0 ? rc : get_bool(object, "counts", &f->counts, err);
-    rc = rc < 0 ? rc : get_word(object, "stack", record_stack_names, COUNT(record_stack_names), &stack, err);
     rc = rc < 0 ? rc
-                : get_word(object, "language", record_language_names, COUNT(record_language_names), &language,
-                           err);
+                : get_word(object, "stack", record_stack_names, COUNT(record_stack_names),
+                           &stack, err);
+    rc = rc < 0 ? rc
+                : get_word(object, "language", record_language_names,
+                           COUNT(record_language_names), &language, err);
     if (rc < 0) {
         return rc;
     }
@@ -211,9 +219,13 @@ static int
 get_verdict(const json_t *object, struct record *record, struct err *err)
 {
     const json_t *score = json_object_get(object, "severity_score");
-    int rc = severity_parse(json_get_str(object, "severity", ""), &record->severity, err);
+    const char *severity = json_get_str(object, "severity", "");
+    int rc = severity_parse(severity, &record->severity, NULL);
 
-    rc = rc < 0 ? rc : get_bool(object, "security", &record->security, err);
+    if (rc < 0) {
+        return wrong(err, "severity", "has a word that is not known");
+    }
+    rc = get_bool(object, "security", &record->security, err);
     if (rc < 0) {
         return rc;
     }
@@ -226,7 +238,8 @@ get_verdict(const json_t *object, struct record *record, struct err *err)
         severity_find_exploitability(json_get_str(object, "exploitability", ""));
     record->class_name = severity_find_class(json_get_str(object, "class", ""));
     record->cwe = severity_find_cwe(json_get_str(object, "cwe", ""));
-    if (record->exploitability == NULL || record->class_name == NULL || record->cwe == NULL) {
+    if (record->exploitability == NULL || record->class_name == NULL ||
+        record->cwe == NULL) {
         return wrong(err, "class, exploitability or cwe", "has a word that is not known");
     }
     return 0;
@@ -259,15 +272,22 @@ get_texts(const json_t *object, struct record *record, struct err *err)
     int rc = get_text(object, "sanitizer", 32, &record->sanitizer, err);
 
     rc = rc < 0 ? rc : get_text(object, "crash_type", TYPE_MAX, &record->crash_type, err);
-    rc = rc < 0 ? rc : get_text(object, "crash_address", TYPE_MAX, &record->crash_address, err);
-    rc = rc < 0 ? rc : get_text(object, "crash_state", STATE_MAX, &record->crash_state, err);
+    rc = rc < 0
+             ? rc
+             : get_text(object, "crash_address", TYPE_MAX, &record->crash_address, err);
     rc = rc < 0 ? rc
-                : get_text(object, "crash_line", RECORD_PATH_MAX + 64, &record->crash_line, err);
-    rc = rc < 0 ? rc : get_text(object, "message", RECORD_LINE_MAX, &record->message, err);
+                : get_text(object, "crash_state", STATE_MAX, &record->crash_state, err);
     rc = rc < 0 ? rc
-                : get_word(object, "access", record_access_names, COUNT(record_access_names), &access, err);
+                : get_text(object, "crash_line", RECORD_PATH_MAX + 64,
+                           &record->crash_line, err);
+    rc =
+        rc < 0 ? rc : get_text(object, "message", RECORD_LINE_MAX, &record->message, err);
     rc = rc < 0 ? rc
-                : get_int(object, "access_bytes", 0, INT64_MAX, &record->access_bytes, err);
+                : get_word(object, "access", record_access_names,
+                           COUNT(record_access_names), &access, err);
+    rc = rc < 0
+             ? rc
+             : get_int(object, "access_bytes", 0, INT64_MAX, &record->access_bytes, err);
     rc = rc < 0 ? rc : get_bool(object, "near_null", &record->near_null, err);
     record->access = (enum access_kind)access;
     if (rc == 0 && (record->sanitizer == NULL || record->crash_type == NULL ||

@@ -1,18 +1,21 @@
-/* The words that a record's enumerations have in JSON: private to record_json.c and record_read.c. */
+/* The words that a record's enumerations have in JSON: private to record_json.c and
+ * record_read.c. */
 #ifndef TRIAGE_RECORD_WORDS_H
 #define TRIAGE_RECORD_WORDS_H
 
 #include "triage/record.h"
 
 static const char *const record_stack_names[] = {
-    [STACK_CRASH] = "crash",       [STACK_FREED] = "freed",   [STACK_ALLOCATED] = "allocated",
-    [STACK_THREAD] = "thread",     [STACK_ORIGIN] = "origin", [STACK_STORED] = "stored",
-    [STACK_OBJECT] = "object",     [STACK_LEAK] = "leak",     [STACK_OTHER] = "other",
+    [STACK_CRASH] = "crash",   [STACK_FREED] = "freed",   [STACK_ALLOCATED] = "allocated",
+    [STACK_THREAD] = "thread", [STACK_ORIGIN] = "origin", [STACK_STORED] = "stored",
+    [STACK_OBJECT] = "object", [STACK_LEAK] = "leak",     [STACK_OTHER] = "other",
 };
 
 static const char *const record_language_names[] = {
-    [LANGUAGE_NATIVE] = "native",         [LANGUAGE_GO] = "go",
-    [LANGUAGE_JVM] = "jvm",               [LANGUAGE_PYTHON] = "python",
+    [LANGUAGE_NATIVE] = "native",
+    [LANGUAGE_GO] = "go",
+    [LANGUAGE_JVM] = "jvm",
+    [LANGUAGE_PYTHON] = "python",
     [LANGUAGE_JAVASCRIPT] = "javascript",
 };
 

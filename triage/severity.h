@@ -1,8 +1,9 @@
 /*
- * How bad a crash is, by a table of rules with reasons in words: security flag (ClusterFuzz's), CASR's
- * class and exploitability, a score on SARIF's security-severity scale from which the severity follows
- * (critical >= 9.0, high >= 7.0, medium >= 4.0, low > 0), and the CWE. Where and why the rules differ
- * from ClusterFuzz and CASR stands in triage/parse/README.md.
+ * How bad a crash is, by a table of rules with reasons in words: security flag
+ * (ClusterFuzz's), CASR's class and exploitability, a score on SARIF's security-severity
+ * scale from which the severity follows (critical >= 9.0, high >= 7.0, medium >= 4.0, low
+ * > 0), and the CWE. Where and why the rules differ from ClusterFuzz and CASR stands in
+ * triage/parse/README.md.
  */
 #ifndef TRIAGE_SEVERITY_H
 #define TRIAGE_SEVERITY_H

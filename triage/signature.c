@@ -19,8 +19,8 @@ is_race(const char *type)
     return strncmp(type, "Data race", 9) == 0;
 }
 
-/* The access without its size; of a wild one not even its direction (reference/triage: it flips
- * between runs of one input). */
+/* The access without its size; of a wild one not even its direction (reference/triage: it
+ * flips between runs of one input). */
 char *
 signature_kind(const char *crash_type)
 {
@@ -47,16 +47,17 @@ signature_kind(const char *crash_type)
     return buf_steal(&kind);
 }
 
-/* An assertion's text: every number in it may vary. */
+/* An assertion's text: every number and address in it may vary. */
 static void
-add_text(struct buf *key, struct span text)
+add_message(struct buf *key, struct span text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        bool digit = span_digit(text.at[i]);
-        if (!digit) {
-            buf_addc(key, text.at[i]);
-        } else if (i == 0 || !span_digit(text.at[i - 1])) {
+    while (text.len > 0) {
+        uint64_t value = 0;
+        if (span_eat_hex(&text, &value) || span_eat_digits(&text, &value)) {
             buf_addc(key, '0');
+        } else {
+            buf_addc(key, text.at[0]);
+            text = span_from(text, 1);
         }
     }
 }
@@ -65,17 +66,16 @@ add_text(struct buf *key, struct span text)
 static void
 add_words(struct buf *key, const struct record *record)
 {
-    AUTO(buf_clear) struct buf scrubbed = BUF_INIT;
     bool frames = false;
 
     for (size_t i = 0; i < record->n_frames; i++) {
         frames = frames || record->frames[i].kept;
     }
-    struct span words = record->state_override != NULL ? span_of(record->state_override)
-                        : frames                       ? (struct span){"", 0}
-                                                       : span_of(record->crash_state);
-    stack_scrub(words.at, words.len, &scrubbed);
-    add_text(key, (struct span){buf_str(&scrubbed), scrubbed.len});
+    if (record->state_override != NULL) {
+        add_message(key, span_of(record->state_override));
+    } else if (!frames) {
+        buf_adds(key, record->crash_state);
+    }
     buf_addc(key, '\n');
 }
 
@@ -86,8 +86,9 @@ compare_keys(const void *a, const void *b)
 }
 
 /*
- * A recursion overflows in whichever of its functions is called last, so its frames enter in the
- * order of their names and all of the cycle counts, not the three frames it happened to end with.
+ * A recursion overflows in whichever of its functions is called last, so its frames enter
+ * in the order of their names and all of the cycle counts, not the three frames it
+ * happened to end with.
  */
 static void
 add_cycle(struct buf *key, const struct record *record)
@@ -134,7 +135,8 @@ add_all_frames(struct buf *key, const struct record *record)
         if (frame->stack == STACK_CRASH) {
             struct span file = span_base(span_of(frame->file == NULL ? "" : frame->file));
             stack_frame_key(frame, key);
-            buf_addf(key, " %.*s:%d:%d\n", (int)file.len, file.at, frame->line, frame->column);
+            buf_addf(key, " %.*s:%d:%d\n", (int)file.len, file.at, frame->line,
+                     frame->column);
         }
     }
 }
@@ -149,22 +151,25 @@ hash(const struct buf *key, char out[RECORD_HASH_MAX])
     out[RECORD_HASH_MAX - 1] = '\0';
 }
 
-/* --- in words --------------------------------------------------------------------------------- */
+/* --- in words --- */
 
 static void
 explain_kind(struct record *record, const char *kind)
 {
     if (is_wild(record->crash_type)) {
-        strv_addf(&record->grouping,
-                  "kind of crash: %s (whether it read or wrote is left out: that of a wild "
-                  "access varies from run to run)",
-                  kind);
+        strv_addf(
+            &record->grouping,
+            "kind of crash: %s (whether it read or wrote is left out: that of a wild "
+            "access varies from run to run)",
+            kind);
     } else if (is_race(record->crash_type)) {
-        strv_addf(&record->grouping,
-                  "kind of crash: %s (which of its accesses was caught is left out: it varies)",
-                  kind);
+        strv_addf(
+            &record->grouping,
+            "kind of crash: %s (which of its accesses was caught is left out: it varies)",
+            kind);
     } else if (strchr(record->crash_type, '\n') != NULL) {
-        strv_addf(&record->grouping, "kind of crash: %s (the size is left out: it varies)", kind);
+        strv_addf(&record->grouping,
+                  "kind of crash: %s (the size is left out: it varies)", kind);
     } else {
         strv_addf(&record->grouping, "kind of crash: %s", kind);
     }
@@ -188,15 +193,16 @@ explain_frames(struct record *record)
     }
     if (record->cycle_frames > 0) {
         strv_addf(&record->grouping, "a recursion of %d function%s, by their names: %s%s",
-                  record->cycle_frames, record->cycle_frames == 1 ? "" : "s", buf_str(&names),
-                  (size_t)record->cycle_frames > kept ? ", ..." : "");
+                  record->cycle_frames, record->cycle_frames == 1 ? "" : "s",
+                  buf_str(&names), (size_t)record->cycle_frames > kept ? ", ..." : "");
     } else if (kept > 0) {
-        strv_addf(&record->grouping, "%zu frame%s of the stack: %s", kept, kept == 1 ? "" : "s",
-                  buf_str(&names));
+        strv_addf(&record->grouping, "%zu frame%s of the stack: %s", kept,
+                  kept == 1 ? "" : "s", buf_str(&names));
     }
     if (dropped > 0) {
-        strv_addf(&record->grouping, "%zu frame%s above or between them %s left out by a rule",
-                  dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are");
+        strv_addf(&record->grouping,
+                  "%zu frame%s above or between them %s left out by a rule", dropped,
+                  dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are");
     }
 }
 
@@ -210,11 +216,12 @@ explain(struct record *record, const char *kind, bool security)
         strv_addf(&record->grouping, "the message, its numbers left out: %.*s", (int)end,
                   record->state_override);
     } else if (strcmp(record->crash_state, "NULL") == 0) {
-        strv_add(&record->grouping,
-                 "no frame and no message: all crashes of this kind without one fall together");
+        strv_add(&record->grouping, "no frame and no message: all crashes of this kind "
+                                    "without one fall together");
     }
     explain_frames(record);
-    strv_addf(&record->grouping, "by default %s a security problem", security ? "is" : "is not");
+    strv_addf(&record->grouping, "by default %s a security problem",
+              security ? "is" : "is not");
 }
 
 void

@@ -1,11 +1,12 @@
 /*
  * The signature: the versioned key that first decides which bug a crash belongs to.
  *
- * Version 0, hash.major: the kind of crash without what varies between runs of one input (READ or
- * WRITE and the size of a wild access, sizes of others), the state's three frames by their qualified
- * names (stack.h), an assertion's text without its numbers, and whether the kind is a security one
- * under the default options (so that options do not move bugs). hash.minor: the same, and all frames
- * of the crash's own stack with their lines.
+ * Version 0, hash.major: the kind of crash without what varies between runs of one input
+ * (READ or WRITE and the size of a wild access, sizes of others), the state's three
+ * frames by their qualified names (stack.h), an assertion's text without its numbers, and
+ * whether the kind is a security one under the default options (so that options do not
+ * move bugs). hash.minor: the same, and all frames of the crash's own stack with their
+ * lines.
  */
 #ifndef TRIAGE_SIGNATURE_H
 #define TRIAGE_SIGNATURE_H
@@ -15,7 +16,8 @@
 /* Set hash_major, hash_minor and grouping. After stack_decide(). */
 void signature_make(struct record *record);
 
-/* The kind of crash in the form of the key: "Heap-buffer-overflow READ", "UNKNOWN". New string. */
+/* The kind of crash in the form of the key: "Heap-buffer-overflow READ", "UNKNOWN". New
+ * string. */
 char *signature_kind(const char *crash_type) __attribute__((returns_nonnull));
 
 #endif

@@ -17,9 +17,10 @@ static const char beyond[] = "below the three frames that count";
 static const char other_stack[] = "not on the stack of the crash itself";
 static const char of_cycle[] = "part of the recursion, whose cycle counts once";
 static const char replaced[] = "the message stands for the stack";
-static const char varies[] = "the stack of a timeout or of memory running out differs each time: the target's name counts";
+static const char varies[] = "the stack of a timeout or of memory running out differs "
+                             "each time: the target's name counts";
 
-/* --- the user's patterns ---------------------------------------------------------------------- */
+/* --- the user's patterns --- */
 
 enum { PATTERN_MATCHES_MAX = 20000, PATTERN_TEXT_MAX = 2048 };
 
@@ -48,19 +49,21 @@ patterns_compile(const struct strv *list, struct patterns *out, struct err *err)
     if (list == NULL || list->n == 0) {
         return 0;
     }
-    out->v = mem_array(list->n, sizeof(*out->v));
+    out->v = mem_array(list->n, sizeof(pcre2_code *));
     for (size_t i = 0; i < list->n; i++) {
         int code = 0;
         PCRE2_SIZE at = 0;
-        pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)list->v[i], PCRE2_ZERO_TERMINATED,
-                                             PCRE2_ANCHORED, &code, &at, NULL);
+        pcre2_code *compiled =
+            pcre2_compile((PCRE2_SPTR)list->v[i], PCRE2_ZERO_TERMINATED, PCRE2_ANCHORED,
+                          &code, &at, NULL);
         if (compiled == NULL) {
             PCRE2_UCHAR why[256];
             (void)pcre2_get_error_message(code, why, sizeof(why));
-            return err_set(err, -EINVAL,
-                           "ignore pattern '%s': %s at character %zu; it is a Perl regular "
-                           "expression, a backslash makes '(' an ordinary character",
-                           list->v[i], (const char *)why, (size_t)at + 1);
+            return err_set(
+                err, -EINVAL,
+                "ignore pattern '%s': %s at character %zu; it is a Perl regular "
+                "expression, a backslash makes '(' an ordinary character",
+                list->v[i], (const char *)why, (size_t)at + 1);
         }
         out->v[out->n++] = compiled;
     }
@@ -75,7 +78,8 @@ patterns_compile(const struct strv *list, struct patterns *out, struct err *err)
     return 0;
 }
 
-/* The frame as ClusterFuzz's patterns see it: "f(int) /src/x.c:3:4", "f (module+0x12)". */
+/* The frame as ClusterFuzz's patterns see it: "f(int) /src/x.c:3:4", "f (module+0x12)".
+ */
 static void
 pattern_text(const struct frame *frame, struct buf *out)
 {
@@ -119,20 +123,21 @@ patterns_match(const struct patterns *patterns, const struct frame *frame)
     return false;
 }
 
-/* --- what a frame is called ------------------------------------------------------------------- */
+/* --- what a frame is called --- */
 
 /* Whether the report's text for the frame has more than the function in it. */
 static bool
 has_place(const struct frame *frame)
 {
-    return frame->language == LANGUAGE_NATIVE && (frame->file != NULL || frame->module != NULL);
+    return frame->language == LANGUAGE_NATIVE &&
+           (frame->file != NULL || frame->module != NULL);
 }
 
 static void
 add_without(struct buf *out, struct span s)
 {
-    static const char *const noise[] = {"non-virtual thunk to ", "(anonymous namespace)::",
-                                        "`anonymous namespace'::"};
+    static const char *const noise[] = {
+        "non-virtual thunk to ", "(anonymous namespace)::", "`anonymous namespace'::"};
 
     while (s.len > 0) {
         size_t k = 0;
@@ -186,18 +191,20 @@ state_name(const struct frame *frame, struct buf *out)
         return;
     }
     if (span_starts(function, entry) && has_place(frame)) {
-        struct span base = span_base(span_of(frame->file != NULL ? frame->file : frame->module));
+        struct span base =
+            span_base(span_of(frame->file != NULL ? frame->file : frame->module));
         buf_add(&text, base.at, base.len);
         function = span_from(function, sizeof(entry) - 1);
     }
     add_without(&text, function);
     bool brackets_follow = frame->language == LANGUAGE_NATIVE && frame->file == NULL &&
                            frame->module != NULL;
-    struct span name = cut_name((struct span){buf_str(&text), text.len}, !brackets_follow);
+    struct span name =
+        cut_name((struct span){buf_str(&text), text.len}, !brackets_follow);
     buf_add(out, name.at, name.len);
 }
 
-/* --- which frames are dropped ----------------------------------------------------------------- */
+/* --- which frames are dropped --- */
 
 static const char *
 drop_reason(const struct frame *frame, const struct patterns *patterns)
@@ -207,7 +214,7 @@ drop_reason(const struct frame *frame, const struct patterns *patterns)
     if (frame->function == NULL && frame->module == NULL && frame->file == NULL) {
         return no_name;
     }
-    if (!has_place(frame) && strlen(frame->function) < 3) {
+    if (!has_place(frame) && frame->function != NULL && strlen(frame->function) < 3) {
         return too_short;
     }
     if (patterns_match(patterns, frame)) {
@@ -222,7 +229,8 @@ drop_reason(const struct frame *frame, const struct patterns *patterns)
     return rule == NULL ? NULL : rule->reason;
 }
 
-/* A stack that only fills a state up when it would else be empty: ClusterFuzz's STATE_STOP_MARKERS. */
+/* A stack that only fills a state up when it would else be empty: ClusterFuzz's
+ * STATE_STOP_MARKERS. */
 static bool
 stops(enum stack_kind stack)
 {
@@ -230,7 +238,7 @@ stops(enum stack_kind stack)
            stack == STACK_LEAK;
 }
 
-/* --- the state -------------------------------------------------------------------------------- */
+/* --- the state --- */
 
 /* One line: numbers replaced, cut at STACK_LINE_MAX characters, never within one. */
 static void
@@ -277,7 +285,8 @@ add_override(struct buf *state, const struct record *record)
 static void
 keep_frames(struct record *record, struct buf *state)
 {
-    int room = record->state_only_override ? 0 : STACK_STATE_FRAMES - record->override_frames;
+    int room =
+        record->state_only_override ? 0 : STACK_STATE_FRAMES - record->override_frames;
     bool stopped = false;
 
     for (size_t i = 0; i < record->n_frames; i++) {
@@ -290,17 +299,17 @@ keep_frames(struct record *record, struct buf *state)
             add_frame_line(state, frame);
             room--;
         } else if (frame->rule == NULL) {
-            frame->rule = record->state_only_override ? replaced
+            frame->rule = record->state_only_override   ? replaced
                           : frame->stack != STACK_CRASH ? other_stack
-                                                         : beyond;
+                                                        : beyond;
         }
     }
 }
 
-/* --- recursion -------------------------------------------------------------------------------- */
+/* --- recursion --- */
 
 struct candidates {
-    size_t at[RECORD_FRAMES_MAX];  /* index of the frame */
+    size_t at[RECORD_FRAMES_MAX];   /* index of the frame */
     uint64_t id[RECORD_FRAMES_MAX]; /* of its line in a state: equal lines, equal ids */
     size_t n;
 };
@@ -309,8 +318,8 @@ static uint64_t
 id_of(const struct frame *frame)
 {
     AUTO(buf_clear) struct buf name = BUF_INIT;
-    uint64_t id = 14695981039346656037U; /* FNV-1a: collisions would need a forged stack, and only
-                                            shorten its state */
+    uint64_t id = 14695981039346656037U; /* FNV-1a: collisions would need a forged stack,
+                                            and only shorten its state */
 
     state_name(frame, &name);
     for (size_t i = 0; i < name.len; i++) {
@@ -388,16 +397,18 @@ keep_cycle(struct record *record, struct buf *state)
     return true;
 }
 
-/* --- when nothing is left --------------------------------------------------------------------- */
+/* --- when nothing is left --- */
 
-/* A crash in main() itself, or in a fuzz target without debug information, is still a crash of
- * that program: better its name than the NULL that ClusterFuzz merges all of them into. */
+/* A crash in main() itself, or in a fuzz target without debug information, is still a
+ * crash of that program: better its name than the NULL that ClusterFuzz merges all of
+ * them into. */
 static void
 keep_last_resort(struct record *record, struct buf *state)
 {
     struct frame *best = NULL;
 
-    for (size_t i = 0; i < record->n_frames && record->frames[i].stack == STACK_CRASH; i++) {
+    for (size_t i = 0; i < record->n_frames && record->frames[i].stack == STACK_CRASH;
+         i++) {
         struct frame *frame = &record->frames[i];
         if (frame->rule == stack_reason_engine) {
             break;
@@ -452,7 +463,8 @@ make_state(struct record *record, const struct record_options *options, struct b
     if (state->len == 0) {
         keep_last_resort(record, state);
     }
-    if (target != NULL && *target != '\0' && (state->len == 0 || named_by_target(record))) {
+    if (target != NULL && *target != '\0' &&
+        (state->len == 0 || named_by_target(record))) {
         use_target_name(record, target, state);
     }
     if (state->len == 0) {
@@ -460,7 +472,7 @@ make_state(struct record *record, const struct record_options *options, struct b
     }
 }
 
-/* --- the crash line --------------------------------------------------------------------------- */
+/* --- the crash line --- */
 
 /* As CASR: "file:line:column", "file:line", "file", "module+0x12". New string or NULL. */
 static char *
@@ -528,8 +540,8 @@ stack_check_patterns(const struct strv *patterns, struct err *err)
 const char *
 stack_reason(const char *text)
 {
-    static const char *const reasons[] = {by_pattern, too_short, no_name, beyond, other_stack,
-                                          of_cycle,   replaced,  varies};
+    static const char *const reasons[] = {by_pattern,  too_short, no_name,  beyond,
+                                          other_stack, of_cycle,  replaced, varies};
 
     for (size_t i = 0; i < COUNT(reasons); i++) {
         if (strcmp(reasons[i], text) == 0) {

@@ -1,17 +1,19 @@
-/* Names and lines without what differs from run to run and from build to build: see stack.h. */
+/* Names and lines without what differs from run to run and from build to build: see
+ * stack.h. */
 #include "triage/stack.h"
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/parse/span.h"
 
-/* --- qualified names ------------------------------------------------------------------------- */
+/* --- qualified names --- */
 
 struct namer {
     struct span s;
     size_t at;
     struct buf *out;
-    size_t start; /* where the name begins in out; a return type before it is taken back */
+    size_t
+        start; /* where the name begins in out; a return type before it is taken back */
 };
 
 static bool
@@ -39,7 +41,10 @@ after_operator(const struct namer *n)
         return false;
     }
     size_t have = n->out->len - n->start;
-    char before = have > len ? n->out->data[n->out->len - len - 1] : ':';
+    if (have == len) {
+        return true;
+    }
+    char before = n->out->data[n->out->len - len - 1];
     return !span_letter(before) && !span_digit(before) && before != '_';
 }
 
@@ -70,7 +75,7 @@ closing(const struct namer *n, char open, char close)
 static void
 copy_operator(struct namer *n)
 {
-    static const char *const signs[] = {"()",  "[]", "->*", "->", "<<=", ">>=", "<=>",
+    static const char *const signs[] = {"()", "[]", "->*", "->", "<<=", ">>=", "<=>",
                                         "<<", ">>", "<=",  ">=", "<",   ">"};
 
     for (size_t i = 0; i < COUNT(signs); i++) {
@@ -93,7 +98,8 @@ copy_operator(struct namer *n)
     buf_addc(n->out, n->s.at[n->at++]);
 }
 
-/* "(anonymous namespace)::" goes with its colons; "f(int)::" keeps its own; anything else ends the name. */
+/* "(anonymous namespace)::" goes with its colons; "f(int)::" keeps its own; anything else
+ * ends the name. */
 static bool
 skip_parentheses(struct namer *n)
 {
@@ -135,11 +141,13 @@ copy_lambda(struct namer *n)
     return true;
 }
 
-/* What came so far was the return type, unless only a qualifier or "[clone .isra.0]" follows. */
+/* What came so far was the return type, unless only a qualifier or "[clone .isra.0]"
+ * follows. */
 static bool
 skip_blank(struct namer *n)
 {
-    if (at_text(n, " const") || at_text(n, " volatile") || at_text(n, " [") || at_text(n, " &")) {
+    if (at_text(n, " const") || at_text(n, " volatile") || at_text(n, " [") ||
+        at_text(n, " &")) {
         return false;
     }
     buf_cut(n->out, n->start);
@@ -184,13 +192,14 @@ step(struct namer *n)
     }
 }
 
-/* ".isra.0", ".llvm.123", "@plt": made by the compiler; "::h0123456789abcdef": Rust's hash. */
+/* ".isra.0", ".llvm.123", "@plt": made by the compiler; "::h0123456789abcdef": Rust's
+ * hash. */
 static void
 cut_suffix(struct namer *n)
 {
-    static const char *const suffixes[] = {".isra.", ".part.", ".constprop.", ".cold",
-                                           ".llvm.", ".lto_priv.", ".localalias", ".cfi",
-                                           ".clone.", ".omp_outlined", "@"};
+    static const char *const suffixes[] = {
+        ".isra.",      ".part.", ".constprop.", ".cold",         ".llvm.", ".lto_priv.",
+        ".localalias", ".cfi",   ".clone.",     ".omp_outlined", "@"};
     struct span name = span_from((struct span){buf_str(n->out), n->out->len}, n->start);
 
     for (size_t i = 0; i < COUNT(suffixes); i++) {
@@ -259,13 +268,14 @@ stack_frame_key(const struct frame *frame, struct buf *out)
     stack_qualified_name(frame->function, out);
     if (strcmp(buf_str(out) + start, "LLVMFuzzerTestOneInput") == 0 &&
         (frame->file != NULL || frame->module != NULL)) {
-        struct span base = span_base(span_of(frame->file != NULL ? frame->file : frame->module));
+        struct span base =
+            span_base(span_of(frame->file != NULL ? frame->file : frame->module));
         buf_cut(out, start);
         buf_add(out, base.at, base.len);
     }
 }
 
-/* --- lines ----------------------------------------------------------------------------------- */
+/* --- lines --- */
 
 static size_t
 hex_run(struct span s, size_t from)
@@ -289,15 +299,21 @@ number_run(struct span s, size_t from)
     return n - from;
 }
 
-/* ClusterFuzz's rule: four digits, or two behind a blank, or any behind '@' or '#'; but no line number
- * (":12") and no part of a name ("12abc"). */
+/* ClusterFuzz's rule: four digits, or two behind a blank, or any behind '@' or '#'; but
+ * no line number (":12") and no part of a name ("12abc"). */
 static bool
 is_number(struct span s, size_t at, size_t run)
 {
-    char before = at == 0 ? '\0' : s.at[at - 1];
-    char behind = at + run < s.len ? s.at[at + run] : '\0';
+    struct span behind = span_from(s, at + run);
 
-    if (before == ':' || span_letter(behind) || span_digit(behind)) {
+    if (behind.len > 0 && (span_letter(behind.at[0]) || span_digit(behind.at[0]))) {
+        return false;
+    }
+    if (at == 0) {
+        return run >= 4;
+    }
+    char before = s.at[at - 1];
+    if (before == ':') {
         return false;
     }
     return run >= 4 || (run >= 2 && before == ' ') || before == '@' || before == '#';
@@ -309,11 +325,13 @@ stack_scrub(const char *line, size_t len, struct buf *out)
     struct span s = {line, len};
     size_t plus = span_rfind(s, "+0x");
 
-    if (plus != SPAN_NONE && plus + 3 < s.len && hex_run(s, plus + 3) == s.len - plus - 3) {
+    if (plus != SPAN_NONE && plus + 3 < s.len &&
+        hex_run(s, plus + 3) == s.len - plus - 3) {
         s = span_to(s, plus);
     }
     for (size_t i = 0; i < s.len;) {
-        size_t hex = s.at[i] == '0' && i + 1 < s.len && s.at[i + 1] == 'x' ? hex_run(s, i + 2) : 0;
+        size_t hex =
+            s.at[i] == '0' && i + 1 < s.len && s.at[i + 1] == 'x' ? hex_run(s, i + 2) : 0;
         size_t run = number_run(s, i);
         if (hex >= 4) {
             buf_adds(out, "ADDRESS");

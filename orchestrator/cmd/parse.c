@@ -1,6 +1,7 @@
 /* nightjar parse: report text in, JSON Lines out; see "Command line" in the design. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -10,6 +11,8 @@
 #include "orchestrator/cmd/cmd.h"
 #include "triage/parse/parse.h"
 #include "triage/stack.h"
+
+enum { READ_STEP = 1 << 20 };
 
 static const char *fuzz_target;
 static bool ooms_and_hangs;
@@ -36,22 +39,25 @@ options(void)
     return table;
 }
 
-/* The last PARSE_REPORT_MAX bytes at most: the end of a log is where it crashed. */
+/* PARSE_REPORT_MAX bytes from `from` on. */
 static int
-read_file(const char *path, struct buf *text, struct err *err)
+read_part(const char *path, int fd, off_t from, struct buf *text, struct err *err)
 {
-    AUTO(fd_close) int fd = -1;
-    struct stat st;
-
-    int rc = fs_open(path, &fd, &st, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (st.st_size > PARSE_REPORT_MAX && lseek(fd, st.st_size - PARSE_REPORT_MAX, SEEK_SET) < 0) {
+    buf_cut(text, 0);
+    if (lseek(fd, from, SEEK_SET) < 0) {
         return err_sys(err, "read '%s'", path);
     }
-    rc = fd_read_all(fd, text, err);
-    return rc < 0 ? err_wrap(err, rc, "'%s'", path) : 0;
+    while (text->len < PARSE_REPORT_MAX) {
+        size_t room = PARSE_REPORT_MAX - text->len;
+        int rc = fd_read_some(fd, text, room < READ_STEP ? room : READ_STEP, err);
+        if (rc < 0) {
+            return err_wrap(err, rc, "'%s'", path);
+        }
+        if (rc == 0) {
+            break;
+        }
+    }
+    return 0;
 }
 
 static int
@@ -62,7 +68,8 @@ read_stdin(struct buf *text, struct err *err)
             buf_drop(text, text->len / 2);
         }
         size_t room = PARSE_REPORT_MAX - text->len;
-        int rc = fd_read_some(STDIN_FILENO, text, room < (1 << 20) ? room : 1 << 20, err);
+        int rc =
+            fd_read_some(STDIN_FILENO, text, room < READ_STEP ? room : READ_STEP, err);
         if (rc <= 0 && rc != -EAGAIN) {
             return rc < 0 ? err_wrap(err, rc, "standard input") : 0;
         }
@@ -87,10 +94,13 @@ print_text(const char *file, const struct record *record)
 
     buf_adds(&type, record->crash_type);
     for (char *at = type.data; at != NULL && *at != '\0'; at++) {
-        *at = *at == '\n' ? ' ' : *at;
+        if (*at == '\n') {
+            *at = ' ';
+        }
     }
-    (void)printf("%s: %s, %s %.1f%s\n", name, buf_str(&type), severity_name(record->severity),
-                 record->severity_score, record->security ? ", security" : "");
+    (void)printf("%s: %s, %s %.1f%s\n", name, buf_str(&type),
+                 severity_name(record->severity), record->severity_score,
+                 record->security ? ", security" : "");
     for (const char *at = record->crash_state; *at != '\0';) {
         size_t len = strcspn(at, "\n");
         (void)printf("    %.*s\n", (int)len, at);
@@ -101,10 +111,10 @@ print_text(const char *file, const struct record *record)
     }
 }
 
-/* 0 also when the text holds no crash. text is used up. */
+/* 1: printed; 0: the text holds no crash. text is used up. */
 static int
-parse_one(const struct cmd_context *context, const char *file, struct buf *text,
-          const struct record_options *how, struct err *err)
+parse_text(const struct cmd_context *context, const char *file, struct buf *text,
+           const struct record_options *how, struct err *err)
 {
     AUTO(record_free) struct record *record = NULL;
 
@@ -121,7 +131,44 @@ parse_one(const struct cmd_context *context, const char *file, struct buf *text,
     } else {
         print_text(file, record);
     }
-    return 0;
+    return 1;
+}
+
+/* The end of a log is where it crashed; of one that is too large the beginning is the
+ * other place to look. */
+static int
+parse_path(const struct cmd_context *context, const char *file, struct buf *text,
+           const struct record_options *how, struct err *err)
+{
+    AUTO(fd_close) int fd = -1;
+    struct stat st;
+
+    int rc = fs_open(file, &fd, &st, err);
+    if (rc < 0) {
+        return rc;
+    }
+    off_t beyond = st.st_size > PARSE_REPORT_MAX ? st.st_size - PARSE_REPORT_MAX : 0;
+    rc = read_part(file, fd, beyond, text, err);
+    rc = rc < 0 ? rc : parse_text(context, file, text, how, err);
+    if (rc == 0 && beyond > 0) {
+        rc = read_part(file, fd, 0, text, err);
+        rc = rc < 0 ? rc : parse_text(context, file, text, how, err);
+    }
+    if (rc >= 0 && beyond > PARSE_REPORT_MAX) {
+        (void)cmd_fail(0, "'%s' is large: only its first and last %d MiB were looked at",
+                       file, PARSE_REPORT_MAX >> 20);
+    }
+    return rc;
+}
+
+static int
+parse_stdin(const struct cmd_context *context, struct buf *text,
+            const struct record_options *how, struct err *err)
+{
+    buf_cut(text, 0);
+    int rc = read_stdin(text, err);
+
+    return rc < 0 ? rc : parse_text(context, "-", text, how, err);
 }
 
 static int
@@ -129,15 +176,15 @@ parse_file(const struct cmd_context *context, const char *file, struct buf *text
            const struct record_options *how)
 {
     struct err err = ERR_INIT;
+    int rc = strcmp(file, "-") == 0 ? parse_stdin(context, text, how, &err)
+                                    : parse_path(context, file, text, how, &err);
 
-    buf_cut(text, 0);
-    int rc = strcmp(file, "-") == 0 ? read_stdin(text, &err) : read_file(file, text, &err);
-    rc = rc < 0 ? rc : parse_one(context, file, text, how, &err);
     return rc < 0 ? cmd_fail(EXIT_UNDECIDED, "%s", err.msg) : EXIT_DONE;
 }
 
 static int
-run(const struct cmd_context *context, const struct strv *args, const struct strv *command)
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
 {
     AUTO(buf_clear) struct buf text = {.max = PARSE_REPORT_MAX};
     struct err err = ERR_INIT;
@@ -174,9 +221,12 @@ const struct cmd cmd_parse_verb = {
     .name = "parse",
     .summary = "read crash reports: type, state, stack, severity, signature",
     .usage = "[--json] [OPTION...] FILE...",
-    .about = "Read texts that hold sanitizers' and engines' crash reports, and print what was\n"
-             "understood: with --json one object for each file that holds a crash, nothing for "
-             "one\nthat holds none. '-' is standard input. Nothing is run and nothing is stored.\n\n"
+    .about = "Read texts that hold sanitizers' and engines' crash reports, and print "
+             "what was\n"
+             "understood: with --json one object for each file that holds a crash, "
+             "nothing for "
+             "one\nthat holds none. '-' is standard input. Nothing is run and nothing is "
+             "stored.\n\n"
              "  nightjar parse --json crash.log\n"
              "  ./target input 2>&1 | nightjar parse -",
     .options = options,

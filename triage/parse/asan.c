@@ -1,13 +1,14 @@
 /*
  * AddressSanitizer and HWAddressSanitizer, gcc's and clang's:
- *   ==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x6 at pc 0x4 bp 0x7 sp 0x7
- *   READ of size 4 at 0x6 thread T0
+ *   ==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x6 at pc 0x4 bp 0x7 sp
+ * 0x7 READ of size 4 at 0x6 thread T0
  */
 #include <stdio.h>
 
 #include "triage/parse/parser.h"
 
-/* Headlines that are sentences (asan_errors.cpp), or that ClusterFuzz names in its own way. */
+/* Headlines that are sentences (asan_errors.cpp), or that ClusterFuzz names in its own
+ * way. */
 static const struct {
     const char *text; /* behind "AddressSanitizer: " */
     const char *type;
@@ -31,12 +32,13 @@ static const struct {
     {"int-divide-by-zero", "Divide-by-zero"},
 };
 
-/* "SEGV on unknown address" belongs to signal.c; a nested bug is a consequence of the first. */
+/* "SEGV on unknown address" belongs to signal.c; a nested bug is a consequence of the
+ * first. */
 static bool
 is_kind(struct span s)
 {
-    return s.len > 0 && !span_starts(s, "CHECK failed") && !span_starts(s, "nested bug") &&
-           !span_starts(s, "SEGV");
+    return s.len > 0 && !span_starts(s, "CHECK failed") &&
+           !span_starts(s, "nested bug") && !span_starts(s, "SEGV");
 }
 
 static void
@@ -55,13 +57,15 @@ kind_of(struct span s, char type[PARSER_TYPE_MAX])
         end = span_find(s, " on 0x");
     }
     s = span_to(s, end);
-    for (end = 0; end < s.len && s.at[end] != '(' && s.at[end] != ':' && s.at[end] != ';';) {
+    for (end = 0;
+         end < s.len && s.at[end] != '(' && s.at[end] != ':' && s.at[end] != ';';) {
         end++;
     }
     parser_sanitizer_type(span_to(s, end), type);
 }
 
-/* The address in a headline: "on address 0x6", "on 0x6", "malloc()-ed: 0x6", "heap object [0x6,". */
+/* The address in a headline: "on address 0x6", "on 0x6", "malloc()-ed: 0x6", "heap object
+ * [0x6,". */
 static void
 headline_address(struct parser *p, struct span s)
 {
@@ -77,7 +81,8 @@ headline_address(struct parser *p, struct span s)
     /* memcpy-param-overlap: "memory ranges [0x1,0x2) and [0x3, 0x4) overlap" */
     size_t open = span_find_char(s, '[');
     size_t close = span_rfind_char(s, ')');
-    if (span_has(s, "-param-overlap") && open != SPAN_NONE && close != SPAN_NONE && close > open) {
+    if (span_has(s, "-param-overlap") && open != SPAN_NONE && close != SPAN_NONE &&
+        close > open) {
         span_copy(span_from(span_to(s, close + 1), open), p->address, sizeof(p->address));
     }
 }
@@ -112,7 +117,8 @@ headline(struct parser *p, struct span line)
     return true;
 }
 
-/* "READ of size 4 at 0x6 thread T0", TSan: "  Atomic write of size 8 at 0x7 by thread T1:" */
+/* "READ of size 4 at 0x6 thread T0", TSan: "  Atomic write of size 8 at 0x7 by thread
+ * T1:" */
 static void
 access_line(struct parser *p, struct span line)
 {
@@ -128,7 +134,8 @@ access_line(struct parser *p, struct span line)
     s = span_from(s, at + strlen(" of size "));
     bool atomic = span_eat(&kind, "Atomic ") || span_eat(&kind, "atomic ");
     bool read = span_is(kind, "READ") || span_is(kind, "Read") || span_is(kind, "read");
-    bool write = span_is(kind, "WRITE") || span_is(kind, "Write") || span_is(kind, "write");
+    bool write =
+        span_is(kind, "WRITE") || span_is(kind, "Write") || span_is(kind, "write");
     if ((!read && !write && !span_is(kind, "ACCESS")) || !span_eat_digits(&s, &size) ||
         !span_eat(&s, " at ")) {
         return;
@@ -140,11 +147,15 @@ access_line(struct parser *p, struct span line)
         return;
     }
     size_t len = strlen(p->type);
-    (void)snprintf(p->type + len, sizeof(p->type) - len, "\n%s%s ", atomic ? "ATOMIC " : "",
-                   read ? "READ" : write ? "WRITE" : "ACCESS");
+    (void)snprintf(p->type + len, sizeof(p->type) - len, "\n%s%s ",
+                   atomic ? "ATOMIC " : "",
+                   read    ? "READ"
+                   : write ? "WRITE"
+                           : "ACCESS");
     len = strlen(p->type);
     /* sizes above 16 vary with the input */
-    (void)snprintf(p->type + len, sizeof(p->type) - len, size > 16 ? "{*}" : "%d", (int)size);
+    (void)snprintf(p->type + len, sizeof(p->type) - len, size > 16 ? "{*}" : "%d",
+                   (int)size);
 }
 
 static enum line_verdict

@@ -1,15 +1,15 @@
 /*
- * Assertions of programs: BSD's and WebKit's "ASSERTION FAILED: x", "panic: x", assert(3) of glibc
- * and others, libc++'s, Google's. The text is the first line of the state; the stack follows from
- * the signal that the program then dies of.
+ * Assertions of programs: BSD's and WebKit's "ASSERTION FAILED: x", "panic: x", assert(3)
+ * of glibc and others, libc++'s, Google's. The text is the first line of the state; the
+ * stack follows from the signal that the program then dies of.
  */
 #include "triage/parse/parser.h"
 
 static bool
 ends_like_source(struct span s)
 {
-    static const char *const dots[] = {".c:",   ".cc:", ".cpp:", ".cxx:",
-                                       ".h:",   ".hh:", ".hpp:", ".hxx:"};
+    static const char *const dots[] = {
+        ".c:", ".cc:", ".cpp:", ".cxx:", ".h:", ".hh:", ".hpp:", ".hxx:"};
 
     for (size_t i = 0; i < COUNT(dots); i++) {
         if (span_has(s, dots[i])) {
@@ -25,14 +25,16 @@ may_precede(struct span s)
 {
     struct span t = span_trim(s);
 
-    return t.len == 0 || (t.at[0] == '[' && t.at[t.len - 1] == ']') || ends_like_source(s);
+    return t.len == 0 || (t.at[0] == '[' && t.at[t.len - 1] == ']') ||
+           ends_like_source(s);
 }
 
 static bool
 match_keyword(struct parser *p, struct span line)
 {
-    static const char *const keywords[] = {"assertion failed: ", "assertion failure: ",
-                                           "assert failed: ", "assert failure: ", "panic: "};
+    static const char *const keywords[] = {
+        "assertion failed: ", "assertion failure: ", "assert failed: ",
+        "assert failure: ", "panic: "};
 
     for (size_t i = 0; i < COUNT(keywords); i++) {
         size_t at = span_find_nocase(line, keywords[i]);
@@ -73,7 +75,8 @@ match_libc(struct parser *p, struct span line)
     return true;
 }
 
-/* "/usr/include/c++/v1/vector:571: assertion __n < size() failed: vector[] index out of bounds" */
+/* "/usr/include/c++/v1/vector:571: assertion __n < size() failed: vector[] index out of
+ * bounds" */
 static bool
 match_libcxx(struct parser *p, struct span line)
 {
@@ -93,7 +96,8 @@ match_libcxx(struct parser *p, struct span line)
     return true;
 }
 
-/* "F0812 21:22:15.159294 61315 logging.cc:89] assert.h assertion failed at f.cc:380 in Foo: x" */
+/* "F0812 21:22:15.159294 61315 logging.cc:89] assert.h assertion failed at f.cc:380 in
+ * Foo: x" */
 static bool
 match_google(struct parser *p, struct span line)
 {
@@ -101,8 +105,8 @@ match_google(struct parser *p, struct span line)
     struct span text;
 
     if (line.len < 5 || line.at[0] != 'F' || !span_digit(line.at[1]) ||
-        !span_after(line, "assertion failed at ", &rest) || !span_after(rest, " in ", &rest) ||
-        !span_after_last(rest, ": ", &text)) {
+        !span_after(line, "assertion failed at ", &rest) ||
+        !span_after(rest, " in ", &rest) || !span_after_last(rest, ": ", &text)) {
         return false;
     }
     parser_assertion(p, line, text);
@@ -124,7 +128,7 @@ assert_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_assert = {
     .name = "assert",
-    .words = (const char *const[]){"assertion ", "assert fail", "panic: ",
-                                   "SHOULD NEVER BE REACHED", NULL},
+    .words = (const char *const[]){"assertion ", "assert fail",
+                                   "panic: ", "SHOULD NEVER BE REACHED", NULL},
     .line = assert_line,
 };

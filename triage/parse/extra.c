@@ -1,6 +1,6 @@
 /*
- * Findings that are not memory errors: OSS-Fuzz's extra sanitizers, Centipede's limits, a sanitizer's
- * own failed CHECK, V8's sandbox.
+ * Findings that are not memory errors: OSS-Fuzz's extra sanitizers, Centipede's limits, a
+ * sanitizer's own failed CHECK, V8's sandbox.
  */
 #include "triage/parse/parser.h"
 
@@ -55,7 +55,7 @@ extra_line(struct parser *p, struct span line)
 const struct parser_ops parser_extra = {
     .name = "extra",
     .words = (const char *const[]){"===BUG DETECTED: ", "Sanitizer CHECK failed",
-                                   "Sanitizer: CHECK failed", "Stack limit exceeded:",
-                                   "V8 sandbox violation", NULL},
+                                   "Sanitizer: CHECK failed",
+                                   "Stack limit exceeded:", "V8 sandbox violation", NULL},
     .line = extra_line,
 };

@@ -32,7 +32,8 @@ parse_module(struct span s, struct raw_frame *frame)
     struct span digits = plus == SPAN_NONE ? s : span_from(s, plus + 1);
     uint64_t offset = 0;
 
-    if (plus != SPAN_NONE && plus > 0 && span_eat_hex(&digits, &offset) && digits.len == 0) {
+    if (plus != SPAN_NONE && plus > 0 && span_eat_hex(&digits, &offset) &&
+        digits.len == 0) {
         frame->module = span_to(s, plus);
         frame->offset = offset;
         frame->has_offset = true;
@@ -68,7 +69,8 @@ says_nothing(struct span token)
            span_is(token, "??") || span_is(token, "<null>") || span_is(token, "(<null>)");
 }
 
-/* "file:12:3" at the end. A path with blanks begins at the last " /" behind the function's arguments. */
+/* "file:12:3" at the end. A path with blanks begins at the last " /" behind the
+ * function's arguments. */
 static bool
 take_location(struct span *s, struct raw_frame *frame)
 {
@@ -95,7 +97,8 @@ take_location(struct span *s, struct raw_frame *frame)
     return true;
 }
 
-/* What stands behind the number, the address and "in". True when it says where, not only who. */
+/* What stands behind the number, the address and "in". True when it says where, not only
+ * who. */
 static bool
 parse_body(struct span s, struct raw_frame *frame)
 {
@@ -107,7 +110,8 @@ parse_body(struct span s, struct raw_frame *frame)
     struct span digits = plus == SPAN_NONE ? s : span_from(s, plus + 1);
     uint64_t offset;
 
-    if (plus != SPAN_NONE && plus > 0 && span_eat_hex(&digits, &offset) && digits.len == 0) {
+    if (plus != SPAN_NONE && plus > 0 && span_eat_hex(&digits, &offset) &&
+        digits.len == 0) {
         s = span_to(s, plus);
     }
     frame->function = s;
@@ -150,14 +154,16 @@ parse_addressed(struct span s, struct raw_frame *frame)
     return single && parse_chromium(s, frame);
 }
 
-/* Behind "#N": no address. The numbers must follow each other, since other lines begin with '#' too. */
+/* Behind "#N": no address. The numbers must follow each other, since other lines begin
+ * with '#' too. */
 static bool
 parse_bare(const struct parser *p, int n, struct span s, struct raw_frame *frame)
 {
     bool first = n == 0;
     bool next = p->n_frames > 0 && n == p->frames[p->n_frames - 1].n + 1;
 
-    return (first || next) && s.len > 0 && parse_body(s, frame) && frame->function.len > 0;
+    return (first || next) && s.len > 0 && parse_body(s, frame) &&
+           frame->function.len > 0;
 }
 
 static bool
@@ -200,7 +206,8 @@ windows_frame(struct parser *p, struct span line)
     }
     struct span rest = span_from(s, open + 2);
     struct span function = span_to(s, open);
-    if (span_find_char(function, '/') != SPAN_NONE || span_find_char(function, '\\') != SPAN_NONE ||
+    if (span_find_char(function, '/') != SPAN_NONE ||
+        span_find_char(function, '\\') != SPAN_NONE ||
         !span_eat_hex(&rest, &parsed.address) || !span_eat(&rest, "+") ||
         !span_eat_digits(&rest, &number) || !span_eat(&rest, "]")) {
         return false;

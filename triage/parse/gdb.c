@@ -1,6 +1,6 @@
 /*
- * gdb's own lines: "Program received signal SIGSEGV, ...", the program counter of "info registers",
- * "0x00005555 in f ()". Its frames are read by frames.c.
+ * gdb's own lines: "Program received signal SIGSEGV, ...", the program counter of "info
+ * registers", "0x00005555 in f ()". Its frames are read by frames.c.
  */
 #include "triage/parse/parser.h"
 

@@ -1,6 +1,7 @@
 /*
- * What glibc prints before it aborts: fortified functions, the stack guard, malloc's checks. Under a
- * sanitizer its report follows and brings the stack; without one this line is all there is.
+ * What glibc prints before it aborts: fortified functions, the stack guard, malloc's
+ * checks. Under a sanitizer its report follows and brings the stack; without one this
+ * line is all there is.
  */
 #include "triage/parse/parser.h"
 
@@ -37,7 +38,8 @@ glibc_line(struct parser *p, struct span line)
         p->facts |= words_of_glibc[i].fact;
         if (!parser_has_type(p)) {
             parser_begin(p, line, "Abrt");
-            /* ": terminated" differs between releases; the name of the program must not count */
+            /* ": terminated" differs between releases; the name of the program must not
+             * count */
             size_t stars = span_find(span_from(text, 3), "***");
             parser_set_state(p, stars == SPAN_NONE ? text : span_to(text, stars + 6), 1);
             p->facts |= FACT_HARMLESS_SIGNAL;
@@ -49,8 +51,8 @@ glibc_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_glibc = {
     .name = "glibc",
-    .words = (const char *const[]){"*** ", "double free or corruption", "free(): ", "alloc(): ",
-                                   "map_chunk(): ", "corrupted size vs.",
+    .words = (const char *const[]){"*** ", "double free or corruption", "free(): ",
+                                   "alloc(): ", "map_chunk(): ", "corrupted size vs.",
                                    "corrupted double-linked", "consolidate(): ", NULL},
     .line = glibc_line,
 };

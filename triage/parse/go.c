@@ -74,7 +74,8 @@ of_set(struct span s, const char *more)
     return true;
 }
 
-/* "pkg.(*T).f(0x1, {0x2, ...})": the arguments are numbers, so that prose does not match. */
+/* "pkg.(*T).f(0x1, {0x2, ...})": the arguments are numbers, so that prose does not match.
+ */
 static bool
 call_line(struct span line, struct span *function)
 {
@@ -139,7 +140,8 @@ go_frame(struct parser *p, struct span line)
     if (!call_line(line, &function)) {
         return place_line(p, line);
     }
-    struct raw_frame *frame = parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
+    struct raw_frame *frame =
+        parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
     if (frame != NULL) {
         frame->language = LANGUAGE_GO;
         frame->function = function;

@@ -28,7 +28,8 @@ jvm_line(struct parser *p, struct span line)
     (void)span_eat_blanks(&s);
     if (span_eat(&s, "==")) {
         uint64_t pid;
-        if (span_eat_digits(&s, &pid) && span_starts(s, "== Uncaught Exception: Jazzer.js: ")) {
+        if (span_eat_digits(&s, &pid) &&
+            span_starts(s, "== Uncaught Exception: Jazzer.js: ")) {
             parser_set_type(p, line, "Uncaught exception");
             parser_forget_frames(p);
             p->interpreter = true;
@@ -38,7 +39,8 @@ jvm_line(struct parser *p, struct span line)
     return LINE_GO_ON;
 }
 
-/* "at f (/x.js:1:2)" and "at a.b.C.f(C.java:12)": the part before the last parenthesis names it. */
+/* "at f (/x.js:1:2)" and "at a.b.C.f(C.java:12)": the part before the last parenthesis
+ * names it. */
 static bool
 jvm_frame(struct parser *p, struct span line)
 {
@@ -61,7 +63,8 @@ jvm_frame(struct parser *p, struct span line)
     if (p->javascript && (!located || place.column == 0)) {
         return false;
     }
-    struct raw_frame *frame = parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
+    struct raw_frame *frame =
+        parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
     if (frame != NULL) {
         frame->language = p->javascript ? LANGUAGE_JAVASCRIPT : LANGUAGE_JVM;
         frame->function = span_trim(span_to(s, open));

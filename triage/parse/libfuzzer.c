@@ -1,6 +1,6 @@
 /*
- * libFuzzer's own verdicts: "==1== ERROR: libFuzzer: deadly signal". What a sanitizer has already
- * said about the same death beats them; a timeout counts only where hangs do.
+ * libFuzzer's own verdicts: "==1== ERROR: libFuzzer: deadly signal". What a sanitizer has
+ * already said about the same death beats them; a timeout counts only where hangs do.
  */
 #include "triage/parse/parser.h"
 

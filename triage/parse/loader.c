@@ -1,6 +1,6 @@
 /*
- * The dynamic loader: the program never ran. A caller that replays inputs treats this as a broken
- * build, not as a crash; as a report it is ClusterFuzz's Missing-library.
+ * The dynamic loader: the program never ran. A caller that replays inputs treats this as
+ * a broken build, not as a crash; as a report it is ClusterFuzz's Missing-library.
  */
 #include "triage/parse/parser.h"
 
@@ -15,7 +15,8 @@ loader_line(struct parser *p, struct span line)
     if (span_after(line, "error while loading shared libraries: ", &s) &&
         span_has(s, ": cannot open shared object file")) {
         s = span_to(s, span_find_char(s, ':'));
-    } else if (span_after(line, ": library ", &s) && s.len > 2 && span_has(s, " not found")) {
+    } else if (span_after(line, ": library ", &s) && s.len > 2 &&
+               span_has(s, " not found")) {
         s = span_strip(span_to(s, span_find(s, " not found")), "`'\"");
     } else {
         return LINE_GO_ON;
@@ -27,6 +28,7 @@ loader_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_loader = {
     .name = "loader",
-    .words = (const char *const[]){"error while loading shared libraries", ": library ", NULL},
+    .words =
+        (const char *const[]){"error while loading shared libraries", ": library ", NULL},
     .line = loader_line,
 };

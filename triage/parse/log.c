@@ -1,7 +1,7 @@
 /*
  * Fatal lines of logging libraries:
- *   F0813 10:20:30.123456 61315 file.cc:89] Check failed: x > 0 (-1 vs. 0)    glog, abseil
- *   [1:1:0813/102030.123456:FATAL:file.cc(12)] Check failed: x > 0.           Chromium
+ *   F0813 10:20:30.123456 61315 file.cc:89] Check failed: x > 0 (-1 vs. 0)    glog,
+ * abseil [1:1:0813/102030.123456:FATAL:file.cc(12)] Check failed: x > 0. Chromium
  */
 #include "triage/parse/parser.h"
 
@@ -74,7 +74,8 @@ chromium(struct parser *p, struct span line, struct span file, struct span rest)
         struct span expression;
         if (span_after(rest, checks[i].text, &expression)) {
             if (checks[i].always || !parser_has_type(p)) {
-                parser_check_failure(p, line, checks[i].type, span_trim(expression), file);
+                parser_check_failure(p, line, checks[i].type, span_trim(expression),
+                                     file);
             }
             return;
         }

@@ -1,6 +1,6 @@
 /*
- * LeakSanitizer. A direct leak beats an indirect one, and the first direct leak stands for the report:
- * the others are often its consequences.
+ * LeakSanitizer. A direct leak beats an indirect one, and the first direct leak stands
+ * for the report: the others are often its consequences.
  */
 #include "triage/parse/parser.h"
 

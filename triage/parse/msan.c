@@ -1,5 +1,6 @@
 /*
- * MemorySanitizer, and what it has in common with ThreadSanitizer: "WARNING: XSanitizer: kind (pid...)".
+ * MemorySanitizer, and what it has in common with ThreadSanitizer: "WARNING: XSanitizer:
+ * kind (pid...)".
  */
 #include "triage/parse/msan.h"
 
@@ -9,7 +10,8 @@ msan_headline(struct parser *p, struct span line, const char *tool, const char *
     char type[PARSER_TYPE_MAX];
     struct span s;
 
-    /* "ThreadSanitizer: Matched 3 suppressions", "ThreadSanitizer: reported 1 warnings" */
+    /* "ThreadSanitizer: Matched 3 suppressions", "ThreadSanitizer: reported 1 warnings"
+     */
     if (!span_after(line, tool, &s) || span_has(line, " suppressions") ||
         span_has(line, " warnings") || !span_eat_blanks(&s)) {
         return;

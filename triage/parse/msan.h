@@ -4,7 +4,9 @@
 
 #include "triage/parse/parser.h"
 
-/* If `line` has `tool` ("MemorySanitizer:"), what stands behind it up to '(' or ':' is the type. */
-void msan_headline(struct parser *p, struct span line, const char *tool, const char *sanitizer);
+/* If `line` has `tool` ("MemorySanitizer:"), what stands behind it up to '(' or ':' is
+ * the type. */
+void msan_headline(struct parser *p, struct span line, const char *tool,
+                   const char *sanitizer);
 
 #endif

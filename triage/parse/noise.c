@@ -1,6 +1,7 @@
 /*
- * Lines that never count: summaries (the report itself has said it all), warnings that a run survives,
- * what other tools print between. And a signal's first word glued to the target's own last line.
+ * Lines that never count: summaries (the report itself has said it all), warnings that a
+ * run survives, what other tools print between. And a signal's first word glued to the
+ * target's own last line.
  */
 #include "triage/parse/parser.h"
 
@@ -9,12 +10,9 @@ noise_line(struct parser *p, struct span line)
 {
     /* each of these would else be taken for a headline or an assertion */
     static const char *const noise[] = {
-        "SUMMARY:",
-        "WARNING: AddressSanitizer",
-        ":INFO:CONSOLE",
-        "failed to mprotect 0x00010000",
-        "text run at (",
-        "Please include Java exception stack in crash report",
+        "SUMMARY:",      "WARNING: AddressSanitizer",
+        ":INFO:CONSOLE", "failed to mprotect 0x00010000",
+        "text run at (", "Please include Java exception stack in crash report",
     };
 
     (void)p;
@@ -30,9 +28,9 @@ noise_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_noise = {
     .name = "noise",
-    .words = (const char *const[]){"SUMMARY:", "WARNING: AddressSanitizer", ":INFO:CONSOLE",
-                                   "failed to mprotect", "text run at (",
-                                   "Please include Java exception", "Sanitizer:DEADLYSIGNAL",
-                                   NULL},
+    .words = (const char *const[]){"SUMMARY:", "WARNING: AddressSanitizer",
+                                   ":INFO:CONSOLE", "failed to mprotect", "text run at (",
+                                   "Please include Java exception",
+                                   "Sanitizer:DEADLYSIGNAL", NULL},
     .line = noise_line,
 };

@@ -1,7 +1,7 @@
 /*
- * Out of memory, in the words of allocators, sanitizers, engines and runtimes. Where hangs and memory
- * do not count (--ooms-and-hangs=no) such a report is no crash, and what the dying process prints
- * behind it is not one either.
+ * Out of memory, in the words of allocators, sanitizers, engines and runtimes. Where
+ * hangs and memory do not count (--ooms-and-hangs=no) such a report is no crash, and what
+ * the dying process prints behind it is not one either.
  */
 #include "triage/parse/parser.h"
 
@@ -86,14 +86,25 @@ oom_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_oom = {
     .name = "oom",
-    .words = (const char *const[]){"# Allocation failed", "::OnNoMemory",
-                                   "Sanitizer failed to allocate", "FatalProcessOutOfMemory",
-                                   "out of memory", "Fatal JavaScript", "FX_OutOfMemory",
-                                   "allocation-size-too-big", "calloc-overflow",
-                                   "calloc parameters overflow", "requested allocation size",
-                                   "Sanitizer: out-of-memory", "rss-limit-exceeded",
-                                   "RSS limit exceeded", "BecauseOutOfMemory", "GCOutOfMemory",
-                                   "libFuzzer: out-of-memory", "rss limit exhausted",
-                                   "in rust_oom", NULL},
+    .words = (const char *const[]){"# Allocation failed",
+                                   "::OnNoMemory",
+                                   "Sanitizer failed to allocate",
+                                   "FatalProcessOutOfMemory",
+                                   "out of memory",
+                                   "Fatal JavaScript",
+                                   "FX_OutOfMemory",
+                                   "allocation-size-too-big",
+                                   "calloc-overflow",
+                                   "calloc parameters overflow",
+                                   "requested allocation size",
+                                   "Sanitizer: out-of-memory",
+                                   "rss-limit-exceeded",
+                                   "RSS limit exceeded",
+                                   "BecauseOutOfMemory",
+                                   "GCOutOfMemory",
+                                   "libFuzzer: out-of-memory",
+                                   "rss limit exhausted",
+                                   "in rust_oom",
+                                   NULL},
     .line = oom_line,
 };

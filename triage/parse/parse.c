@@ -10,30 +10,24 @@
 #include "triage/parse/parser.h"
 #include "triage/parse/words.h"
 
-/* The order is ClusterFuzz's: what explains a crash (an assertion) comes before what reports it. */
+/* The order is ClusterFuzz's: what explains a crash (an assertion) comes before what
+ * reports it. */
 static const struct parser_ops *const table[] = {
     &parser_noise,  /* lines that never count */
     &parser_oom,    /* out of memory, or the end of the matter when it does not count */
     &parser_assert, /* ASSERT, glibc's and libc++'s assertions */
     &parser_glibc,  /* malloc's, fortify's and the stack guard's last words */
-    &parser_rust,
-    &parser_gdb,
-    &parser_msan,
-    &parser_tsan,
-    &parser_lsan,
+    &parser_rust,      &parser_gdb,    &parser_msan,     &parser_tsan,   &parser_lsan,
     &parser_go, /* before ubsan: both say "runtime error:" */
-    &parser_ubsan,
-    &parser_jvm,
-    &parser_python,
-    &parser_signal, /* a sanitizer's report of a fatal signal */
-    &parser_asan,
-    &parser_extra,     /* OSS-Fuzz's extra sanitizers, Centipede */
-    &parser_libfuzzer, /* behind what it only repeats */
-    &parser_log,       /* glog, abseil, Chromium */
-    &parser_v8,
-    &parser_loader,
-    &parser_sections, /* which stack follows */
-    &parser_frames,   /* "#0 0x... in f file:line", the last reader of frames */
+    &parser_ubsan,     &parser_jvm,    &parser_python,   &parser_signal, /* a sanitizer's
+                                                                            report of a
+                                                                            fatal signal
+                                                                          */
+    &parser_asan,      &parser_extra, /* OSS-Fuzz's extra sanitizers, Centipede */
+    &parser_libfuzzer,                /* behind what it only repeats */
+    &parser_log,                      /* glog, abseil, Chromium */
+    &parser_v8,        &parser_loader, &parser_sections, /* which stack follows */
+    &parser_frames, /* "#0 0x... in f file:line", the last reader of frames */
 };
 
 enum { WORDS_MAX = 256, LINE_BEFORE = 4096 };
@@ -58,9 +52,10 @@ make_wakers(void)
     wakers = words_new(list, count);
 }
 
-/* --- what families call --------------------------------------------------------------------- */
+/* --- what families call --- */
 
-/* Higher ranked types are not replaced by lower ranked ones (ClusterFuzz: high_rank_types). */
+/* Higher ranked types are not replaced by lower ranked ones (ClusterFuzz:
+ * high_rank_types). */
 static int
 rank(const char *type)
 {
@@ -128,11 +123,13 @@ parser_sanitizer_type(struct span kind, char out[PARSER_TYPE_MAX])
 {
     span_copy(span_trim(kind), out, PARSER_TYPE_MAX);
     for (size_t i = 0; out[i] != '\0'; i++) {
-        char c = out[i] == '_' ? '-' : out[i];
+        char c = out[i];
         bool upper = c >= 'A' && c <= 'Z';
         bool small = c >= 'a' && c <= 'z';
         if (i == 0 ? small : upper) {
             c = (char)(c ^ 0x20);
+        } else if (c == '_') {
+            c = '-';
         }
         out[i] = c;
     }
@@ -187,15 +184,13 @@ parser_assertion(struct parser *p, struct span line, struct span text)
     }
 }
 
-/* "len > 0 (-1 vs. 0)" -> "len > 0", "x failed: 25 vs. 1" -> "x failed", "a == b: "c"" -> "a == b":
- * the values differ from run to run. */
+/* "len > 0 (-1 vs. 0)" -> "len > 0", "x failed: 25 vs. 1" -> "x failed", "a == b: "c"" ->
+ * "a == b": the values differ from run to run. */
 struct span
 parser_clean_expression(struct span e)
 {
-    size_t versus = span_rfind(e, " vs. ");
-
     (void)span_eat(&e, "Check failed: ");
-    versus = span_rfind(e, " vs. ");
+    size_t versus = span_rfind(e, " vs. ");
     if (versus != SPAN_NONE) {
         size_t values = span_find(span_to(e, versus), "failed: ");
         size_t open = span_find(span_to(e, versus), " (");
@@ -240,7 +235,8 @@ parser_check_failure(struct parser *p, struct span line, const char *type,
     AUTO(mem_free) char *where = span_dup(parser_clean_file(file), 256);
 
     parser_begin(p, line, type);
-    parser_set_state_f(p, 1, "%s in %s", what == NULL ? "" : what, where == NULL ? "" : where);
+    parser_set_state_f(p, 1, "%s in %s", what == NULL ? "" : what,
+                       where == NULL ? "" : where);
 }
 
 struct raw_frame *
@@ -296,10 +292,10 @@ parser_location(struct span s, struct raw_frame *frame)
     return true;
 }
 
-/* --- the pass over the lines ---------------------------------------------------------------- */
+/* --- the pass over the lines --- */
 
-/* A line with a megabyte of the target's own output before the headline: what is read begins a
- * little before the first word that matters. */
+/* A line with a megabyte of the target's own output before the headline: what is read
+ * begins a little before the first word that matters. */
 static struct span
 cut_line(struct span line)
 {
@@ -342,7 +338,8 @@ read_lines(struct parser *p)
     while (at < end && !p->done) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop == NULL ? end : stop;
-        /* a lone carriage return ends a line too: progress lines overwrite themselves with it */
+        /* a lone carriage return ends a line too: progress lines overwrite themselves
+         * with it */
         for (const char *from = at; from < stop && !p->done;) {
             const char *cr = memchr(from, '\r', (size_t)(stop - from));
             cr = cr == NULL ? stop : cr;
@@ -355,7 +352,7 @@ read_lines(struct parser *p)
     }
 }
 
-/* --- the record ----------------------------------------------------------------------------- */
+/* --- the record --- */
 
 /* A wild access below the first page is one through a null pointer. */
 static char *
@@ -364,7 +361,8 @@ final_type(const struct parser *p)
     static const char unknown[] = "UNKNOWN";
     size_t len = sizeof(unknown) - 1;
 
-    if (strncmp(p->type, unknown, len) == 0 && p->address[0] != '\0' && p->fault < 0x1000) {
+    if (strncmp(p->type, unknown, len) == 0 && p->address[0] != '\0' &&
+        p->fault < 0x1000) {
         return mem_printf("Null-dereference%s", p->type + len);
     }
     return mem_strdup(p->type);
@@ -411,8 +409,9 @@ copy_frame(struct frame *to, const struct raw_frame *from)
     to->build_id = span_dup(from->build_id, RECORD_PATH_MAX);
 }
 
-/* A sanitizer prints an inlined frame with the address of the function that it was inlined into. A
- * recursion's frames have equal addresses too, but then they are the same place. */
+/* A sanitizer prints an inlined frame with the address of the function that it was
+ * inlined into. A recursion's frames have equal addresses too, but then they are the same
+ * place. */
 static bool
 inlined_into_next(const struct raw_frame *f, const struct raw_frame *next)
 {
@@ -435,8 +434,8 @@ copy_frames(const struct parser *p, struct record *record)
         if (p->python) {
             frame->n = (int)i;
         } else {
-            frame->inlined =
-                at + 1 < p->n_frames && inlined_into_next(&p->frames[at], &p->frames[at + 1]);
+            frame->inlined = at + 1 < p->n_frames &&
+                             inlined_into_next(&p->frames[at], &p->frames[at + 1]);
         }
     }
 }
@@ -471,8 +470,8 @@ parse_report(const char *text, size_t len, const struct record_options *options,
              struct record **out, struct err *err)
 {
     AUTO(mem_free) struct parser *p = mem_alloc(sizeof(*p));
-    AUTO(mem_free) struct raw_frame *frames =
-        mem_array(RECORD_FRAMES_MAX, sizeof(*p->frames));
+    AUTO(mem_free)
+    struct raw_frame *frames = mem_array(RECORD_FRAMES_MAX, sizeof(*p->frames));
 
     (void)pthread_once(&wakers_once, make_wakers);
     /* the end of a log is where it crashed */

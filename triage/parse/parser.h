@@ -1,16 +1,19 @@
 /*
- * What the report families share: one pass over the lines of a text, in the way of ClusterFuzz's
- * stack parser (reference: clusterfuzz/stacktraces, Apache-2.0; rules retold, none of its code).
+ * What the report families share: one pass over the lines of a text, in the way of
+ * ClusterFuzz's stack parser (reference: clusterfuzz/stacktraces, Apache-2.0; rules
+ * retold, none of its code).
  *
- *  1. parse.c cuts the text into lines and finds, with one automaton, which families know a word
- *     of the line.
- *  2. Those families see the line in the order of the table (parse.c). A family that recognises a
- *     headline calls parser_begin(): the last report of a text wins.
- *  3. Once there is a type, lines that look like stack frames are collected, as spans into the text.
+ *  1. parse.c cuts the text into lines and finds, with one automaton, which families know
+ * a word of the line.
+ *  2. Those families see the line in the order of the table (parse.c). A family that
+ * recognises a headline calls parser_begin(): the last report of a text wins.
+ *  3. Once there is a type, lines that look like stack frames are collected, as spans
+ * into the text.
  *  4. At the end what survived becomes a record; record_finish() decides what counts.
  *
- * A new family is one file with a `const struct parser_ops` and one row in the table of parse.c.
- * Every byte of a line is hostile; spans are only valid while parse_report() runs.
+ * A new family is one file with a `const struct parser_ops` and one row in the table of
+ * parse.c. Every byte of a line is hostile; spans are only valid while parse_report()
+ * runs.
  */
 #ifndef TRIAGE_PARSE_PARSER_H
 #define TRIAGE_PARSE_PARSER_H
@@ -20,10 +23,10 @@
 
 enum {
     PARSER_TYPE_MAX = 256,
-    PARSER_ADDRESS_MAX = 128, /* two ranges of a param-overlap */
-    PARSER_STATE_MAX = 2048,  /* bytes of an assertion's text that are kept */
+    PARSER_ADDRESS_MAX = 128,  /* two ranges of a param-overlap */
+    PARSER_STATE_MAX = 2048,   /* bytes of an assertion's text that are kept */
     PARSER_LINE_MAX = 1 << 16, /* bytes of one line that are looked at */
-    PARSER_STATE_FRAMES = 3,  /* ClusterFuzz's MAX_CRASH_STATE_FRAMES */
+    PARSER_STATE_FRAMES = 3,   /* ClusterFuzz's MAX_CRASH_STATE_FRAMES */
 };
 
 /* A frame as the text has it. Empty spans: not given. */
@@ -54,28 +57,30 @@ struct parser {
     const char *sanitizer;        /* a constant; NULL: none seen */
     enum access_kind access;
     int64_t access_bytes;
-    uint64_t fault;     /* the address as a number */
-    bool no_address;    /* the report says that it does not know it */
-    unsigned facts;     /* enum record_fact */
+    uint64_t fault;  /* the address as a number */
+    bool no_address; /* the report says that it does not know it */
+    unsigned facts;  /* enum record_fact */
     struct span message;
     struct raw_frame *frames; /* RECORD_FRAMES_MAX of them */
     size_t n_frames;
     enum stack_kind stack; /* which stack the next frame belongs to */
-    struct raw_frame place; /* where it happened, for a report that turns out to have no stack */
+    struct raw_frame
+        place; /* where it happened, for a report that turns out to have no stack */
 
     /* what earlier lines said about how to read the next ones */
-    bool golang;         /* the text has Go source lines: its frame format is looked for */
-    bool interpreter;    /* a Go or Python crash was read: the signal report behind it adds nothing */
-    bool python;         /* frames come innermost last */
-    bool java;           /* "at a.b.C(...)" lines are frames */
+    bool golang;      /* the text has Go source lines: its frame format is looked for */
+    bool interpreter; /* a Go or Python crash was read: the signal report behind it adds
+                         nothing */
+    bool python;      /* frames come innermost last */
+    bool java;        /* "at a.b.C(...)" lines are frames */
     bool javascript;
-    bool bad_cast_open;  /* the line that names the source type is still to come */
-    bool fatal_error;    /* V8: "# ..." lines explain the error */
-    int explained;       /* how many of them were read */
-    bool rust_panic;     /* the next line is the panic's message */
-    char source[128];    /* V8: the file of the fatal error */
-    bool nothing;        /* this is not a crash under these options */
-    bool done;           /* what follows does not count */
+    bool bad_cast_open; /* the line that names the source type is still to come */
+    bool fatal_error;   /* V8: "# ..." lines explain the error */
+    int explained;      /* how many of them were read */
+    bool rust_panic;    /* the next line is the panic's message */
+    char source[128];   /* V8: the file of the fatal error */
+    bool nothing;       /* this is not a crash under these options */
+    bool done;          /* what follows does not count */
 };
 
 /* Whether later families and the frame readers still see the line. */
@@ -83,26 +88,30 @@ enum line_verdict { LINE_GO_ON, LINE_DONE };
 
 struct parser_ops {
     const char *name;
-    /* The line is shown when it has one of these (ASCII case ignored); NULL-terminated. */
+    /* The line is shown when it has one of these (ASCII case ignored); NULL-terminated.
+     */
     const char *const *words;
     enum line_verdict (*line)(struct parser *p, struct span line);
-    /* Once there is a type: true when the line is a frame of this family; NULL: has none. */
+    /* Once there is a type: true when the line is a frame of this family; NULL: has none.
+     */
     bool (*frame)(struct parser *p, struct span line);
 };
 
-extern const struct parser_ops parser_noise, parser_oom, parser_assert, parser_glibc, parser_rust,
-    parser_go, parser_gdb, parser_msan, parser_tsan, parser_lsan, parser_ubsan, parser_signal,
-    parser_asan, parser_extra, parser_libfuzzer, parser_jvm, parser_python, parser_log, parser_v8,
-    parser_loader, parser_sections, parser_frames;
+extern const struct parser_ops parser_noise, parser_oom, parser_assert, parser_glibc,
+    parser_rust, parser_go, parser_gdb, parser_msan, parser_tsan, parser_lsan,
+    parser_ubsan, parser_signal, parser_asan, parser_extra, parser_libfuzzer, parser_jvm,
+    parser_python, parser_log, parser_v8, parser_loader, parser_sections, parser_frames;
 
-/* A headline: the report that starts here replaces the one before: its address, state and frames are
- * forgotten. The type itself stays when the earlier one ranks higher (a timeout). */
+/* A headline: the report that starts here replaces the one before: its address, state and
+ * frames are forgotten. The type itself stays when the earlier one ranks higher (a
+ * timeout). */
 void parser_begin(struct parser *p, struct span line, const char *type);
 void parser_begin_span(struct parser *p, struct span line, struct span type);
 
 /* The same without forgetting: only the type (and the line as the message). */
 void parser_set_type(struct parser *p, struct span line, const char *type);
-/* The type as ClusterFuzz spells a sanitizer's: lower case, '_' -> '-', first letter upper case. */
+/* The type as ClusterFuzz spells a sanitizer's: lower case, '_' -> '-', first letter
+ * upper case. */
 void parser_sanitizer_type(struct span kind, char out[PARSER_TYPE_MAX]);
 
 static inline bool
@@ -114,10 +123,12 @@ parser_has_type(const struct parser *p)
 /* Drop what was collected of the stack so far. */
 void parser_forget_frames(struct parser *p);
 
-/* "0x..." at the start of s: stored as the address as it stands, without trailing text. */
+/* "0x..." at the start of s: stored as the address as it stands, without trailing text.
+ */
 bool parser_set_address(struct parser *p, struct span s);
 
-/* Text that stands for the first `frames` of the state's three; a newline is put behind it. */
+/* Text that stands for the first `frames` of the state's three; a newline is put behind
+ * it. */
 void parser_set_state(struct parser *p, struct span text, int frames);
 void parser_set_state_f(struct parser *p, int frames, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -133,8 +144,8 @@ void parser_check_failure(struct parser *p, struct span line, const char *type,
 struct span parser_clean_expression(struct span expression);
 struct span parser_clean_file(struct span file);
 
-/* A zeroed frame to fill in, or NULL when there are enough. Its stack is set; a number that is not
- * above the last one's starts another stack. */
+/* A zeroed frame to fill in, or NULL when there are enough. Its stack is set; a number
+ * that is not above the last one's starts another stack. */
 struct raw_frame *parser_add_frame(struct parser *p, int n);
 
 /* "file:line:column" or "file:line" -> file, line, column; false when s is neither. */

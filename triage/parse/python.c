@@ -1,6 +1,7 @@
 /*
- * Python under Atheris: the traceback stands behind its title, innermost call last, and a sanitizer's
- * report of the way that the process then died follows; that one says nothing of the bug.
+ * Python under Atheris: the traceback stands behind its title, innermost call last, and a
+ * sanitizer's report of the way that the process then died follows; that one says nothing
+ * of the bug.
  */
 #include "triage/parse/parser.h"
 
@@ -34,10 +35,12 @@ python_frame(struct parser *p, struct span line)
         return false;
     }
     struct span file = span_eat_until(&s, '"');
-    if (!span_eat(&s, ", line ") || !span_eat_digits(&s, &number) || !span_eat(&s, ", in ")) {
+    if (!span_eat(&s, ", line ") || !span_eat_digits(&s, &number) ||
+        !span_eat(&s, ", in ")) {
         return false;
     }
-    struct raw_frame *frame = parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
+    struct raw_frame *frame =
+        parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
     if (frame != NULL) {
         frame->language = LANGUAGE_PYTHON;
         frame->function = span_trim(s);

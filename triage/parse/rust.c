@@ -1,6 +1,7 @@
 /*
- * Rust's panics. Before 1.73 the message stands in the headline, in quotes; since then on the line
- * behind it (ClusterFuzz misses those: the type reads "Abrt" and the message is lost).
+ * Rust's panics. Before 1.73 the message stands in the headline, in quotes; since then on
+ * the line behind it (ClusterFuzz misses those: the type reads "Abrt" and the message is
+ * lost).
  */
 #include "triage/parse/parser.h"
 

@@ -1,6 +1,6 @@
 /*
- * The lines of a report that introduce its other stacks: where the memory was freed or allocated,
- * where the thread was made, where an uninitialized value came from.
+ * The lines of a report that introduce its other stacks: where the memory was freed or
+ * allocated, where the thread was made, where an uninitialized value came from.
  */
 #include "triage/parse/parser.h"
 
@@ -37,7 +37,8 @@ sections_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_sections = {
     .name = "sections",
-    .words = (const char *const[]){"freed by thread", "allocated by", "created by",
-                                   "located in stack of", "Uninitialized value was", NULL},
+    .words =
+        (const char *const[]){"freed by thread", "allocated by", "created by",
+                              "located in stack of", "Uninitialized value was", NULL},
     .line = sections_line,
 };

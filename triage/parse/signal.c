@@ -8,7 +8,8 @@
 static const struct {
     const char *word; /* behind "Sanitizer: " */
     const char *type;
-    bool harmless; /* ClusterFuzz: SIGNAL_SIGNATURES_NOT_SECURITY, and TRAP, see README.md */
+    bool harmless; /* ClusterFuzz: SIGNAL_SIGNATURES_NOT_SECURITY, and TRAP, see README.md
+                    */
     bool may_follow; /* an assertion's own way to die: it adds nothing to the assertion */
 } signals[] = {
     {"SEGV", "UNKNOWN", false, false},
@@ -28,11 +29,20 @@ static bool
 explains_abort(const char *type)
 {
     static const char *const types[] = {
-        "Arbitrary file open",      "Arbitrary DNS resolution", "ASSERT",
-        "CHECK failure",            "Command injection",        "DCHECK failure",
-        "Fatal error",              "Security CHECK failure",   "Security DCHECK failure",
-        "V8 API error",             "Stack-overflow",           "Out-of-memory",
-        "Timeout",                  "Unreachable code",
+        "Arbitrary file open",
+        "Arbitrary DNS resolution",
+        "ASSERT",
+        "CHECK failure",
+        "Command injection",
+        "DCHECK failure",
+        "Fatal error",
+        "Security CHECK failure",
+        "Security DCHECK failure",
+        "V8 API error",
+        "Stack-overflow",
+        "Out-of-memory",
+        "Timeout",
+        "Unreachable code",
     };
 
     for (size_t i = 0; i < COUNT(types); i++) {
@@ -51,7 +61,8 @@ is_assert_address(uint64_t address)
            address == 0x977537dd || address == 0x9f7537dd;
 }
 
-/* Of SEGV and BUS the address is the one accessed; of all other signals it is the program counter itself. */
+/* Of SEGV and BUS the address is the one accessed; of all other signals it is the program
+ * counter itself. */
 static void
 read_pc(struct parser *p, struct span line, bool access)
 {
@@ -77,8 +88,11 @@ note_sanitizer(struct parser *p, struct span name)
     static const struct {
         const char *ends;
         const char *sanitizer;
-    } names[] = {{"UndefinedBehavior", "undefined"}, {"Memory", "memory"}, {"Thread", "thread"},
-                 {"Leak", "leak"},                   {"Address", "address"}};
+    } names[] = {{"UndefinedBehavior", "undefined"},
+                 {"Memory", "memory"},
+                 {"Thread", "thread"},
+                 {"Leak", "leak"},
+                 {"Address", "address"}};
 
     for (size_t i = 0; i < COUNT(names); i++) {
         if (span_ends(name, names[i].ends)) {
@@ -93,8 +107,8 @@ static bool
 is_assertions_own(const struct parser *p, uint64_t address)
 {
     return strstr(p->type, "ASSERT") != NULL &&
-           (is_assert_address(address) || (span_has(p->text, "SCARINESS: ") &&
-                                           span_has(p->text, " (signal)")));
+           (is_assert_address(address) ||
+            (span_has(p->text, "SCARINESS: ") && span_has(p->text, " (signal)")));
 }
 
 static enum line_verdict
@@ -122,7 +136,8 @@ begin_signal(struct parser *p, struct span line, size_t which, struct span rest)
     }
     p->no_address = !has_address;
     read_pc(p, line, !signals[which].harmless || strcmp(signals[which].type, "Bus") == 0);
-    p->facts |= signals[which].harmless || is_assert_address(value) ? FACT_HARMLESS_SIGNAL : 0;
+    p->facts |=
+        signals[which].harmless || is_assert_address(value) ? FACT_HARMLESS_SIGNAL : 0;
     /* ClusterFuzz's word for the type stands alone, without the address */
     if (strcmp(signals[which].type, "Floating-point-exception") == 0) {
         p->address[0] = '\0';
@@ -154,7 +169,8 @@ signal_line(struct parser *p, struct span line)
     for (size_t i = 0; i < COUNT(signals); i++) {
         size_t len = strlen(signals[i].word);
         if (span_starts(s, signals[i].word) && (s.len == len || s.at[len] == ' ')) {
-            note_sanitizer(p, span_to(line, (size_t)(s.at - line.at) - strlen("Sanitizer: ")));
+            note_sanitizer(
+                p, span_to(line, (size_t)(s.at - line.at) - strlen("Sanitizer: ")));
             return begin_signal(p, line, i, span_from(s, len));
         }
     }

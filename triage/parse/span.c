@@ -42,12 +42,6 @@ span_rfind_char(struct span s, char c)
     return at == NULL ? SPAN_NONE : (size_t)(at - s.at);
 }
 
-static char
-lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 size_t
 span_find_nocase(struct span s, const char *text)
 {
@@ -55,7 +49,7 @@ span_find_nocase(struct span s, const char *text)
 
     for (size_t i = 0; i + len <= s.len; i++) {
         size_t k = 0;
-        while (k < len && lower(s.at[i + k]) == text[k]) {
+        while (k < len && span_lower(s.at[i + k]) == text[k]) {
             k++;
         }
         if (k == len) {
@@ -95,7 +89,8 @@ span_strip(struct span s, const char *chars)
     while (s.len > 0 && s.at[0] != '\0' && strchr(chars, s.at[0]) != NULL) {
         s = span_from(s, 1);
     }
-    while (s.len > 0 && s.at[s.len - 1] != '\0' && strchr(chars, s.at[s.len - 1]) != NULL) {
+    while (s.len > 0 && s.at[s.len - 1] != '\0' &&
+           strchr(chars, s.at[s.len - 1]) != NULL) {
         s.len--;
     }
     return s;
@@ -224,7 +219,8 @@ span_dup(struct span s, size_t max)
     if (is_plain(s)) {
         return mem_dup(s.at, s.len < max ? s.len : max);
     }
-    /* bounded work: what stands behind so many bytes that are to be dropped is not looked for */
+    /* bounded work: what stands behind so many bytes that are to be dropped is not looked
+     * for */
     str_clean(&clean, s.at, s.len < 4 * max ? s.len : 4 * max);
     size_t len = 0;
     for (size_t i = 0; i < clean.len; i++) {

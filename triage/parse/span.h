@@ -1,6 +1,7 @@
 /*
- * A piece of a report's text: borrowed, not NUL-terminated, any bytes. All scanning of hostile text
- * goes through these calls: each is linear in the bytes that it is given and none backtracks.
+ * A piece of a report's text: borrowed, not NUL-terminated, any bytes. All scanning of
+ * hostile text goes through these calls: each is linear in the bytes that it is given and
+ * none backtracks.
  */
 #ifndef TRIAGE_PARSE_SPAN_H
 #define TRIAGE_PARSE_SPAN_H
@@ -75,12 +76,14 @@ span_has(struct span s, const char *text)
     return span_find(s, text) != SPAN_NONE;
 }
 
-/* What stands behind the first or last occurrence; false, leaving *out, when there is none. */
+/* What stands behind the first or last occurrence; false, leaving *out, when there is
+ * none. */
 bool span_after(struct span s, const char *text, struct span *out);
 bool span_after_last(struct span s, const char *text, struct span *out);
 
-struct span span_trim(struct span s);                    /* without blanks at both ends */
-struct span span_strip(struct span s, const char *chars); /* without these characters there */
+struct span span_trim(struct span s); /* without blanks at both ends */
+struct span span_strip(struct span s,
+                       const char *chars); /* without these characters there */
 
 /* Consuming: move *s behind what was read; false, leaving *s, when it is not there. */
 bool span_eat(struct span *s, const char *text);
@@ -88,13 +91,14 @@ bool span_eat_blanks(struct span *s);                  /* at least one */
 bool span_eat_digits(struct span *s, uint64_t *value); /* decimal; saturates */
 bool span_eat_hex(struct span *s, uint64_t *value);    /* 0x and digits; saturates */
 struct span span_eat_word(struct span *s);             /* up to a blank, which stays */
-struct span span_eat_until(struct span *s, char stop); /* up to stop, which is eaten too, or the end */
+struct span span_eat_until(struct span *s,
+                           char stop); /* up to stop, which is eaten too, or the end */
 
 /* The part behind the last slash or backslash. */
 struct span span_base(struct span path);
 
-/* New string of printable UTF-8 (str_clean(), no newline, no tab), at most max bytes, cut between
- * characters; NULL for an empty span. */
+/* New string of printable UTF-8 (str_clean(), no newline, no tab), at most max bytes, cut
+ * between characters; NULL for an empty span. */
 char *span_dup(struct span s, size_t max);
 
 /* The same into out[0..size), NUL-terminated, ASCII letters and digits as they are. */
@@ -116,6 +120,16 @@ static inline bool
 span_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* An ASCII capital as a small letter, anything else as it is. */
+static inline char
+span_lower(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return (char)(c | 0x20);
+    }
+    return c;
 }
 
 /* The value of a hexadecimal digit, or -1. */

@@ -1,4 +1,5 @@
-/* ThreadSanitizer: races, lock order inversions, misuse of mutexes. Its frames may have no addresses. */
+/* ThreadSanitizer: races, lock order inversions, misuse of mutexes. Its frames may have
+ * no addresses. */
 #include "triage/parse/msan.h"
 
 static enum line_verdict

@@ -1,11 +1,13 @@
 /*
- * UndefinedBehaviorSanitizer, with -fsanitize=vptr and cfi: "file.c:3:4: runtime error: message". It
- * goes on by default, so the first message counts and any other report beats it.
+ * UndefinedBehaviorSanitizer, with -fsanitize=vptr and cfi: "file.c:3:4: runtime error:
+ * message". It goes on by default, so the first message counts and any other report beats
+ * it.
  */
 #include "base/mem.h"
 #include "triage/parse/parser.h"
 
-/* In this order: the last two are supersets of others. `also` must stand behind `text`; NULL: nothing. */
+/* In this order: the last two are supersets of others. `also` must stand behind `text`;
+ * NULL: nothing. */
 static const struct ubsan_message {
     const char *text;
     const char *also;
@@ -20,12 +22,14 @@ static const struct ubsan_message {
     {"out of bounds for type", NULL, "Index-out-of-bounds", 0},
     {"not a valid value for type 'bool'", NULL, "Invalid-bool-value", 0},
     {"not a valid value for type 'BOOL'", NULL, "Invalid-bool-value", 0},
-    {"not a valid value for type '_Bool'", NULL, "Invalid-bool-value", 0}, /* gcc's word in C */
+    {"not a valid value for type '_Bool'", NULL, "Invalid-bool-value",
+     0}, /* gcc's word in C */
     {", which is not a valid argument", NULL, "Invalid-builtin-use", 0},
     {"misaligned address", NULL, "Misaligned-address", 0},
     {"assumption of ", " byte alignment ", "Misaligned-address", 0},
     {"reached the end of a value-returning function", NULL, "No-return-value", 0},
-    {"null pointer passed as ", ", which is declared to never be null", "Invalid-null-argument", 0},
+    {"null pointer passed as ", ", which is declared to never be null",
+     "Invalid-null-argument", 0},
     {"load of null pointer", NULL, "Null-dereference READ", ACCESS_READ},
     {"binding to null pointer", NULL, "Null-dereference", 0},
     {"access within null pointer", NULL, "Null-dereference", 0},
@@ -77,7 +81,8 @@ static bool
 begin_vptr(struct parser *p, struct span line, struct span reason)
 {
     static const char *const casts[] = {"member access within address ",
-                                        "member call on address ", "downcast of address "};
+                                        "member call on address ",
+                                        "downcast of address "};
     struct span type;
 
     for (size_t i = 0; i < COUNT(casts); i++) {
@@ -96,7 +101,8 @@ begin_vptr(struct parser *p, struct span line, struct span reason)
     return false;
 }
 
-/* "control flow integrity check for type 'B' failed during cast to unrelated type (vtable address 0x1)" */
+/* "control flow integrity check for type 'B' failed during cast to unrelated type (vtable
+ * address 0x1)" */
 static bool
 begin_cfi(struct parser *p, struct span line, struct span reason)
 {
@@ -134,9 +140,11 @@ read_note(struct parser *p, struct span line)
     if (span_eat(&note, "object is of type ") || span_eat(&note, "vtable is of type ")) {
         AUTO(mem_free) char *name = span_dup(unquote(span_trim(note)), 768);
         parser_set_state_f(p, 1, "%s from %s", cast, name == NULL ? "" : name);
-    } else if (span_starts(note, "object has invalid vptr") || span_is(note, "invalid vtable")) {
+    } else if (span_starts(note, "object has invalid vptr") ||
+               span_is(note, "invalid vtable")) {
         parser_set_state_f(p, 1, "%s from invalid vptr", cast);
-    } else if (span_after(note, "at offset ", &type) && span_has(type, " within object of type ")) {
+    } else if (span_after(note, "at offset ", &type) &&
+               span_has(type, " within object of type ")) {
         AUTO(mem_free) char *offset = span_dup(span_eat_word(&type), 32);
         parser_set_state_f(p, 1, "%s from base class subobject at offset %s", cast,
                            offset == NULL ? "" : offset);
@@ -148,7 +156,8 @@ read_note(struct parser *p, struct span line)
     p->bad_cast_open = false;
 }
 
-/* Without a stack (print_stacktrace=0) the position in front of the message is all there is. */
+/* Without a stack (print_stacktrace=0) the position in front of the message is all there
+ * is. */
 static void
 begin_message(struct parser *p, struct span line, struct span place, struct span reason)
 {

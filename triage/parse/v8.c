@@ -3,7 +3,8 @@
  *   #
  *   # Fatal error in ../../src/objects.cc, line 12
  *   # Check failed: x.IsFoo().
- * also its abort messages, API errors and correctness failures, and Chromium's signal handler.
+ * also its abort messages, API errors and correctness failures, and Chromium's signal
+ * handler.
  */
 #include "base/mem.h"
 #include "triage/parse/parser.h"
@@ -78,8 +79,8 @@ explain(struct parser *p, struct span line, struct span s)
     char source[sizeof(p->source)];
     span_copy(span_of(p->source), source, sizeof(source));
     parser_begin(p, line, strcmp(type, "Fatal error") == 0 ? p->type : type);
-    parser_set_state_f(p, 1, "%s%s%s", what == NULL ? "" : what, source[0] == '\0' ? "" : " in ",
-                       source);
+    parser_set_state_f(p, 1, "%s%s%s", what == NULL ? "" : what,
+                       source[0] == '\0' ? "" : " in ", source);
 }
 
 /* "abort: CSA_ASSERT failed: x [../../src/y.cc:12]" */
@@ -128,8 +129,8 @@ v8_line(struct parser *p, struct span line)
         }
         if (!parser_has_type(p) && span_starts(s, "V8 correctness failure")) {
             parser_begin(p, line, "V8 correctness failure");
-        } else if (p->fatal_error && p->n_frames == 0 && s.len > 0 && span_blank(line.at[1]) &&
-                   p->explained < EXPLAINED_MAX) {
+        } else if (p->fatal_error && p->n_frames == 0 && s.len > 0 &&
+                   span_blank(line.at[1]) && p->explained < EXPLAINED_MAX) {
             p->explained++;
             explain(p, line, s);
         }
@@ -164,7 +165,8 @@ v8_frame(struct parser *p, struct span line)
          span_starts(s, "suppression: "))) {
         AUTO(mem_free) char *so_far = mem_strdup(p->state);
         AUTO(mem_free) char *more = span_dup(s, 512);
-        parser_set_state_f(p, p->state_frames + 1, "%s%s", so_far, more == NULL ? "" : more);
+        parser_set_state_f(p, p->state_frames + 1, "%s%s", so_far,
+                           more == NULL ? "" : more);
     }
     return true;
 }

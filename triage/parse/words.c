@@ -17,7 +17,7 @@ struct words {
 static unsigned char
 fold(char c)
 {
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    return (unsigned char)span_lower(c);
 }
 
 static void
@@ -32,8 +32,8 @@ number_classes(struct words *words, const struct word *list, size_t count)
             }
         }
     }
-    for (unsigned char c = 'A'; c <= 'Z'; c++) {
-        words->class_of[c] = words->class_of[fold((char)c)];
+    for (const char *at = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"; *at != '\0'; at++) {
+        words->class_of[(unsigned char)*at] = words->class_of[fold(*at)];
     }
 }
 
@@ -58,7 +58,8 @@ add_word(struct words *words, const struct word *word)
     words->bits[state] |= word->bits;
 }
 
-/* Breadth first, so that a state's fallback is complete before the state is (Aho, Corasick 1975). */
+/* Breadth first, so that a state's fallback is complete before the state is (Aho,
+ * Corasick 1975). */
 static void
 link_states(struct words *words)
 {
@@ -88,8 +89,8 @@ static void
 mark_ends(struct words *words)
 {
     for (size_t i = 0; i < words->states * words->classes; i++) {
-        words->next[i] = (uint16_t)(words->next[i] |
-                                    (words->bits[words->next[i]] != 0 ? ENDS : 0));
+        words->next[i] =
+            (uint16_t)(words->next[i] | (words->bits[words->next[i]] != 0 ? ENDS : 0));
     }
 }
 

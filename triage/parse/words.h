@@ -1,7 +1,8 @@
 /*
- * Many words looked for at once: an Aho-Corasick automaton over bytes, ASCII case ignored. One pass
- * over a line tells which of up to 64 bits' words it has, so that only the parsers that know
- * one of them look at the line at all. Linear in the bytes whatever they are.
+ * Many words looked for at once: an Aho-Corasick automaton over bytes, ASCII case
+ * ignored. One pass over a line tells which of up to 64 bits' words it has, so that only
+ * the parsers that know one of them look at the line at all. Linear in the bytes whatever
+ * they are.
  */
 #ifndef TRIAGE_PARSE_WORDS_H
 #define TRIAGE_PARSE_WORDS_H
@@ -18,7 +19,8 @@ struct word {
 
 struct words;
 
-/* New; `list` is not kept. The words' bytes together are at most WORDS_BYTES_MAX (asserted). */
+/* New; `list` is not kept. The words' bytes together are at most WORDS_BYTES_MAX
+ * (asserted). */
 enum { WORDS_BYTES_MAX = 8000 };
 struct words *words_new(const struct word *list, size_t count)
     __attribute__((returns_nonnull));

@@ -1,5 +1,6 @@
-/* Memory errors to crash with, one for each word: memory WORD. The stacks are the point: each error
- * lies in a function of its own name, called by another, and some through a library function. */
+/* Memory errors to crash with, one for each word: memory WORD. The stacks are the point:
+ * each error lies in a function of its own name, called by another, and some through a
+ * library function. */
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>

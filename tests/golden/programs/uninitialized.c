@@ -1,4 +1,5 @@
-/* Values that were never set, one mistake for each word: uninitialized WORD. For MemorySanitizer. */
+/* Values that were never set, one mistake for each word: uninitialized WORD. For
+ * MemorySanitizer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
