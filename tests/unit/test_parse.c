@@ -40,7 +40,8 @@ parse_n(struct fixture *fix, const char *text, size_t len)
 {
     record_free(fix->record);
     fix->record = NULL;
-    if (parse_report(text, len, &fix->options, &fix->record, &fix->err) != 0) {
+    if (parse_report(text, len, &fix->options, &fix->record, &fix->err) != 0 ||
+        fix->record == NULL) {
         (void)fputs(fix->err.msg, stderr);
         abort();
     }

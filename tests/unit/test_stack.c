@@ -44,7 +44,8 @@ parse(struct fixture *fix, const char *headline, const char *frames)
 
     record_free(fix->record);
     fix->record = NULL;
-    if (parse_report(text, strlen(text), &fix->options, &fix->record, &fix->err) != 0) {
+    if (parse_report(text, strlen(text), &fix->options, &fix->record, &fix->err) != 0 ||
+        fix->record == NULL) {
         (void)fputs(fix->err.msg, stderr);
         abort();
     }
