@@ -55,15 +55,16 @@ char *
 sandbox_home(void)
 {
     const char *home = getenv("HOME");
-    const struct passwd *user =
-        home == NULL || home[0] != '/' ? getpwuid(geteuid()) : NULL;
+    struct passwd user;
+    struct passwd *found = NULL;
+    char text[4096];
     char *real = NULL;
 
-    home = user == NULL ? home : user->pw_dir;
-    if (home == NULL || fs_real(home, &real, NULL) < 0) {
-        return NULL;
+    if (home == NULL || home[0] != '/') {
+        (void)getpwuid_r(geteuid(), &user, text, sizeof(text), &found);
+        home = found == NULL ? NULL : found->pw_dir;
     }
-    return real;
+    return home == NULL || fs_real(home, &real, NULL) < 0 ? NULL : real;
 }
 
 /* What a sandbox never shows as a whole, and why; NULL when the (real) path is harmless.
@@ -251,8 +252,8 @@ check_program(const struct view *view, const char *program, struct err *err)
     return 0;
 }
 
-static const char *
-temporary_folder(void)
+const char *
+sandbox_tmp(void)
 {
     const char *folder = getenv("TMPDIR");
 
@@ -286,7 +287,7 @@ sandbox_wrap(enum sandbox_rung rung, const struct sandbox_policy *policy,
         .nested = policy->nested,
         .tmp_bytes = policy->tmp_bytes > 0 ? policy->tmp_bytes : SANDBOX_TMP_BYTES,
         .processes = policy->processes > 0 ? policy->processes : SANDBOX_PROCESSES,
-        .tmp = mem_strdup(temporary_folder()),
+        .tmp = mem_strdup(sandbox_tmp()),
         .cwd = mem_strdup(policy->cwd),
     };
     int rc = 0;

@@ -201,10 +201,7 @@ probe(enum sandbox_rung rung, const char *canary, struct err *err)
 static int
 make_canary(char **path, struct err *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    AUTO(mem_free)
-    char *name = mem_printf("%s/nightjar-probe.XXXXXX",
-                            tmp == NULL || tmp[0] != '/' ? "/tmp" : tmp);
+    AUTO(mem_free) char *name = mem_printf("%s/nightjar-probe.XXXXXX", sandbox_tmp());
     AUTO(fd_close) int fd = mkostemp(name, O_CLOEXEC);
 
     if (fd < 0) {
@@ -267,7 +264,7 @@ sandbox_choose(enum sandbox_rung wanted, enum sandbox_rung *out, struct buf *why
         return err_wrap(err, -ENOTSUP, "no sandbox can be made");
     }
     int rc = make_canary(&canary, err);
-    if (rc < 0) {
+    if (canary == NULL) {
         return rc;
     }
     rc = try_rungs(wanted, canary, out, &reasons);
@@ -288,7 +285,7 @@ static int
 parse_choice(struct buf *output, enum sandbox_rung *out, struct buf *why, struct err *err)
 {
     char *save = NULL;
-    char *name = output->len == 0 ? NULL : strtok_r(output->data, "\n", &save);
+    char *name = output->data == NULL ? NULL : strtok_r(output->data, "\n", &save);
     int rc = sandbox_rung_parse(name == NULL ? "" : name, out, err);
     const char *reason = name == NULL ? NULL : strtok_r(NULL, "\n", &save);
 

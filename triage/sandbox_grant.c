@@ -47,12 +47,9 @@ has_hidden(const struct view *view, const char *path, bool *at)
     return below;
 }
 
-static int grant_read(const struct view *view, const char *path, struct strv *grants,
-                      struct err *err);
-
+/* All in a folder except links, whose ends are granted or not by their real names. */
 static int
-grant_children(const struct view *view, const char *path, struct strv *grants,
-               struct err *err)
+add_children(const char *path, struct strv *todo, struct err *err)
 {
     AUTO(mem_free) char *name = str_name_dup(path);
     AUTO(close_dir) DIR *dir = opendir(path);
@@ -61,14 +58,12 @@ grant_children(const struct view *view, const char *path, struct strv *grants,
         return err_sys(err, "read folder '%s'", name);
     }
     for (struct dirent *item; (item = readdir(dir)) != NULL;) {
-        if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0) {
+        if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0 ||
+            item->d_type == DT_LNK) {
             continue;
         }
         AUTO(mem_free) char *child = fs_join(path, item->d_name);
-        int rc = item->d_type == DT_LNK ? 0 : grant_read(view, child, grants, err);
-        if (rc < 0) {
-            return rc;
-        }
+        strv_add(todo, child);
     }
     return 0;
 }
@@ -77,24 +72,28 @@ static int
 grant_read(const struct view *view, const char *path, struct strv *grants,
            struct err *err)
 {
-    bool hidden = false;
+    AUTO(strv_clear) struct strv todo = {NULL, 0};
+    int rc = 0;
 
-    if (grants->n >= GRANTS_MAX) {
-        AUTO(mem_free) char *name = str_name_dup(path);
-        return err_set(err, -E2BIG,
-                       "more than %d files lie beside a hidden folder, at '%s': put the "
-                       "target into a folder of its own",
-                       GRANTS_MAX, name);
+    strv_add(&todo, path);
+    for (size_t i = 0; i < todo.n && rc == 0; i++) {
+        bool hidden = false;
+        bool below = has_hidden(view, todo.v[i], &hidden);
+        if (grants->n + todo.n > GRANTS_MAX) {
+            AUTO(mem_free) char *name = str_name_dup(path);
+            return err_set(
+                err, -E2BIG,
+                "more than %d files lie beside a hidden folder, in '%s': put the "
+                "target into a folder of its own",
+                GRANTS_MAX, name);
+        }
+        if (!hidden && below) {
+            rc = add_children(todo.v[i], &todo, err);
+        } else if (!hidden) {
+            grant(grants, GRANT_READ, todo.v[i]);
+        }
     }
-    bool below = has_hidden(view, path, &hidden);
-    if (hidden) {
-        return 0;
-    }
-    if (below) {
-        return grant_children(view, path, grants, err);
-    }
-    grant(grants, GRANT_READ, path);
-    return 0;
+    return rc;
 }
 
 static int

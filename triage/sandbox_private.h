@@ -56,6 +56,9 @@ int sandbox_reach(const struct sandbox_identity *who, const char *path, int want
 /* The caller's home folder with links resolved, new string; NULL when there is none. */
 char *sandbox_home(void);
 
+/* $TMPDIR if it is a folder, else /tmp; borrowed. */
+const char *sandbox_tmp(void);
+
 /* --- what is visible
  * ------------------------------------------------------------------------------ */
 

@@ -91,7 +91,7 @@ add_children(const char *task, struct pids *out)
     AUTO(buf_clear) struct buf text = BUF_INIT;
     char *save = NULL;
 
-    if (fs_read(path, 1 << 20, &text, NULL) < 0 || text.len == 0) {
+    if (fs_read(path, 1 << 20, &text, NULL) < 0 || text.data == NULL) {
         return;
     }
     for (char *word = strtok_r(text.data, " \n", &save); word != NULL;
@@ -257,7 +257,7 @@ sweep_one(const char *path)
 
     sandbox_owner(&uid, &gid);
     if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_uid == uid || st.st_uid == geteuid()) &&
-        st.st_mtime * 1000 < clock_wall_ms() - FRESH_S * 1000 &&
+        st.st_mtime * 1000 < clock_wall_ms() - (int64_t)FRESH_S * 1000 &&
         flock(fd, LOCK_EX | LOCK_NB) == 0) {
         (void)fs_remove(path, NULL);
     }
@@ -348,7 +348,7 @@ sandbox_reap_orphans(sandbox_mine *mine, void *user)
     }
     if (dead.n > 0) {
         shm_sweep(&dead, (uid_t)-1, 0);
-        work_sweep(getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
+        work_sweep(sandbox_tmp());
     }
     return (int)dead.n;
 }

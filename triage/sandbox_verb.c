@@ -15,8 +15,6 @@
 #include "base/str.h"
 #include "triage/sandbox_private.h"
 
-extern char **environ;
-
 /* --- --enter: root inside bubblewrap
  * -------------------------------------------------------------- */
 

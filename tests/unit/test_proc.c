@@ -382,8 +382,8 @@ test_clear_kills_the_group_and_is_idempotent(void **state)
     while (strchr(buf_str(&line), '\n') == NULL) {
         assert_int_equal(fd_read_some(ends_of_pipe[0], &line, 100, &fix->err), 1);
     }
-    line.data[line.len - 1] = '\0';
-    assert_int_equal(str_number("pid", line.data, 2, INT32_MAX, &pid, &fix->err), 0);
+    buf_cut(&line, line.len - 1);
+    assert_int_equal(str_number("pid", buf_str(&line), 2, INT32_MAX, &pid, &fix->err), 0);
     proc_clear(&proc);
     proc_clear(&proc);
     assert_true(ends((pid_t)pid));
@@ -439,29 +439,36 @@ test_child_dies_with_its_parent_unless_told_otherwise(void **state)
 }
 
 static void
+read_ids(const char *text, long ids[3])
+{
+    char *at = NULL;
+
+    ids[0] = strtol(text, &at, 10);
+    ids[1] = strtol(at, &at, 10);
+    ids[2] = strtol(at, &at, 10);
+    assert_string_equal(at, "\n");
+}
+
+static void
 test_child_has_its_own_session_unless_told_otherwise(void **state)
 {
     struct fixture *fix = *state;
     char *argv[] = {(char[]){"cut"}, (char[]){"-d "}, (char[]){"-f1,5,6"},
                     (char[]){"/proc/self/stat"}, NULL};
     struct proc_spec spec = PROC_SPEC_INIT;
-    int pid = 0;
-    int group = 0;
-    int session = 0;
+    long ids[3]; /* process, group, session */
 
     spec.argv = argv;
     assert_int_equal(proc_run(&spec, SOON_MS, &fix->run, &fix->err), 0);
-    assert_int_equal(
-        sscanf(buf_str(&fix->run.output), "%d %d %d", &pid, &group, &session), 3);
-    assert_int_equal(group, pid);
-    assert_int_equal(session, pid);
+    read_ids(buf_str(&fix->run.output), ids);
+    assert_int_equal(ids[1], ids[0]);
+    assert_int_equal(ids[2], ids[0]);
     proc_run_clear(&fix->run);
     spec.same_group = true;
     assert_int_equal(proc_run(&spec, SOON_MS, &fix->run, &fix->err), 0);
-    assert_int_equal(
-        sscanf(buf_str(&fix->run.output), "%d %d %d", &pid, &group, &session), 3);
-    assert_int_equal(group, getpgrp());
-    assert_int_equal(session, getsid(0));
+    read_ids(buf_str(&fix->run.output), ids);
+    assert_int_equal(ids[1], getpgrp());
+    assert_int_equal(ids[2], getsid(0));
 }
 
 /* The verb of the tests: tells what it sees, then waits for the signal to end, and says

@@ -19,8 +19,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-extern char **environ;
-
 enum {
     DRAIN_AFTER_EXIT_MS = 1000,
     DRAIN_AFTER_KILL_BYTES =
@@ -200,7 +198,8 @@ child_exec(char *const argv[], char *const envp[])
         (void)execve(full, argv, envp);
         int code = errno;
         if (code != ENOENT && code != ENOTDIR && access(full, F_OK) == 0) {
-            worst = code; /* it is there; of a folder that we may not search nothing is known */
+            worst = code; /* it is there; of a folder that we may not search nothing is
+                             known */
         }
     }
     errno = worst;
