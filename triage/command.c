@@ -512,20 +512,25 @@ command_arguments(const struct command *command, const char *input, struct strv 
     }
 }
 
-/* A variable for a person's shell: names in the stack, so symbolize=0 goes. */
+/* A variable for a person's shell, where a sanitizer prints names in its stacks. What the
+ * user set stands there in any case. */
 static void
-shell_variable(struct buf *out, const char *pair)
+shell_variable(const struct command *command, const char *pair, struct buf *out)
 {
     size_t len = (size_t)(strchr(pair, '=') - pair) + 1;
+    AUTO(mem_free) char *name = mem_dup(pair, len - 1);
+    const char *said = options_variable(&command->env, name);
     AUTO(strv_clear) struct strv options = {0};
+    AUTO(strv_clear) struct strv own = {0};
     AUTO(buf_clear) struct buf value = BUF_INIT;
 
     if (!options_is_sanitizer(pair)) {
         buf_adds(&value, pair + len);
     }
     options_split(options_is_sanitizer(pair) ? pair + len : "", &options);
+    options_split(said == NULL ? "" : said, &own);
     for (size_t i = 0; i < options.n; i++) {
-        if (strcmp(options.v[i], "symbolize=0") != 0) {
+        if (!options_is_cosmetic(options.v[i]) || strv_has(&own, options.v[i])) {
             buf_addf(&value, "%s%s", value.len == 0 ? "" : ":", options.v[i]);
         }
     }
@@ -549,7 +554,7 @@ command_shell(const struct command *command, const char *input)
         if (options_variable(&command->env, name) != NULL ||
             strcmp(name, "UBSAN_OPTIONS") == 0 ||
             (command->asan && strcmp(name, "ASAN_OPTIONS") == 0)) {
-            shell_variable(&out, env.v[i]);
+            shell_variable(command, env.v[i], &out);
         }
     }
     command_arguments(command, input, &argv);

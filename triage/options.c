@@ -72,6 +72,31 @@ is_refused(const char *option)
     return false;
 }
 
+bool
+options_is_cosmetic(const char *option)
+{
+    static const char *const cosmetic[] = {"symbolize=",
+                                           "exitcode=",
+                                           "handle_segv=",
+                                           "handle_sigbus=",
+                                           "handle_sigfpe=",
+                                           "handle_sigill=",
+                                           "use_sigaltstack=",
+                                           "print_summary=",
+                                           "print_suppressions=",
+                                           "disable_coredump=",
+                                           "print_scariness=",
+                                           "max_uar_stack_size_log=",
+                                           "check_malloc_usable_size="};
+
+    for (size_t i = 0; i < COUNT(cosmetic); i++) {
+        if (str_starts(option, cosmetic[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 options_split(const char *text, struct strv *out)
 {

@@ -31,6 +31,10 @@ bool options_is_sanitizer(const char *pair);
 /* The name of the i-th of those variables; NULL beyond the last. */
 const char *options_name(size_t i);
 
+/* Whether an option only shapes how a failure looks to nightjar, not whether it shows: a person's command line
+ * is shorter without it. */
+bool options_is_cosmetic(const char *option);
+
 /*
  * Put the sanitizers' variables into env. `user` may hold some of them: its options win one by one,
  * except those that would send the report elsewhere (log_path, ...) or that a reader relies on
