@@ -10,9 +10,9 @@
 enum {
     WIDTH_DEFAULT = 80,
     WIDTH_MAX = 200,
-    TYPE_MIN = 24,
+    TYPE_MIN = 27,
     FRAME_MIN = 14,
-    TARGET_COLUMNS = 11
+    TARGET_COLUMNS = 10
 };
 
 struct printer {
