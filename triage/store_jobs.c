@@ -1,10 +1,13 @@
 #include "triage/store_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -341,6 +344,28 @@ make_request(struct store *store, const struct candidate *of,
     return 0;
 }
 
+/* Into the file of the last job: a new one for each costs more than all the rest of a
+ * job. Not into what the worker may have put in its place, a link or a second name of a
+ * file. */
+static int
+overwrite(const char *path, const struct buf *bytes, struct err *err)
+{
+    AUTO(fd_close)
+    int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+        st.st_uid != geteuid()) {
+        /* the worker may run under another uid */
+        return fs_write(path, buf_str(bytes), bytes->len, 0644, err);
+    }
+    int rc = fd_write(fd, buf_str(bytes), bytes->len, err);
+    if (rc == 0 && ftruncate(fd, (off_t)bytes->len) < 0) {
+        rc = err_sys(err, "cut");
+    }
+    return rc < 0 ? err_wrap(err, rc, "'%s'", path) : 0;
+}
+
 static int
 write_input(struct store *store, const struct candidate *of, const char *folder,
             struct err *err)
@@ -349,8 +374,7 @@ write_input(struct store *store, const struct candidate *of, const char *folder,
     AUTO(mem_free) char *path = fs_join(folder, "input");
     int rc = store_blob_read(store, of->sha256, of->bytes, &bytes, err);
 
-    /* the worker may run under another uid */
-    return rc < 0 ? rc : fs_write(path, buf_str(&bytes), bytes.len, 0644, err);
+    return rc < 0 ? rc : overwrite(path, &bytes, err);
 }
 
 static int

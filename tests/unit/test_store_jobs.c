@@ -53,6 +53,32 @@ test_next_gives_the_oldest_with_its_input(void **state)
     assert_int_equal(next_job(fix, 0, &none), 0);
 }
 
+/* What a worker that was taken over may leave there is replaced, not written through. */
+static void
+test_next_writes_through_no_link_of_a_worker(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *victim = put_bytes(fix, "victim", "precious", 8);
+    AUTO(mem_free) char *input = fs_join(fix->work, "input");
+    static const char *const texts[] = {"a longer one", "b", "cc", "ddd"};
+
+    for (int i = 0; i < 4; i++) {
+        AUTO(job_clear) struct job job = {0};
+        AUTO(buf_clear) struct buf bytes = BUF_INIT;
+        AUTO(buf_clear) struct buf kept = BUF_INIT;
+        (void)give(fix, texts[i], texts[i]);
+        if (i > 1) {
+            assert_int_equal(unlink(input), 0);
+            assert_int_equal(i == 2 ? symlink(victim, input) : link(victim, input), 0);
+        }
+        assert_int_equal(next_job(fix, 0, &job), 1);
+        assert_int_equal(fs_read(input, 100, &bytes, &fix->err), 0);
+        assert_string_equal(buf_str(&bytes), texts[i]);
+        assert_int_equal(fs_read(victim, 100, &kept, &fix->err), 0);
+        assert_string_equal(buf_str(&kept), "precious");
+    }
+}
+
 static void
 test_next_gives_what_was_handed_out_again_after_a_restart(void **state)
 {
@@ -355,6 +381,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_next_gives_the_oldest_with_its_input),
+        TEST(test_next_writes_through_no_link_of_a_worker),
         TEST(test_next_gives_what_was_handed_out_again_after_a_restart),
         TEST(test_two_deaths_make_untriageable_for_good),
         TEST(test_two_failures_of_the_machine_make_broken),
