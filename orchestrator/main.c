@@ -15,12 +15,11 @@
 
 /* In the order in which a newcomer meets them: `nightjar help` prints the table as it
  * stands. */
-#define VERBS(X)                                                               \
-    X(fuzz)                                                                    \
-    X(triage)                                                                  \
-    X(bugs)                                                                    \
-    X(show) X(repro) X(minimize) X(gate) X(push) X(status) X(db) X(parse_verb) \
-        X(help_verb) X(scribe) X(triage_worker)
+/* clang-format off */
+#define VERBS(X) \
+    X(triage) X(fuzz) X(bugs) X(show) X(repro) X(minimize) X(gate) X(push) X(status) \
+    X(init) X(doctor) X(db) X(parse_verb) X(help_verb) X(scribe) X(triage_worker)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
 #define ROW(name)     &cmd_##name,
