@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -59,16 +60,30 @@ static const char rest[] =
     "#metrics:\n"
     "#  pushgateway: http://localhost:9091\n";
 
+/* Whether YAML reads a text back as it is: no word that could be a truth value, a number
+ * or nothing. */
+static bool
+is_plain(const char *text)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "0123456789_./-";
+    static const char *const words[] = {"yes", "no",   "true", "false", "on",
+                                        "off", "null", "y",    "n"};
+
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (strcasecmp(text, words[i]) == 0) {
+            return false;
+        }
+    }
+    return text[0] != '\0' && text[strspn(text, safe)] == '\0' && text[0] != '-' &&
+           (text[0] < '0' || text[0] > '9');
+}
+
 /* A text as YAML reads it back: as it is where that is safe, else in double quotes. */
 static void
 add_quoted(struct buf *out, const char *text)
 {
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                               "0123456789_./-";
-    bool plain = text[0] != '\0' && text[strspn(text, safe)] == '\0' && text[0] != '-' &&
-                 strchr(text, '/') != NULL;
-
-    if (plain) {
+    if (is_plain(text)) {
         buf_adds(out, text);
         return;
     }

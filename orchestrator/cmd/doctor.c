@@ -12,7 +12,13 @@
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
 
-enum { RUN_MS = 10000, RUN_OUTPUT_MAX = 64 << 10, READ_MAX = 1 << 20 };
+enum {
+    RUN_MS = 10000,
+    RUN_OUTPUT_MAX = 64 << 10,
+    READ_MAX = 1 << 20,
+    INDENT = 22,
+    COLUMNS = 80,
+};
 
 const struct doctor_check doctor_checks[] = {
     {"config", doctor_config, "mend the file at the place that is named"},
@@ -170,6 +176,26 @@ print_json(const struct doctor_check *check, const struct doctor_result *result,
     json_print(stdout, line);
 }
 
+/* Words of a text, wrapped behind a column of that width. */
+static void
+print_wrapped(const char *text, int indent)
+{
+    int at = indent;
+
+    while (*text != '\0') {
+        int len = (int)strcspn(text, " ");
+        if (at > indent && at + 1 + len > COLUMNS) {
+            (void)printf("\n%*s", indent, "");
+            at = indent;
+        }
+        (void)printf("%s%.*s", at > indent ? " " : "", len, text);
+        at += len + (at > indent ? 1 : 0);
+        text += len;
+        text += strspn(text, " ");
+    }
+    (void)printf("\n");
+}
+
 static void
 print_text(const struct cmd_context *context, const struct doctor_check *check,
            const struct doctor_result *result, const char *cure)
@@ -177,11 +203,11 @@ print_text(const struct cmd_context *context, const struct doctor_check *check,
     static const char *const words[] = {"ok", "warn", "FAIL"};
     static const char *const colors[] = {"32", "33;1", "31;1"};
 
-    (void)printf("%s%-5s%s%-16s %s\n", cmd_color(context, colors[result->status]),
-                 words[result->status], cmd_color(context, "0"), check->name,
-                 buf_str(&result->seen));
-    if (cure != NULL) {
-        (void)printf("     %-16s cure: %s\n", "", cure);
+    (void)printf("%s%-5s%s%-16s ", cmd_color(context, colors[result->status]),
+                 words[result->status], cmd_color(context, "0"), check->name);
+    print_wrapped(buf_str(&result->seen), INDENT);
+    if (cure != NULL) { /* on one line, since it is there to be pasted */
+        (void)printf("%*scure: %s\n", INDENT, "", cure);
     }
 }
 

@@ -219,6 +219,10 @@ doctor_sanitizer(const struct doctor_host *host, struct doctor_result *result)
             doctor_say(result, DOCTOR_FAIL,
                        "%d of %d empty programs with ASan failed: %s", trial.failed,
                        SANITIZER_RUNS, trial.why);
+            if (strstr(trial.why, "failed to allocate") != NULL) {
+                doctor_cure(result,
+                            "ulimit -v unlimited, or more memory (see limits, memory)");
+            }
         } else {
             doctor_say(result, DOCTOR_OK, "%d of %d programs with ASan ran (%s)",
                        SANITIZER_RUNS, SANITIZER_RUNS, compiler);
