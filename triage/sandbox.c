@@ -287,6 +287,7 @@ sandbox_wrap(enum sandbox_rung rung, const struct sandbox_policy *policy,
         .nested = policy->nested,
         .tmp_bytes = policy->tmp_bytes > 0 ? policy->tmp_bytes : SANDBOX_TMP_BYTES,
         .processes = policy->processes > 0 ? policy->processes : SANDBOX_PROCESSES,
+        .abi = landlock_abi(),
         .tmp = mem_strdup(sandbox_tmp()),
         .cwd = mem_strdup(policy->cwd),
     };

@@ -41,6 +41,7 @@ plan_words(const struct plan *plan, struct strv *argv)
     strv_addf(argv, "nested=%d", plan->nested);
     strv_addf(argv, "bytes=%lld", (long long)plan->tmp_bytes);
     strv_addf(argv, "processes=%d", plan->processes);
+    strv_addf(argv, "abi=%d", plan->abi);
     strv_addf(argv, "tmp=%s", plan->tmp);
     if (plan->cwd != NULL) {
         strv_addf(argv, "cwd=%s", plan->cwd);
@@ -65,8 +66,8 @@ value_of(const char *word, const char *key)
 static int
 parse_number(const char *word, struct plan *plan, struct err *err)
 {
-    static const char *const keys[] = {"uid",    "gid",   "drop",     "alone",
-                                       "nested", "bytes", "processes"};
+    static const char *const keys[] = {"uid",    "gid",   "drop",      "alone",
+                                       "nested", "bytes", "processes", "abi"};
     int64_t number = 0;
 
     for (size_t i = 0; i < COUNT(keys); i++) {
@@ -98,8 +99,11 @@ parse_number(const char *word, struct plan *plan, struct err *err)
         case 5:
             plan->tmp_bytes = number;
             break;
-        default:
+        case 6:
             plan->processes = (int)number;
+            break;
+        default:
+            plan->abi = (int)number;
             break;
         }
         return 1;

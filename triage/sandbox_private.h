@@ -110,6 +110,7 @@ struct plan {
     bool nested;
     int64_t tmp_bytes;
     int processes;
+    int abi;   /* Landlock's, 0: none */
     char *tmp; /* where a private work folder may be made */
     char *cwd; /* NULL: the private work folder */
     struct strv
@@ -169,6 +170,13 @@ size_t tree_collect(pid_t root, struct pids *out);
 /* Kill and reap all descendants of this process, which must be a subreaper; those reaped
  * are added to `dead` (may be NULL). False when some would not die in time. */
 bool tree_kill(struct pids *dead);
+
+/* The parent of a process; 0 when there is none to be seen. */
+pid_t tree_parent(pid_t pid);
+
+/* The children of pid by looking at all processes: for kernels without
+ * CONFIG_PROC_CHILDREN. */
+void tree_scan(pid_t pid, struct pids *out);
 
 /* The first child of pid, 0 if it has none. */
 pid_t tree_first_child(pid_t pid);

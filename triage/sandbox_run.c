@@ -155,21 +155,6 @@ finish(struct watch *watch, int status)
 /* --- landlock, none
  * ------------------------------------------------------------------------------- */
 
-/* A process's parent, from the fourth field of its stat file; 0 when there is none to be
- * seen. */
-static pid_t
-parent_of(pid_t pid)
-{
-    AUTO(mem_free) char *path = mem_printf("/proc/%d/stat", (int)pid);
-    AUTO(buf_clear) struct buf text = BUF_INIT;
-
-    if (fs_read(path, 1 << 16, &text, NULL) < 0) {
-        return 0;
-    }
-    const char *at = strrchr(buf_str(&text), ')'); /* a name may hold anything before */
-    return at == NULL || strlen(at) < 4 ? 0 : (pid_t)strtol(at + 4, NULL, 10);
-}
-
 static void
 add_ancestors(struct pids *out)
 {
@@ -177,7 +162,7 @@ add_ancestors(struct pids *out)
 
     for (int i = 0; i < ANCESTORS_MAX && pid > 0; i++) {
         pids_add(out, pid);
-        pid = parent_of(pid);
+        pid = tree_parent(pid);
     }
 }
 

@@ -194,8 +194,8 @@ deny_others(filter rules)
         SCMP_SYS(sched_setparam), SCMP_SYS(sched_setscheduler),
     };
     static const int by_kind[] = {SCMP_SYS(setpriority), SCMP_SYS(ioprio_set)};
-    const struct scmp_arg_cmp not_self = SCMP_A0_64(SCMP_CMP_NE, 0);
-    const struct scmp_arg_cmp not_me = SCMP_A1_64(SCMP_CMP_NE, 0);
+    const struct scmp_arg_cmp not_self = SCMP_A0_64(SCMP_CMP_NE, 0, 0);
+    const struct scmp_arg_cmp not_me = SCMP_A1_64(SCMP_CMP_NE, 0, 0);
     int rc = 0;
 
     for (size_t i = 0; i < COUNT(by_pid) && rc == 0; i++) {
@@ -266,17 +266,17 @@ deny_signals(filter rules, const struct pids *guarded)
 /* Times of a file by its name; by descriptor (no name) they are those of a file that was
  * granted. */
 static int
-deny_beyond_landlock(filter rules, const struct pids *guarded)
+deny_beyond_landlock(filter rules, const struct pids *guarded, int abi)
 {
     const struct group group = {without_namespaces, COUNT(without_namespaces), EPERM};
-    int abi = landlock_abi();
     int rc = deny(rules, &group);
 
+    rc = rc < 0
+             ? rc
+             : deny_arg(rules, SCMP_SYS(utimensat), SCMP_A1_64(SCMP_CMP_NE, 0, 0), EPERM);
     rc = rc < 0 ? rc
-                : deny_arg(rules, SCMP_SYS(utimensat), SCMP_A1_64(SCMP_CMP_NE, 0), EPERM);
-    rc = rc < 0 ? rc
-                : deny_arg(rules, SCMP_SYS(socketpair), SCMP_A0_64(SCMP_CMP_NE, AF_UNIX),
-                           EPERM);
+                : deny_arg(rules, SCMP_SYS(socketpair),
+                           SCMP_A0_64(SCMP_CMP_NE, AF_UNIX, 0), EPERM);
     rc = rc < 0 ? rc : deny_signals(rules, guarded);
     return rc < 0 || abi >= 3 ? rc : deny_truncation(rules);
 }
@@ -295,7 +295,7 @@ add_rules(filter rules, const struct plan *plan, const struct pids *guarded)
         return rc < 0 ? rc : deny_families(rules);
     }
     rc = rc < 0 ? rc : deny_others(rules);
-    return rc < 0 ? rc : deny_beyond_landlock(rules, guarded);
+    return rc < 0 ? rc : deny_beyond_landlock(rules, guarded, plan->abi);
 }
 
 /* Programs of the machine's other word size have system calls too. */

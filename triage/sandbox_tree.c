@@ -83,6 +83,18 @@ pids_clear(struct pids *pids)
 /* --- processes
  * ----------------------------------------------------------------------------------- */
 
+/* Whether the kernel lists them. */
+static bool
+lists_children(void)
+{
+    static int known = -1;
+
+    if (known < 0) {
+        known = access("/proc/thread-self/children", R_OK) == 0;
+    }
+    return known == 1;
+}
+
 /* The children that one thread has started (proc(5), CONFIG_PROC_CHILDREN). */
 static void
 add_children(const char *task, struct pids *out)
@@ -100,6 +112,32 @@ add_children(const char *task, struct pids *out)
     }
 }
 
+pid_t
+tree_parent(pid_t pid)
+{
+    AUTO(mem_free) char *path = mem_printf("/proc/%d/stat", (int)pid);
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+
+    if (fs_read(path, 1 << 16, &text, NULL) < 0) {
+        return 0;
+    }
+    const char *at = strrchr(buf_str(&text), ')'); /* a name may hold anything before */
+    return at == NULL || strlen(at) < 4 ? 0 : (pid_t)strtol(at + 4, NULL, 10);
+}
+
+void
+tree_scan(pid_t pid, struct pids *out)
+{
+    AUTO(close_dir) DIR *dir = opendir("/proc");
+
+    for (struct dirent *item; dir != NULL && (item = readdir(dir)) != NULL;) {
+        pid_t other = (pid_t)strtol(item->d_name, NULL, 10);
+        if (other > 0 && tree_parent(other) == pid) {
+            pids_push(out, other);
+        }
+    }
+}
+
 /* Returns the number of threads. */
 static size_t
 add_children_of(pid_t pid, struct pids *out)
@@ -114,6 +152,9 @@ add_children_of(pid_t pid, struct pids *out)
             add_children(task, out);
             threads++;
         }
+    }
+    if (!lists_children()) {
+        tree_scan(pid, out);
     }
     return threads;
 }

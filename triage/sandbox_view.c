@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "triage/sandbox_private.h"
 
-enum { VIEW_MAX = 4096, LINKS_MAX = 40 };
+enum { VIEW_MAX = 2048, LINKS_MAX = 40 };
 
 void
 view_clear(struct view *view)

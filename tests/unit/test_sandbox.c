@@ -1,22 +1,15 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "triage/sandbox.h"
 #include "triage/sandbox_private.h"
 
