@@ -88,7 +88,11 @@ print_roff(void)
         print_mdoc((*cmd)->usage);
         (void)puts(".Ed\n.Bd -literal");
         print_mdoc((*cmd)->about);
-        (void)puts(".Ed\n.Bl -tag -width Ds");
+        (void)puts(".Ed");
+        if ((*cmd)->options()->kind == CMD_END) {
+            continue;
+        }
+        (void)puts(".Bl -tag -width Ds");
         for (const struct cmd_option *o = (*cmd)->options(); o->kind != CMD_END; o++) {
             (void)printf(".It Fl Fl %s%s%s\n", o->name, o->kind == CMD_FLAG ? "" : " Ar ",
                          o->kind == CMD_FLAG ? ""

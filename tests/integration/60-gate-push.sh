@@ -74,6 +74,7 @@ for try in 1 2 3 4 5; do
   port=$((20000 + (RANDOM + try) % 20000))
   start prometheus-pushgateway --web.listen-address="127.0.0.1:$port" --log.level=error >pushgateway.log 2>&1
   url=http://127.0.0.1:$port
+  # shellcheck disable=SC2317 # called by retry
   answers() { curl -sf "$url/-/ready" >/dev/null; }
   retry 10 answers && break
 done
