@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -175,14 +176,12 @@ run_verb(const struct cmd *cmd, const struct cmd_context *context, int argc, cha
 static void
 hold_standard_descriptors(void)
 {
-    for (int fd = 0; fd < 3; fd++) {
-        if (dup2(fd, fd) < 0 && freopen("/dev/null", fd == 0 ? "r" : "w",
-                                        fd == 0   ? stdin
-                                        : fd == 1 ? stdout
-                                                  : stderr) == NULL) {
-            _exit(EXIT_UNDECIDED);
-        }
-    }
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    (void)close(fd);
 }
 
 int
