@@ -103,6 +103,19 @@ put_int(struct buf *out, const char *key, int64_t value)
     buf_addc(out, ',');
 }
 
+/* One decimal, with a point in every locale. */
+static void
+put_tenths(struct buf *out, const char *key, double value)
+{
+    uint64_t tenths = (uint64_t)(value * 10.0 + 0.5);
+
+    put_key(out, key);
+    put_digits(out, tenths / 10, 10);
+    buf_addc(out, '.');
+    put_digits(out, tenths % 10, 10);
+    buf_addc(out, ',');
+}
+
 static void
 put_int_or_null(struct buf *out, const char *key, int64_t value)
 {
@@ -209,8 +222,7 @@ put_verdict(struct buf *out, const struct record *record)
 {
     put_bool(out, "security", record->security);
     put_text(out, "severity", severity_name(record->severity));
-    put_key(out, "severity_score");
-    buf_addf(out, "%.1f,", record->severity_score);
+    put_tenths(out, "severity_score", record->severity_score);
     put_text(out, "exploitability", record->exploitability);
     put_text(out, "class", record->class_name);
     put_text(out, "cwe", record->cwe);

@@ -225,6 +225,8 @@ static const struct severity_rule rules[] = {
      "V8's interface was misused"},
     {"V8 correctness failure", "Undefined", "CWE-682", FLAG_NO, 2.0, 0,
      "two configurations computed different results"},
+    {"GPU failure", "Undefined", "CWE-119", FLAG_DEFAULT, 4.0, 0,
+     "Chromium's GPU process died; it left no report"},
     {"V8 sandbox violation", "Undefined", "CWE-693", FLAG_YES, 3.9, 0,
      "memory outside of V8's sandbox was accessed"},
 

@@ -594,6 +594,40 @@ test_signal_word_glued_to_output_is_cut_off(void **state)
                    "#FailureMessage Object: 0x7fAddressSanitizer:DEADLYSIGNAL\n")
             ->crash_state,
         "Fake error in a.cc\n");
+    assert_string_equal(
+        parse(fix, "ASSERTION FAILED: xUndefinedBehaviorSanitizer:DEADLYSIGNAL\n")
+            ->crash_state,
+        "x\n");
+}
+
+static void
+test_first_and_other_formats_are_known(void **state)
+{
+    struct fixture *fix = *state;
+
+    /* without the colon, as the first releases had it */
+    assert_string_equal(parse(fix, "==1== ERROR: AddressSanitizer SEGV on unknown "
+                                   "address 0x000000000008 (pc 0x1)\n")
+                            ->crash_type,
+                        "Null-dereference");
+    assert_string_equal(
+        parse(fix,
+              "==1==ERROR: HWAddressSanitizer: tag-mismatch on address 0x0042 at pc 0x1\n"
+              "READ of size 1 at 0x0042 tags: 5e/08 (ptr/mem) in thread T0\n")
+            ->crash_type,
+        "Tag-mismatch\nREAD 1");
+    assert_string_equal(parse(fix, "==1==ERROR: AddressSanitizer: access-violation on "
+                                   "unknown address 0x10000 (pc "
+                                   "0x1)\n    #0 0x7ff6 in f::g C:\\src\\x.cc:12\n"
+                                   "h::i() [0x7ff6+123] (C:\\src\\y.cc:3)\n"
+                                   "2   base.dylib  0x0000000104d5b1c3 j::k() + 19\n")
+                            ->crash_state,
+                        "f::g\nh::i\nj::k\n");
+    assert_string_equal(fix->record->frames[1].file, "C:\\src\\y.cc");
+    assert_string_equal(fix->record->frames[2].module, "base.dylib");
+    assert_string_equal(
+        parse(fix, "[1:1:ERROR:x] GPU process exited unexpectedly: 6\n")->crash_type,
+        "GPU failure");
 }
 
 static void
@@ -841,6 +875,7 @@ main(void)
         TEST(test_glibc_says_why_it_aborts),
         TEST(test_loader_errors_are_missing_libraries),
         TEST(test_signal_word_glued_to_output_is_cut_off),
+        TEST(test_first_and_other_formats_are_known),
         TEST(test_long_line_is_read_where_it_matters),
         TEST(test_carriage_returns_end_lines),
         TEST(test_any_bytes_become_printable_text),

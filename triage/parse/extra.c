@@ -43,6 +43,9 @@ extra_line(struct parser *p, struct span line)
     if (sanitizer_check(p, line)) {
         return LINE_DONE;
     }
+    if (!parser_has_type(p) && span_has(line, "GPU process exited unexpectedly")) {
+        parser_begin(p, line, "GPU failure");
+    }
     for (size_t i = 0; i < COUNT(findings); i++) {
         if (span_starts(line, findings[i].text)) {
             parser_set_type(p, line, findings[i].type);
@@ -56,6 +59,7 @@ const struct parser_ops parser_extra = {
     .name = "extra",
     .words = (const char *const[]){"===BUG DETECTED: ", "Sanitizer CHECK failed",
                                    "Sanitizer: CHECK failed",
-                                   "Stack limit exceeded:", "V8 sandbox violation", NULL},
+                                   "Stack limit exceeded:", "V8 sandbox violation",
+                                   "GPU process exited unexpectedly", NULL},
     .line = extra_line,
 };

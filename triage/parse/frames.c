@@ -7,6 +7,7 @@
  *   #4 f /src/x.c:3:4 (x+0x1234) (BuildId: 5f3c)         ThreadSanitizer
  *   #5 f (n=3) at x.c:12                                 gdb
  *   ns::f() [0x7ff6+123] (C:\x.cc:12)                    Chromium on Windows
+ *   3   libbase.dylib  0x0000000104d5b1c3 ns::f() + 19   macOS; mangled names stay so
  * Read from both ends, since function names hold blanks and paths may too.
  */
 #include "triage/parse/parser.h"
@@ -166,6 +167,18 @@ parse_bare(const struct parser *p, int n, struct span s, struct raw_frame *frame
            frame->function.len > 0;
 }
 
+static void
+add_parsed(struct parser *p, int n, struct raw_frame *parsed)
+{
+    struct raw_frame *frame = parser_add_frame(p, n);
+
+    if (frame != NULL) {
+        parsed->n = frame->n;
+        parsed->stack = frame->stack;
+        *frame = *parsed;
+    }
+}
+
 static bool
 numbered_frame(struct parser *p, struct span line)
 {
@@ -183,12 +196,7 @@ numbered_frame(struct parser *p, struct span line)
     if (!ok) {
         return false;
     }
-    struct raw_frame *frame = parser_add_frame(p, (int)n);
-    if (frame != NULL) {
-        parsed.n = frame->n;
-        parsed.stack = frame->stack;
-        *frame = parsed;
-    }
+    add_parsed(p, (int)n, &parsed);
     return true;
 }
 
@@ -216,20 +224,43 @@ windows_frame(struct parser *p, struct span line)
         (void)parser_location(span_to(rest, rest.len - 1), &parsed);
     }
     parsed.function = function;
-    struct raw_frame *frame =
-        parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
-    if (frame != NULL) {
-        parsed.n = frame->n;
-        parsed.stack = frame->stack;
-        *frame = parsed;
+    add_parsed(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1, &parsed);
+    return true;
+}
+
+/* "3   libbase.dylib  0x0000000104d5b1c3 ns::f() + 19" */
+static bool
+macos_frame(struct parser *p, struct span line)
+{
+    struct span s = line;
+    struct raw_frame parsed = {0};
+    uint64_t n = 0;
+    uint64_t offset = 0;
+    size_t address = span_find(s, " 0x");
+    size_t plus = span_rfind(s, " + ");
+
+    if (line.len == 0 || !span_digit(line.at[0]) || address == SPAN_NONE ||
+        plus == SPAN_NONE || plus < address || !span_eat_digits(&s, &n) ||
+        n > INT32_MAX - 1 || !span_eat_blanks(&s)) {
+        return false;
     }
+    struct span digits = span_from(line, plus + 3);
+    parsed.module = span_trim(span_to(s, (size_t)(line.at + address - s.at)));
+    s = span_from(span_to(line, plus), address + 1);
+    if (!span_eat_hex(&s, &parsed.address) || !span_eat_blanks(&s) ||
+        parsed.module.len == 0 || span_find_char(s, '/') != SPAN_NONE ||
+        !span_eat_digits(&digits, &offset)) {
+        return false;
+    }
+    parsed.function = span_trim(s);
+    add_parsed(p, (int)n, &parsed);
     return true;
 }
 
 static bool
 frames_frame(struct parser *p, struct span line)
 {
-    return numbered_frame(p, line) || windows_frame(p, line);
+    return numbered_frame(p, line) || windows_frame(p, line) || macos_frame(p, line);
 }
 
 const struct parser_ops parser_frames = {

@@ -21,9 +21,7 @@ noise_line(struct parser *p, struct span line)
             return LINE_DONE;
         }
     }
-    return span_has(line, "Sanitizer:DEADLYSIGNAL") && span_find(line, "Sanitizer") < 18
-               ? LINE_DONE
-               : LINE_GO_ON;
+    return LINE_GO_ON;
 }
 
 const struct parser_ops parser_noise = {

@@ -307,11 +307,36 @@ cut_line(struct span line)
     return span_to(span_from(line, from), PARSER_LINE_MAX);
 }
 
+/* "the program's own unfinished lineAddressSanitizer:DEADLYSIGNAL": what a sanitizer says
+ * first when a signal comes says nothing, but must not become part of an assertion's
+ * text. */
+static struct span
+cut_signal_word(struct span line)
+{
+    size_t at = span_find(line, "Sanitizer:DEADLYSIGNAL");
+
+    while (at != SPAN_NONE && at > 0 && span_letter(line.at[at - 1])) {
+        static const char *const names[] = {"Address", "HWAddress",         "Leak",
+                                            "Memory",  "UndefinedBehavior", "Thread"};
+        for (size_t i = 0; i < COUNT(names); i++) {
+            if (span_ends(span_to(line, at), names[i])) {
+                return span_to(line, at - strlen(names[i]));
+            }
+        }
+        break;
+    }
+    return at == SPAN_NONE ? line : span_to(line, at);
+}
+
 static void
 read_line(struct parser *p, struct span line)
 {
     line = cut_line(line);
     uint64_t awake = words_scan(wakers, line);
+
+    if ((awake & 1) != 0) { /* the noise */
+        line = cut_signal_word(line);
+    }
 
     for (size_t i = 0; i < COUNT(table) && awake >> i != 0; i++) {
         if ((awake >> i & 1) != 0 && table[i]->line != NULL &&

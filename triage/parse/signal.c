@@ -163,14 +163,18 @@ signal_line(struct parser *p, struct span line)
         }
         return LINE_GO_ON;
     }
-    if (!span_after(line, "Sanitizer: ", &s)) {
+    if (!span_after(line, "Sanitizer", &s)) {
+        return LINE_GO_ON;
+    }
+    struct span name = span_to(line, (size_t)(s.at - line.at) - strlen("Sanitizer"));
+    (void)span_eat(&s, ":"); /* the first releases had none */
+    if (!span_eat_blanks(&s)) {
         return LINE_GO_ON;
     }
     for (size_t i = 0; i < COUNT(signals); i++) {
         size_t len = strlen(signals[i].word);
         if (span_starts(s, signals[i].word) && (s.len == len || s.at[len] == ' ')) {
-            note_sanitizer(
-                p, span_to(line, (size_t)(s.at - line.at) - strlen("Sanitizer: ")));
+            note_sanitizer(p, name);
             return begin_signal(p, line, i, span_from(s, len));
         }
     }
@@ -179,6 +183,7 @@ signal_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_signal = {
     .name = "signal",
-    .words = (const char *const[]){"Sanitizer: ", "The signal is caused by a ", NULL},
+    .words = (const char *const[]){"Sanitizer: ", "ERROR: AddressSanitizer",
+                                   "The signal is caused by a ", NULL},
     .line = signal_line,
 };
