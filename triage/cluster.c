@@ -27,8 +27,8 @@ static const char *const sql[STATEMENTS] = {
         " JOIN bug b ON b.id = s.bug JOIN target t ON t.id = s.target"
         " LEFT JOIN record r ON r.crash = b.crash"
         " WHERE s.version = ?1 AND s.major = ?2 ORDER BY s.first_seen, s.target",
-    [ADD] = "INSERT INTO signature(version, major, target, bug, why, first_seen)"
-            " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+    [ADD] = ("INSERT INTO signature(version, major, target, bug, why, first_seen)"
+             " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"),
 };
 const struct store_sql cluster_sql = {sql, STATEMENTS};
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ZLIB_CONST /* input is not written to */
 #include <zlib.h>
 
 #include "base/fd.h"
@@ -115,7 +116,7 @@ static int
 write_deflated(int fd, const void *data, size_t len, struct err *err)
 {
     unsigned char chunk[CHUNK];
-    z_stream z = {.next_in = (z_const Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
+    z_stream z = {.next_in = data, .avail_in = (uInt)len};
     int rc = 0;
     int zrc = deflateInit(&z, len >= FAST_FROM ? Z_BEST_SPEED : Z_DEFAULT_COMPRESSION);
 
@@ -135,7 +136,7 @@ write_deflated(int fd, const void *data, size_t len, struct err *err)
 /* A new file of our own; its number is a first try, since a dead process or one of
  * another container may have had it. */
 static int
-open_temp(const char *folder, char **path, struct err *err)
+open_temp(const char *folder, char **path, int *out_fd, struct err *err)
 {
     static unsigned serial;
 
@@ -145,7 +146,8 @@ open_temp(const char *folder, char **path, struct err *err)
         int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd >= 0) {
             *path = STEAL(name);
-            return fd;
+            *out_fd = fd;
+            return 0;
         }
         if (errno != EEXIST) {
             break;
@@ -194,14 +196,14 @@ store_batch_add(struct blob_batch *batch, const char *sha256, const void *data,
     if (has(batch, sha256)) {
         return 0;
     }
+    AUTO(fd_close) int fd = -1;
     int rc = fs_mkdirs(folder, 0700, err);
-    AUTO(fd_close) int fd = rc < 0 ? rc : open_temp(folder, &temp, err);
-    if (fd < 0) {
-        return fail_disk(batch->store, fd, err);
-    }
-    rc = write_temp(fd, data, len, &stored, err);
+    rc = rc < 0 ? rc : open_temp(folder, &temp, &fd, err);
+    rc = rc < 0 ? rc : write_temp(fd, data, len, &stored, err);
     if (rc < 0) {
-        (void)unlink(temp);
+        if (temp != NULL) {
+            (void)unlink(temp);
+        }
         return fail_disk(batch->store, rc, err);
     }
     batch->v = mem_resize(batch->v, (batch->n + 1) * sizeof(*batch->v));

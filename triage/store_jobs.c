@@ -148,6 +148,17 @@ candidate_clear(struct candidate *candidate)
 }
 AUTO_DEFINE_CLEAR(struct candidate, candidate_clear)
 
+/* After a step that gave no row: a failure, or there is no such thing. */
+static int
+no_row(int rc, const char *what, int64_t id, struct err *err)
+{
+    if (rc < 0) {
+        return rc;
+    }
+    (void)err_set(err, -ENODATA, "there is no %s%lld", what, (long long)id);
+    return -ENODATA;
+}
+
 static int
 load_crash(struct store *store, int64_t id, struct candidate *out, struct err *err)
 {
@@ -156,8 +167,7 @@ load_crash(struct store *store, int64_t id, struct candidate *out, struct err *e
 
     rc = rc < 0 ? rc : stmt_step(stmt, err);
     if (rc <= 0) {
-        return rc < 0 ? rc
-                      : err_set(err, -ENODATA, "there is no crash %lld", (long long)id);
+        return no_row(rc, "crash ", id, err);
     }
     out->crash = id;
     out->is_report = stmt_int(stmt, 1) != 0;
@@ -181,8 +191,7 @@ load_bug(struct store *store, int64_t id, struct candidate *out, struct err *err
 
     rc = rc < 0 ? rc : stmt_step(stmt, err);
     if (rc <= 0) {
-        return rc < 0 ? rc
-                      : err_set(err, -ENODATA, "there is no bug NJ-%lld", (long long)id);
+        return no_row(rc, "bug NJ-", id, err);
     }
     out->bug = id;
     out->crash = stmt_int(stmt, 0);
@@ -481,8 +490,8 @@ store_title(char *out, size_t size, const char *crash_type, const char *crash_st
 {
     (void)snprintf(out, size, "%.100s in %.*s", crash_type,
                    (int)strcspn(crash_state, "\n"), crash_state);
-    for (char *c = out; *c != '\0'; c++) {
-        *c = *c == '\n' ? ' ' : *c;
+    for (char *c = strchr(out, '\n'); c != NULL; c = strchr(c, '\n')) {
+        *c = ' ';
     }
 }
 

@@ -26,12 +26,12 @@ struct fixture {
 /* What a worker says; NULL frames end the stack. */
 struct said {
     const char *outcome; /* NULL: "crash" */
-    int k, n, other;     /* n 0: 3 of 3 */
     const char *type;    /* NULL: a heap overflow */
     const char *frames[4];
     const char *file; /* of the top frame */
     const char *report, *reason;
-    bool write; /* a write: more severe */
+    int k, n, other; /* n 0: 3 of 3 */
+    bool write;      /* a write: more severe */
 };
 
 /* The call succeeded; else its message is shown. */

@@ -54,27 +54,32 @@ int
 db_fail(struct db *db, const char *what, struct err *err)
 {
     int code = sqlite3_extended_errcode(db->handle);
+    int rc = is_full(db, code) ? -ENOSPC : db_errno(code);
 
-    if ((code & 0xff) == SQLITE_BUSY) {
-        return err_set(err, -EBUSY,
-                       "database: another nightjar held it for more than %d s; try again",
-                       DB_BUSY_TIMEOUT_MS / 1000);
-    }
-    if (is_full(db, code)) {
-        return err_set(
-            err, -ENOSPC,
+    switch (rc) {
+    case -EBUSY:
+        (void)err_set(err, rc,
+                      "database: another nightjar held it for more than %d s; try again",
+                      DB_BUSY_TIMEOUT_MS / 1000);
+        break;
+    case -ENOSPC:
+        (void)err_set(
+            err, rc,
             "database: the disk is full, or a quota or size limit is reached: free "
             "some space and try again; what was filed before is safe");
-    }
-    if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB) {
-        return err_set(
-            err, -EUCLEAN,
+        break;
+    case -EUCLEAN:
+        (void)err_set(
+            err, rc,
             "database: %s: copy it away before anything else, then try `sqlite3 "
             "FILE .recover`",
             sqlite3_errmsg(db->handle));
+        break;
+    default:
+        (void)err_set(err, rc, "database: %s (%.*s)", sqlite3_errmsg(db->handle),
+                      SQL_SHOWN_MAX, what);
     }
-    return err_set(err, db_errno(code), "database: %s (%.*s)", sqlite3_errmsg(db->handle),
-                   SQL_SHOWN_MAX, what);
+    return rc;
 }
 
 int
