@@ -56,7 +56,9 @@ name_of_program(const char *program)
     }
     for (char *c = name; *c != '\0'; c++) {
         char one[] = {'x', *c, '\0'};
-        *c = target_name_valid(one) ? *c : '_';
+        if (!target_name_valid(one)) {
+            *c = '_';
+        }
     }
     if (!target_name_valid(name)) {
         *name = 'x'; /* a leading dot or dash */
@@ -151,12 +153,12 @@ plan_group(const struct triage_request *request, struct triage_plan *plan,
     if (rc < 0) {
         return rc;
     }
+    const char *program = command.argv.n == 0 ? "reports" : command.argv.v[0];
     if (request->timeout_ms > 0) {
         command.timeout_ms = request->timeout_ms;
     }
-    name = request->target != NULL ? mem_strdup(request->target)
-           : request->reports      ? mem_strdup("reports")
-                                   : name_of_program(command.argv.v[0]);
+    name =
+        request->target != NULL ? mem_strdup(request->target) : name_of_program(program);
     size_t index = add_target(plan, name, &command);
     plan->target_of[group] = index;
     if (plan->targets[index].source == NULL) {

@@ -65,15 +65,19 @@ progress_text(const struct triage_view *view, const struct pipeline_stats *stats
     int64_t done = stats->triaged + stats->unparsed + stats->untriageable + stats->broken;
     int64_t seconds = (clock_mono_ms() - view->begun_ms) / 1000;
 
-    buf_addf(out, "triaged %lld of %lld, ", (long long)done,
-             (long long)(done + stats->queued + waiting));
+    int64_t all = done + stats->queued + waiting;
+
+    buf_addf(out, "triaged %lld of %lld, ", (long long)done, (long long)all);
     add_count(out, stats->bugs, "bug", "bugs");
     buf_addf(out, " (%lld new)", (long long)stats->new_bugs);
     if (stats->minimizing > 0) {
+        int64_t more = stats->minimize_waiting - stats->minimizing;
+        more = more > 0 ? more : 0;
         buf_addf(out, ", minimizing %lld, %lld waiting", (long long)stats->minimizing,
-                 (long long)stats->minimize_waiting);
+                 (long long)more);
     } else if (seconds > 0 && done > 0) {
-        buf_addf(out, ", %lld a second", (long long)(done / seconds));
+        int64_t rate = done / seconds;
+        buf_addf(out, ", %lld a second", (long long)rate);
     }
     buf_adds(out, stats->minimizing > 0 ? "; Ctrl-C ends it" : "");
 }
@@ -122,8 +126,8 @@ triage_view_summary(struct triage_view *view, const struct pipeline_stats *stats
 
     triage_view_clear(view);
     if (view->troubles > VIEW_TROUBLES_MAX) {
-        (void)cmd_fail(0, "%lld more messages like these",
-                       (long long)(view->troubles - VIEW_TROUBLES_MAX));
+        int64_t more = view->troubles - VIEW_TROUBLES_MAX;
+        (void)cmd_fail(0, "%lld more messages like these", (long long)more);
     }
     if (view->context->json) {
         return;

@@ -146,8 +146,11 @@ split_command(struct afl_setup *setup, const struct strv *words,
 {
     size_t tail = known_tail(words, cmdline);
     size_t end = words->n - tail;
-    size_t i = words->n > 0 ? 1 : 0;
+    size_t i = 1;
 
+    if (words->v == NULL) {
+        return;
+    }
     for (; i < end && words->v[i][0] == '-' && words->v[i][1] != '\0'; i++) {
         const char *word = words->v[i];
         if (strcmp(word, "--") == 0) {
@@ -537,7 +540,10 @@ afl_setup_command(const struct afl_setup *setup, const char *instance,
 
     rc = rc < 0 ? rc : target_words(setup, &words, err);
     rc = rc < 0 ? rc : find_base(setup, instance, &base, err);
-    rc = rc < 0 ? rc : command_from(base, &words, &command, err);
+    if (rc < 0 || base == NULL) {
+        return rc;
+    }
+    rc = command_from(base, &words, &command, err);
     if (rc < 0) {
         return rc;
     }

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { DEPTH_MAX = 64, SHA1_DIGITS = 40, LEFT_OUT_SHOWN = 3 };
+enum { SHA1_DIGITS = 40, LEFT_OUT_SHOWN = 3 };
 
 void
 crash_files_clear(struct crash_files *files)
@@ -375,6 +375,7 @@ struct scan {
     size_t
         plain; /* the group of plain files, at most one for each path; SIZE_MAX: none */
     const char *root;
+    struct strv todo; /* folders; grows while it is worked off */
 };
 
 static void
@@ -387,19 +388,37 @@ add_plain(struct scan *scan, const char *path)
     strv_add(&scan->files->v[scan->plain].files, path);
 }
 
+/* A folder that is neither AFL++'s nor libFuzzer's. */
 static void
-scan_folder(struct scan *scan, const char *folder, int depth)
+scan_plain(struct scan *scan, const char *folder, const struct listing *listing)
+{
+    struct left_out odd = {0};
+
+    for (size_t i = 0; i < listing->n; i++) {
+        AUTO(mem_free) char *path = fs_join(folder, listing->v[i].name);
+        switch (listing->v[i].kind) {
+        case ENTRY_FILE:
+            add_plain(scan, path);
+            break;
+        case ENTRY_FOLDER:
+            strv_add(&scan->todo, path);
+            break;
+        case ENTRY_OTHER:
+            leave_out(&odd, listing->v[i].name);
+            break;
+        }
+    }
+    say_left_out(scan->files, &odd, folder, "links, pipes or devices");
+}
+
+static void
+scan_folder(struct scan *scan, const char *folder)
 {
     struct crash_files *files = scan->files;
     AUTO(listing_clear) struct listing listing = {0};
     AUTO(strv_clear) struct strv instances = {0};
-    struct left_out odd = {0};
 
     if (is_state_folder(folder)) {
-        return;
-    }
-    if (depth > DEPTH_MAX) {
-        problem(files, "folders too deep at", folder, ELOOP);
         return;
     }
     if (crash_files_is_instance(folder)) {
@@ -416,44 +435,39 @@ scan_folder(struct scan *scan, const char *folder, int depth)
         for (size_t i = 0; i < instances.n; i++) {
             add_instance(files, group, instances.v[i]);
         }
-        return;
+    } else if (!add_artifacts(files, folder, &listing)) {
+        scan_plain(scan, folder, &listing);
     }
-    if (add_artifacts(files, folder, &listing)) {
-        return;
+}
+
+static void
+scan_tree(struct crash_files *files, const char *root)
+{
+    struct scan scan = {.files = files, .plain = SIZE_MAX, .root = root};
+
+    strv_add(&scan.todo, root);
+    for (size_t i = 0; i < scan.todo.n; i++) {
+        AUTO(mem_free) char *folder = mem_strdup(scan.todo.v[i]);
+        scan_folder(&scan, folder);
     }
-    for (size_t i = 0; i < listing.n; i++) {
-        AUTO(mem_free) char *path = fs_join(folder, listing.v[i].name);
-        switch (listing.v[i].kind) {
-        case ENTRY_FILE:
-            add_plain(scan, path);
-            break;
-        case ENTRY_FOLDER:
-            scan_folder(scan, path, depth + 1);
-            break;
-        case ENTRY_OTHER:
-            leave_out(&odd, listing.v[i].name);
-            break;
-        }
-    }
-    say_left_out(files, &odd, folder, "links, pipes or devices");
+    strv_clear(&scan.todo);
 }
 
 void
 crash_files_collect(struct crash_files *files, const char *path)
 {
     AUTO(mem_free) char *absolute = fs_absolute(path);
-    struct scan scan = {files, SIZE_MAX, absolute};
     struct stat st;
 
     if (stat(absolute, &st) < 0) {
         problem(files, "cannot find", path, errno);
     } else if (S_ISDIR(st.st_mode)) {
         if (!add_part(files, absolute, false)) {
-            scan_folder(&scan, absolute, 0);
+            scan_tree(files, absolute);
         }
     } else if (S_ISREG(st.st_mode)) {
         if (!add_part(files, absolute, true)) {
-            add_plain(&scan, absolute);
+            strv_add(&add_group(files, CRASH_PLAIN, absolute)->files, absolute);
         }
     } else {
         problem(files, "neither a file nor a folder:", path, EINVAL);

@@ -137,7 +137,9 @@ add_tail(const struct slot *slot, struct buf *how)
         buf_cut(&clean, clean.len - 1);
     }
     for (size_t i = 0; i < clean.len; i++) {
-        clean.data[i] = clean.data[i] == '\n' ? ' ' : clean.data[i];
+        if (clean.data[i] == '\n') {
+            clean.data[i] = ' ';
+        }
     }
     buf_addf(how, "%s%s", clean.len > 0 ? ": " : "", buf_str(&clean));
 }
@@ -363,15 +365,20 @@ watch(struct slot *slot, struct pipes *pipes, struct err *err)
 {
     struct pool *pool = slot->pool;
 
+    int from = FD_STEAL(pipes->out[0]);
+    int to = FD_STEAL(pipes->in[1]);
+
     slot->err_fd = FD_STEAL(pipes->err[0]);
     int rc = sd_event_add_io(pool->config.event, &slot->err_source, slot->err_fd, EPOLLIN,
                              on_stderr, slot);
     if (rc < 0) {
+        fd_close(from);
+        fd_close(to);
         return err_set(err, rc, "watch a pipe: %s", strerror(-rc));
     }
     const struct channel_config config = {.event = pool->config.event,
-                                          .in_fd = FD_STEAL(pipes->out[0]),
-                                          .out_fd = FD_STEAL(pipes->in[1]),
+                                          .in_fd = from,
+                                          .out_fd = to,
                                           .line_max = WORKER_LINE_MAX,
                                           .queue_max = WORKER_LINE_MAX,
                                           .events = {slot, on_line, on_end}};

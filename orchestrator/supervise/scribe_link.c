@@ -235,9 +235,11 @@ write_request(struct scribe_link *link, const struct request *request, struct er
 static void
 pump(struct scribe_link *link)
 {
-    while (!link->failed && link->channel != NULL && link->unsent.head != NULL &&
-           channel_waiting(link->channel) < CHANNEL_FULL) {
-        struct request *request = queue_pop(&link->unsent);
+    struct request *request;
+
+    while (!link->failed && link->channel != NULL &&
+           channel_waiting(link->channel) < CHANNEL_FULL &&
+           (request = queue_pop(&link->unsent)) != NULL) {
         struct err err = ERR_INIT;
         queue_push(&link->sent, request);
         if (write_request(link, request, &err) < 0) {

@@ -59,6 +59,14 @@ fresh
 exits 0 "without @@ the input is standard input" "$NIGHTJAR" triage --minimize no in/write -- ./crash
 is "and fails the same way" "$(bugs .crash_state | head -1)" write_one
 
+# --- every way to confine a target ---
+for rung in landlock none; do
+  fresh
+  exits 0 "--sandbox $rung" "$NIGHTJAR" triage --sandbox "$rung" --minimize no in -- ./crash @@
+  is "finds the same bugs" "$(bugs .id | wc -l)" 5
+done
+exits 2 "another one does not exist" "$NIGHTJAR" triage --sandbox paper in -- ./crash @@
+
 # --- AFL++ ---
 fresh
 mkdir -p job/bin job/seeds
@@ -138,7 +146,6 @@ is "as the bug shows" "$(bugs .id)" NJ-1
 mkdir shut
 printf w >shut/inner
 chmod 000 shut
-chmod 755 .
 if as_user test -r shut; then
   skip "an unreadable folder" "this user reads everything"
 else

@@ -26,6 +26,7 @@ TOP=$(cd "$HERE/../.." && pwd)
 NIGHTJAR=$(realpath "${1:?usage: $0 NIGHTJAR}")
 [ -x "$NIGHTJAR" ] || { echo "Bail out! $NIGHTJAR is not a program: make it first"; exit 2; }
 WORK=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/nightjar-test.XXXXXX")")
+chmod 755 "$WORK" # the uid that a sandbox drops to has to pass through
 OUT=$WORK.out
 ERR=$WORK.err
 AS_UID=65534

@@ -113,7 +113,7 @@ test_plain_folder_gives_every_file_below_it(void **state)
     collect(fix, "in/");
     assert_int_equal(fix->files.n, 1);
     assert_int_equal(fix->files.v[0].kind, CRASH_PLAIN);
-    assert_paths(fix, &fix->files.v[0].files, "in/.hidden in/a/deep/c in/b");
+    assert_paths(fix, &fix->files.v[0].files, "in/.hidden in/b in/a/deep/c");
     assert_int_equal(fix->files.problems.n, 0);
     assert_int_equal(fix->files.notes.n, 0);
 }
@@ -277,10 +277,10 @@ test_trees_below_a_plain_folder_are_found(void **state)
     put(fix, "all/jpg/crash-" SHA, "1");
     collect(fix, "all");
     assert_int_equal(fix->files.n, 3);
-    assert_int_equal(fix->files.v[0].kind, CRASH_LIBFUZZER);
-    assert_int_equal(fix->files.v[1].kind, CRASH_AFL);
-    assert_int_equal(fix->files.v[2].kind, CRASH_PLAIN);
-    assert_paths(fix, &fix->files.v[2].files, "all/x");
+    assert_int_equal(fix->files.v[0].kind, CRASH_PLAIN);
+    assert_paths(fix, &fix->files.v[0].files, "all/x");
+    assert_int_equal(fix->files.v[1].kind, CRASH_LIBFUZZER);
+    assert_int_equal(fix->files.v[2].kind, CRASH_AFL);
 }
 
 static void
