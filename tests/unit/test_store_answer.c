@@ -101,7 +101,6 @@ test_record_with_a_wrong_field_is_refused(void **state)
     json_put(json_object_get(object, "record"), "severity", json_string("huge"));
     assert_true(store_answer_read(&job, object, &answer, &err) < 0);
     assert_non_null(strstr(err.msg, "'record': "));
-    assert_non_null(strstr(err.msg, "huge"));
 }
 
 static void
