@@ -225,7 +225,8 @@ static int
 apply_entries(const struct config_reader *reader, const struct loading *loading,
               struct target_list *list, struct err *err)
 {
-    for (size_t i = 0; loading->targets != NULL && i < loading->targets->n; i++) {
+    for (size_t i = 0; i < list->n && loading->targets != NULL && i < loading->targets->n;
+         i++) {
         const struct config_node *entry = loading->targets->items[i];
         struct target *target = list->v[i]; /* add_names() put them first, in order */
         int rc = config_read_target(reader, entry, target, err);

@@ -12,14 +12,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-void
+void /* no deeper than NODE_DEPTH_MAX. NOLINTNEXTLINE(misc-no-recursion) */
 config_node_free(struct config_node *node)
 {
     if (node == NULL) {
         return;
     }
     for (size_t i = 0; i < node->n; i++) {
-        config_node_free(node->items[i]); /* no deeper than NODE_DEPTH_MAX */
+        config_node_free(node->items[i]);
     }
     mem_free(node->items);
     mem_free(node->text);
@@ -283,18 +283,25 @@ mark_of_offset(const struct builder *b, size_t offset)
     return mark;
 }
 
-/* The byte at a place, 0 beyond the end. */
+/* The first byte of the character at a place, 0 beyond the end: columns count characters.
+ */
 static char
 byte_at(const struct builder *b, yaml_mark_t mark)
 {
-    const char *line = b->bytes;
+    const char *at = b->bytes;
     const char *end = b->bytes + b->len;
 
-    for (size_t i = 0; i < mark.line && line < end; i++) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        line = newline == NULL ? end : newline + 1;
+    for (size_t i = 0; i < mark.line && at < end; i++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        at = newline == NULL ? end : newline + 1;
     }
-    return mark.column < (size_t)(end - line) ? line[mark.column] : '\0';
+    for (size_t column = 0; at < end; at++) {
+        bool first = ((unsigned char)*at & 0xc0) != 0x80;
+        if (first && column++ == mark.column) {
+            return *at;
+        }
+    }
+    return '\0';
 }
 
 static int

@@ -16,7 +16,7 @@ unknown_key(const struct config_reader *reader, const struct config_key *keys,
     const char *names[TABLE_MAX + 1] = {NULL};
     AUTO(buf_clear) struct buf all = BUF_INIT;
 
-    for (size_t i = 0; keys[i].name != NULL && i < TABLE_MAX; i++) {
+    for (size_t i = 0; i < TABLE_MAX && keys[i].name != NULL; i++) {
         names[i] = keys[i].name;
         buf_addf(&all, "%s%s", i > 0 ? ", " : "", keys[i].name);
     }

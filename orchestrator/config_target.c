@@ -38,41 +38,59 @@ read_name(const struct config_reader *reader, const struct config_key *key,
     return rc;
 }
 
-/* Probe a program that a key names; only where files are checked. */
+/* A program that a key names. */
+struct named {
+    char *path;
+    struct probe probe;
+    enum build_kind kind;
+};
+
+/* Read its path and, where files are checked, look into it; kind is as it was set
+ * otherwise. */
 static int
-probe_named(const struct config_reader *reader, const struct config_key *key,
-            const struct config_node *node, const char *path, struct probe *probe,
-            enum build_kind *kind, struct err *err)
+read_program(const struct config_reader *reader, const struct config_key *key,
+             const struct config_node *node, struct named *out, struct err *err)
 {
     struct err why = ERR_INIT;
+    int rc = config_read_file(reader, key, node, &out->path, err);
 
-    if (target_probe(path, probe, &why) < 0 || target_build_kind(probe, kind, &why) < 0) {
-        return config_node_fail(reader->shown, node, err, "%s: '%s': %s", key->name, path,
-                                why.msg);
+    if (rc < 0 || !reader->check) {
+        return rc;
+    }
+    if (target_probe(out->path, &out->probe, &why) < 0 ||
+        target_build_kind(&out->probe, &out->kind, &why) < 0) {
+        return config_node_fail(reader->shown, node, err, "%s: '%s': %s", key->name,
+                                out->path, why.msg);
     }
     return 0;
 }
+
+static void
+take_program(struct target *target, struct named *named)
+{
+    mem_free(target->builds[named->kind]);
+    target->builds[named->kind] = STEAL(named->path);
+    target->in_process |= named->probe.fuzz_entry;
+}
+
+static void
+named_clear(struct named *named)
+{
+    mem_free(named->path);
+}
+AUTO_DEFINE_CLEAR(struct named, named_clear)
 
 static int
 read_binary(const struct config_reader *reader, const struct config_key *key,
             const struct config_node *node, void *to, struct err *err)
 {
-    struct target *target = to;
-    AUTO(mem_free) char *path = NULL;
-    enum build_kind kind = BUILD_AFL;
-    struct probe probe = {0};
-    int rc = config_read_file(reader, key, node, &path, err);
+    AUTO(named_clear) struct named named = {.kind = BUILD_AFL};
+    int rc = read_program(reader, key, node, &named, err);
 
-    if (rc == 0 && reader->check) {
-        rc = probe_named(reader, key, node, path, &probe, &kind, err);
+    if (rc == 0) {
+        take_program(to, &named);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    mem_free(target->builds[kind]);
-    target->builds[kind] = STEAL(path);
-    target->in_process |= probe.fuzz_entry;
-    return 0;
+    return rc;
 }
 
 /* `builds: {afl: PATH}`: the key says what the program must be. */
@@ -80,28 +98,19 @@ static int
 read_build(const struct config_reader *reader, const struct config_key *key,
            const struct config_node *node, void *to, struct err *err)
 {
-    struct target *target = to;
     enum build_kind wanted = (enum build_kind)key->min;
-    enum build_kind kind = wanted;
-    AUTO(mem_free) char *path = NULL;
-    struct probe probe = {0};
-    int rc = config_read_file(reader, key, node, &path, err);
+    AUTO(named_clear) struct named named = {.kind = wanted};
+    int rc = read_program(reader, key, node, &named, err);
 
-    if (rc == 0 && reader->check) {
-        rc = probe_named(reader, key, node, path, &probe, &kind, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (kind != wanted) {
+    if (rc == 0 && named.kind != wanted) {
         return config_node_fail(reader->shown, node, err,
-                                "%s: '%s' is a build of kind %s", key->name, path,
-                                build_kind_name(kind));
+                                "%s: '%s' is a build of kind %s", key->name, named.path,
+                                build_kind_name(named.kind));
     }
-    mem_free(target->builds[kind]);
-    target->builds[kind] = STEAL(path);
-    target->in_process |= probe.fuzz_entry;
-    return 0;
+    if (rc == 0) {
+        take_program(to, &named);
+    }
+    return rc;
 }
 
 static const struct config_key build_keys[] = {

@@ -77,28 +77,26 @@ struct segments {
 static void
 take_segment(const struct doctor_host *host, const char *line, struct segments *segments)
 {
-    long long key = 0;
-    long long id = 0;
-    long long perms = 0;
-    long long size = 0;
-    long long creator = 0;
-    long long last = 0;
-    long long attached = 0;
+    enum { KEY, ID, PERMS, SIZE, MAKER, LAST, ATTACHED, FIELDS };
+    long long fields[FIELDS];
 
-    if (sscanf(line, "%lld %lld %lld %lld %lld %lld %lld", &key, &id, &perms, &size,
-               &creator, &last,
-               &attached) != 7) { /* NOLINT(cert-err34-c): the kernel's own numbers */
-        return;
+    for (int i = 0; i < FIELDS; i++) {
+        char *end = NULL;
+        fields[i] = strtoll(line, &end, 10);
+        if (end == line) {
+            return; /* the line of titles */
+        }
+        line = end;
     }
     segments->n++;
-    AUTO(mem_free) char *maker = mem_printf("%s/%lld", host->proc, creator);
-    if (attached > 0 || fs_exists(maker)) {
+    AUTO(mem_free) char *maker = mem_printf("%s/%lld", host->proc, fields[MAKER]);
+    if (fields[ATTACHED] > 0 || fs_exists(maker)) {
         return;
     }
     if (segments->orphans++ < LEFTOVERS_SHOWN) {
-        buf_addf(&segments->shown, " -m %lld", id);
+        buf_addf(&segments->shown, " -m %lld", fields[ID]);
     }
-    segments->orphan_bytes += size;
+    segments->orphan_bytes += fields[SIZE];
 }
 
 static bool
@@ -152,10 +150,10 @@ doctor_shm(const struct doctor_host *host, struct doctor_result *result)
     }
     int64_t page = sysconf(_SC_PAGESIZE);
     int64_t all = pages > INT64_MAX / page ? INT64_MAX : pages * page;
-    if (all < wanted * SEGMENT_BYTES) {
+    long long need = wanted * SEGMENT_BYTES;
+    if (all < need) {
         doctor_say(result, DOCTOR_FAIL, "%lld bytes in all: %lld workers need %lld",
-                   (long long)all, (long long)host->jobs,
-                   (long long)(wanted * SEGMENT_BYTES));
+                   (long long)all, (long long)host->jobs, need);
         doctor_cure(result, "sysctl -w kernel.shmall=1048576");
         return;
     }

@@ -118,9 +118,9 @@ cgroup_limit(const struct doctor_host *host, const char *name, int64_t *out)
     }
     const char *own = strstr(buf_str(&cgroup), "0::/");
     AUTO(mem_free)
-    char *path =
-        own == NULL ? mem_strdup("")
-                    : mem_dup(own + strlen("0::/"), strcspn(own + strlen("0::/"), "\n"));
+    char *path = own == NULL
+                     ? mem_strdup("")
+                     : mem_dup(own + strlen("0::/"), strcspn(own + strlen("0::/"), "\n"));
     AUTO(mem_free) char *deep = mem_printf("fs/cgroup/%s/%s", path, name);
     AUTO(mem_free) char *flat = mem_printf("fs/cgroup/%s", name);
     return doctor_read_number(host->sys, deep, out) ||
@@ -267,7 +267,7 @@ is_before_the_program(char shown[CLOCK_TEXT_MAX])
 void
 doctor_clock(const struct doctor_host *host, struct doctor_result *result)
 {
-    const struct timespec nap = {0, 20 * 1000 * 1000};
+    const struct timespec nap = {0, 20000000};
     char now[CLOCK_TEXT_MAX];
     char made[CLOCK_TEXT_MAX] = "";
     int64_t start = clock_mono_ms();

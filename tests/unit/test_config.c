@@ -345,6 +345,8 @@ test_syntax_errors_have_a_cure(void **state)
         {"targets:\n\t- name: x\n", "2:1: a tab: indent with spaces"},
         {"targets:\n  - name: x\n    args: [-a, @@]\n",
          "3:16: a value cannot begin with '@': put it in quotes"},
+        {"{state: äö, sandbox: @x}\n",
+         "1:22: a value cannot begin with '@': put it in quotes"},
         {"jobs: \xff\n", "1:7: invalid leading UTF-8 octet (byte 0xff)"},
         {"state: \xc3\xa4\xc3\n", "1:10: invalid trailing UTF-8 octet (byte 0x0a)"},
         {"a: b\njobs: \x01\n", "2:7: control characters are not allowed (byte 0x01)"},

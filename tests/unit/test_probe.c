@@ -313,6 +313,13 @@ test_scripts_with_the_entry_in_a_comment_are_targets(void **state)
         "it has neither AFL++, libFuzzer, a sanitizer nor coverage in it");
 }
 
+/* A text without its NUL. */
+static void
+put_text(void *to, const char *text)
+{
+    memcpy(to, text, strlen(text));
+}
+
 /* A string across the border of two steps of the scan must be seen. */
 static void
 test_scan_sees_strings_across_steps(void **state)
@@ -321,14 +328,11 @@ test_scan_sees_strings_across_steps(void **state)
     size_t len = (2 << 20) + 100;
     AUTO(mem_free) char *bytes = mem_alloc(len);
 
-    memset(bytes, 'x', len);
-    memcpy(bytes, "#!", 2);
     for (size_t shift = 0; shift < 24; shift++) {
-        memset(bytes + 2, 'x', len - 2);
-        memcpy(bytes + 2, ELFMAG, 0);
-        memcpy(bytes, ELFMAG,
-               SELFMAG); /* an ELF file without anything: only the scan is left */
-        memcpy(bytes + (1 << 20) - shift, "LLVMFuzzerTestOneInput", 22);
+        memset(bytes, 'x', len);
+        /* an ELF file without anything: only the scan is left */
+        put_text(bytes, ELFMAG);
+        put_text(bytes + (1 << 20) - shift, "LLVMFuzzerTestOneInput");
         write_as("across", bytes, len, 0755);
         assert_string_equal(probe_file("across", err), "entry");
     }
@@ -360,7 +364,7 @@ test_damaged_programs_do_no_harm(void **state)
         if (i % 4 == 0) {
             len = (size_t)rand_r(&seed) % len;
         }
-        memcpy(copy, ELFMAG, SELFMAG);
+        put_text(copy, ELFMAG);
         write_as("damaged", copy, len, 0755);
         (void)probe_file("damaged", err);
     }

@@ -26,18 +26,22 @@ fail(struct err *err, const char *what, const char *path)
 int
 fs_open(const char *path, int *out_fd, struct stat *st, struct err *err)
 {
-    struct stat own;
-
-    st = st == NULL ? &own : st;
+    struct stat seen;
     AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat(fd, st) < 0) {
+
+    if (fd < 0 || fstat(fd, &seen) < 0) {
         return fail(err, "open", path);
     }
-    if (!S_ISREG(st->st_mode)) {
+    if (!S_ISREG(seen.st_mode)) {
         AUTO(mem_free) char *name = str_name_dup(path);
+        /* cppcheck-suppress resourceLeak // AUTO closes it */
         return err_set(err, -EINVAL, "'%s' is not a regular file", name);
     }
+    if (st != NULL) {
+        *st = seen;
+    }
     *out_fd = FD_STEAL(fd);
+    /* cppcheck-suppress resourceLeak // the caller's now */
     return 0;
 }
 
@@ -67,7 +71,7 @@ int
 fs_read(const char *path, size_t max, struct buf *out, struct err *err)
 {
     AUTO(fd_close) int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     size_t before = out->len;
     bool was_truncated = out->truncated;
     int rc = fs_open(path, &fd, &st, err);
@@ -107,12 +111,14 @@ int
 fs_sync_folder(const char *path, struct err *err)
 {
     AUTO(fd_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = 0;
 
     /* EINVAL: a file system that flushes no folders, and has nothing better */
     if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL)) {
-        return fail(err, "flush folder", path);
+        rc = fail(err, "flush folder", path);
     }
-    return 0;
+    /* cppcheck-suppress resourceLeak // AUTO closes it */
+    return rc;
 }
 
 struct chunk {
@@ -120,26 +126,26 @@ struct chunk {
     size_t len;
 };
 
-/* A new file beside path. Its number is only a first try: a dead process may have left
- * one behind, and in containers process numbers are few. */
-static int
-open_temp(const char *path, mode_t mode, char **temp, struct err *err)
+/* A new file beside path; its name, or NULL and errno. The number in it is only a first
+ * try: a dead process may have left one behind, and in containers process numbers are
+ * few. */
+static char *
+open_temp(const char *path, mode_t mode, int *fd)
 {
     static unsigned serial;
 
     for (int i = 0; i < TEMP_TRIES; i++) {
         AUTO(mem_free)
         char *name = mem_printf("%s.tmp-%d-%u", path, (int)getpid(), serial++);
-        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        if (fd >= 0) {
-            *temp = STEAL(name);
-            return fd;
+        *fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (*fd >= 0) {
+            return STEAL(name);
         }
         if (errno != EEXIST) {
             break;
         }
     }
-    return fail(err, "create a file beside", path);
+    return NULL;
 }
 
 static int
@@ -161,11 +167,11 @@ write_temp(int temp_fd, struct chunk bytes, bool flush, struct err *err)
 static int
 write_file(const char *path, struct chunk bytes, mode_t mode, bool flush, struct err *err)
 {
-    AUTO(mem_free) char *temp = NULL;
-    int fd = open_temp(path, mode, &temp, err);
+    int fd = -1;
+    AUTO(mem_free) char *temp = open_temp(path, mode, &fd);
 
-    if (fd < 0) {
-        return fd;
+    if (temp == NULL) {
+        return fail(err, "create a file beside", path);
     }
     int rc = write_temp(fd, bytes, flush, err);
     if (rc < 0) {
@@ -217,20 +223,23 @@ make_folder(const char *path, mode_t mode)
 int
 fs_mkdirs(const char *path, mode_t mode, struct err *err)
 {
+    AUTO(mem_free) char *part = mem_strdup(path);
+
     if (make_folder(path, mode) == 0) {
         return 0;
     }
     if (errno != ENOENT) {
         return fail(err, "make folder", path);
     }
-    AUTO(mem_free) char *parent = parent_of(path);
-    if (strcmp(parent, path) == 0 || strcmp(parent, ".") == 0) {
-        errno = ENOENT;
-        return fail(err, "make folder", path);
-    }
-    int rc = fs_mkdirs(parent, mode, err);
-    if (rc < 0) {
-        return rc;
+    /* the folders above, from the root on; behind the first byte, which may be the root
+     * itself */
+    for (char *slash = part;
+         *slash != '\0' && (slash = strchr(slash + 1, '/')) != NULL;) {
+        *slash = '\0';
+        if (make_folder(part, mode) < 0) {
+            return fail(err, "make folder", part);
+        }
+        *slash = '/';
     }
     return make_folder(path, mode) < 0 ? fail(err, "make folder", path) : 0;
 }

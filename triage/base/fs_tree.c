@@ -29,6 +29,9 @@ fail(struct err *err, const char *what, const char *path)
     return err_sys(err, "%s '%s'", what, name);
 }
 
+/* Every recursion here ends by WALK_DEPTH_MAX or REMOVE_DEPTH_MAX. */
+/* NOLINTBEGIN(misc-no-recursion) */
+
 /* --- removing --- */
 
 struct removal {
@@ -71,6 +74,7 @@ open_folder(int dir, const char *name)
         errno = EACCES;
         return -1;
     }
+    /* cppcheck-suppress resourceLeak // AUTO closes it */
     return openat(dir, name, O_RDONLY | FLAGS);
 }
 
@@ -99,6 +103,7 @@ remove_entries(struct removal *removal, DIR *folder)
     int64_t n = 0;
 
     rewinddir(folder);
+    /* cppcheck-suppress readdirCalled // one thread, and readdir_r is deprecated */
     while ((entry = readdir(folder)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
             continue;
@@ -253,6 +258,8 @@ walk_path(const struct walk *walk, const char *path, int depth)
     }
     return S_ISREG(st.st_mode) ? walk->visit(walk->user, path, &st, walk->err) : 0;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 int
 fs_walk(const char *root, fs_visit *visit, void *user, struct err *err)
