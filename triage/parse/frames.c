@@ -186,7 +186,6 @@ numbered_frame(struct parser *p, struct span line)
     struct raw_frame parsed = {0};
     uint64_t n = 0;
 
-    (void)span_eat_blanks(&s);
     if (!span_eat(&s, "#") || !span_eat_digits(&s, &n) || n > INT32_MAX - 1 ||
         !span_eat_blanks(&s)) {
         return false;
@@ -232,24 +231,27 @@ windows_frame(struct parser *p, struct span line)
 static bool
 macos_frame(struct parser *p, struct span line)
 {
-    struct span s = line;
     struct raw_frame parsed = {0};
     uint64_t n = 0;
     uint64_t offset = 0;
-    size_t address = span_find(s, " 0x");
-    size_t plus = span_rfind(s, " + ");
+    struct span s = line;
+    struct span digits;
+    size_t plus = span_rfind(line, " + ");
 
-    if (line.len == 0 || !span_digit(line.at[0]) || address == SPAN_NONE ||
-        plus == SPAN_NONE || plus < address || !span_eat_digits(&s, &n) ||
-        n > INT32_MAX - 1 || !span_eat_blanks(&s)) {
+    if (plus == SPAN_NONE || !span_eat_digits(&s, &n) || n > INT32_MAX - 1 ||
+        !span_eat_blanks(&s)) {
         return false;
     }
-    struct span digits = span_from(line, plus + 3);
-    parsed.module = span_trim(span_to(s, (size_t)(line.at + address - s.at)));
-    s = span_from(span_to(line, plus), address + 1);
+    digits = span_from(line, plus + 3);
+    s = span_to(s, s.len < digits.len + 3 ? 0 : s.len - digits.len - 3);
+    size_t address = span_find(s, " 0x");
+    if (address == SPAN_NONE || address == 0) {
+        return false;
+    }
+    parsed.module = span_trim(span_to(s, address));
+    s = span_from(s, address + 1);
     if (!span_eat_hex(&s, &parsed.address) || !span_eat_blanks(&s) ||
-        parsed.module.len == 0 || span_find_char(s, '/') != SPAN_NONE ||
-        !span_eat_digits(&digits, &offset)) {
+        span_find_char(s, '/') != SPAN_NONE || !span_eat_digits(&digits, &offset)) {
         return false;
     }
     parsed.function = span_trim(s);
@@ -260,7 +262,20 @@ macos_frame(struct parser *p, struct span line)
 static bool
 frames_frame(struct parser *p, struct span line)
 {
-    return numbered_frame(p, line) || windows_frame(p, line) || macos_frame(p, line);
+    struct span s = line;
+
+    (void)span_eat_blanks(&s);
+    if (s.len == 0) {
+        return false;
+    }
+    if (s.at[0] == '#') {
+        return s.len > 1 && span_digit(s.at[1]) && numbered_frame(p, s);
+    }
+    if (span_digit(line.at[0])) {
+        return macos_frame(p, line);
+    }
+    char last = s.at[s.len - 1];
+    return (last == ']' || last == ')') && windows_frame(p, s);
 }
 
 const struct parser_ops parser_frames = {

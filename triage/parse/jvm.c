@@ -45,15 +45,12 @@ static bool
 jvm_frame(struct parser *p, struct span line)
 {
     struct span s = line;
-    struct raw_frame place = {0};
 
-    if (!p->java && !p->javascript) {
-        return false;
-    }
     (void)span_eat_blanks(&s);
-    if (!span_eat(&s, "at ")) {
+    if ((!p->java && !p->javascript) || !span_eat(&s, "at ")) {
         return false;
     }
+    struct raw_frame place = {0};
     size_t open = span_rfind_char(s, '(');
     size_t close = span_rfind_char(s, ')');
     if (open == SPAN_NONE || close == SPAN_NONE || close < open) {

@@ -33,15 +33,20 @@ static const struct parser_ops *const table[] = {
 enum { WORDS_MAX = 256, LINE_BEFORE = 4096 };
 
 static struct words *wakers;
-static pthread_once_t wakers_once = PTHREAD_ONCE_INIT;
+static const struct parser_ops *readers[COUNT(table)]; /* those that read frames */
+static size_t n_readers;
+static pthread_once_t ready_once = PTHREAD_ONCE_INIT;
 
 static void
-make_wakers(void)
+make_ready(void)
 {
     struct word list[WORDS_MAX];
     size_t count = 0;
 
     for (size_t i = 0; i < COUNT(table); i++) {
+        if (table[i]->frame != NULL) {
+            readers[n_readers++] = table[i];
+        }
         for (const char *const *w = table[i]->words; w != NULL && *w != NULL; w++) {
             if (count == WORDS_MAX) {
                 abort();
@@ -347,8 +352,8 @@ read_line(struct parser *p, struct span line)
     if (!parser_has_type(p)) {
         return;
     }
-    for (size_t i = 0; i < COUNT(table); i++) {
-        if (table[i]->frame != NULL && table[i]->frame(p, line)) {
+    for (size_t i = 0; i < n_readers; i++) {
+        if (readers[i]->frame(p, line)) {
             return;
         }
     }
@@ -498,7 +503,7 @@ parse_report(const char *text, size_t len, const struct record_options *options,
     AUTO(mem_free)
     struct raw_frame *frames = mem_array(RECORD_FRAMES_MAX, sizeof(*p->frames));
 
-    (void)pthread_once(&wakers_once, make_wakers);
+    (void)pthread_once(&ready_once, make_ready);
     /* the end of a log is where it crashed */
     p->text = (struct span){text, len};
     p->text = span_from(p->text, len > PARSE_REPORT_MAX ? len - PARSE_REPORT_MAX : 0);
