@@ -216,6 +216,9 @@ store_open(const char *state, enum db_mode mode, struct store **out, struct err 
         rc = mode == DB_CREATE ? store_migrate(store, migrations, COUNT(migrations), err)
                                : check_schema(store, err);
     }
+    if (rc == 0 && mode == DB_CREATE) {
+        rc = store_sweep(store, NULL, err);
+    }
     if (rc < 0) {
         return rc;
     }

@@ -56,8 +56,9 @@ struct db *store_db(struct store *store);            /* borrowed */
  * serves messages. -EBUSY names the holder's verb and pid. */
 int store_lock(const char *state, const char *verb, int *out_fd, struct err *err);
 
-/* Remove what a killed process left: unfinished blob files and those that no row names.
- * Safe beside running writers. *removed (may be NULL) is their number. */
+/* Remove what a killed process or a full disk left: unfinished blob files and those that
+ * no row names. Safe beside running writers, and quick when there is nothing to do;
+ * DB_CREATE does it. *removed (may be NULL) is the number of files. */
 int store_sweep(struct store *store, int64_t *removed, struct err *err);
 
 /* --- targets --- */

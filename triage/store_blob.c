@@ -1,6 +1,5 @@
 #include "triage/store_private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -28,10 +27,6 @@ enum {
     PUT,
     ID,
     WANTED,
-    NEEDED_BY_CRASH,
-    NEEDED_BY_REPORT,
-    NEEDED_BY_BUG,
-    DROP,
     STATEMENTS,
 };
 
@@ -42,18 +37,6 @@ static const char *const sql[STATEMENTS] = {
             " ON CONFLICT(sha256) DO UPDATE SET state = 'present', stored_bytes = ?3",
     [ID] = "SELECT id FROM blob WHERE sha256 = ?1",
     [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'",
-    /* target by target: that is how crashes are indexed */
-    [NEEDED_BY_CRASH] =
-        "SELECT count(*) FROM blob b CROSS JOIN target t CROSS JOIN crash c"
-        " WHERE b.sha256 = ?1 AND c.target = t.id AND c.blob = b.id"
-        " AND (c.bug IS NULL OR EXISTS (SELECT 1 FROM bug"
-        " WHERE bug.id = c.bug AND bug.crash = c.id))",
-    [NEEDED_BY_REPORT] =
-        "SELECT count(*) FROM blob b JOIN crash c ON c.report = b.id WHERE b.sha256 = ?1",
-    [NEEDED_BY_BUG] =
-        "SELECT count(*) FROM blob b JOIN bug"
-        " ON bug.original = b.id OR bug.reproducer = b.id WHERE b.sha256 = ?1",
-    [DROP] = "UPDATE blob SET state = 'dropped' WHERE sha256 = ?1 AND state = 'present'",
 };
 const struct store_sql store_blob_sql = {sql, STATEMENTS};
 
@@ -87,8 +70,8 @@ fail_disk(const struct store *store, int rc, struct err *err)
 
 /* --- the lock between writers and sweeps --- */
 
-static int
-lock_blobs(const struct store *store, int how, int *out_fd, struct err *err)
+int
+store_blobs_lock(const struct store *store, int how, int *out_fd, struct err *err)
 {
     AUTO(fd_close) int fd = open(store->blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = fd < 0 ? -1 : flock(fd, how);
@@ -106,7 +89,8 @@ lock_blobs(const struct store *store, int how, int *out_fd, struct err *err)
 int
 store_batch_hold(struct blob_batch *batch, struct err *err)
 {
-    return batch->lock >= 0 ? 0 : lock_blobs(batch->store, LOCK_SH, &batch->lock, err);
+    return batch->lock >= 0 ? 0
+                            : store_blobs_lock(batch->store, LOCK_SH, &batch->lock, err);
 }
 
 /* --- writing --- */
@@ -257,13 +241,24 @@ flush_folders(const struct blob_batch *batch, bool made, struct err *err)
     return rc < 0 || !made ? rc : fs_sync_folder(batch->store->blobs, err);
 }
 
+/* A file in tmp that stays when this process dies from now on, or files no rows: so a
+ * sweep knows whether there can be anything to sweep. */
+static int
+mark(struct blob_batch *batch, struct err *err)
+{
+    AUTO(mem_free) char *folder = fs_join(batch->store->blobs, "tmp");
+    AUTO(fd_close) int fd = -1;
+
+    return batch->n == 0 ? 0 : open_temp(folder, &batch->marker, &fd, err);
+}
+
 /* All files, then all names, then each folder once: what the disk has to wait for is
  * asked for in as few waits as possible. */
 int
 store_batch_flush(struct blob_batch *batch, struct err *err)
 {
     bool made = false;
-    int rc = 0;
+    int rc = mark(batch, err);
 
     for (size_t i = 0; i < batch->n && rc == 0; i++) {
         rc = flush_file(batch->v[i].temp, err);
@@ -278,7 +273,7 @@ store_batch_flush(struct blob_batch *batch, struct err *err)
 }
 
 int
-store_batch_rows(const struct blob_batch *batch, struct err *err)
+store_batch_rows(struct blob_batch *batch, struct err *err)
 {
     int rc = 0;
 
@@ -286,6 +281,17 @@ store_batch_rows(const struct blob_batch *batch, struct err *err)
         const struct batch_file *file = &batch->v[i];
         rc = db_run(batch->store->db, err, sql[PUT], "tii", file->sha256, file->bytes,
                     file->stored);
+    }
+    batch->in_rows = rc == 0;
+    return rc;
+}
+
+int
+store_batch_end(struct blob_batch *batch, int rc, struct err *err)
+{
+    rc = store_end(batch->store, rc, err);
+    if (rc == 0 && batch->in_rows && batch->marker != NULL) {
+        (void)unlink(batch->marker);
     }
     return rc;
 }
@@ -300,6 +306,7 @@ store_batch_clear(struct blob_batch *batch)
         }
     }
     mem_free(STEAL(batch->v));
+    mem_free(STEAL(batch->marker));
     batch->n = 0;
     fd_close(FD_STEAL(batch->lock));
 }
@@ -416,114 +423,4 @@ store_blob(struct store *store, const char *sha256, struct buf *out, struct err 
                        sha256);
     }
     return store_blob_read(store, sha256, bytes, out, err);
-}
-
-/* --- removing --- */
-
-static int
-check_surplus(struct store *store, const char *sha256, struct err *err)
-{
-    static const int questions[] = {NEEDED_BY_CRASH, NEEDED_BY_REPORT, NEEDED_BY_BUG};
-
-    for (size_t i = 0; i < COUNT(questions); i++) {
-        int64_t n = 0;
-        int rc = db_int(store->db, &n, err, sql[questions[i]], "t", sha256);
-        if (rc < 0) {
-            return rc;
-        }
-        if (n > 0) {
-            return err_set(err, -EBUSY,
-                           "blob %s is needed: it is not a surplus duplicate", sha256);
-        }
-    }
-    return 0;
-}
-
-int
-store_drop_blob(struct store *store, const char *sha256, struct err *err)
-{
-    AUTO(fd_close) int lock = -1;
-    AUTO(mem_free) char *path = store_blob_path(store, sha256);
-    int rc = lock_blobs(store, LOCK_EX, &lock, err);
-
-    if (rc == 0) {
-        rc = db_begin(store->db, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    rc = check_surplus(store, sha256, err);
-    if (rc == 0) {
-        rc = db_run(store->db, err, sql[DROP], "t", sha256);
-    }
-    if (rc == 0 && db_changes(store->db) == 0) {
-        rc = err_set(err, -ENODATA, "there is no blob %s here", sha256);
-    }
-    rc = store_end(store, rc, err);
-    /* the mark first: a file too many is swept, a file too few would be a loss */
-    if (rc == 0 && unlink(path) < 0 && errno != ENOENT) {
-        return err_sys(err, "remove '%s'", path);
-    }
-    return rc;
-}
-
-static int
-sweep_file(struct store *store, const char *folder, const char *name, int64_t *removed,
-           struct err *err)
-{
-    AUTO(mem_free) char *path = fs_join(folder, name);
-    bool is_temp = str_ends(folder, "/tmp");
-    int64_t wanted = 0;
-
-    /* what is not called like ours was put there by somebody else, who may want it */
-    if (!is_temp && !store_is_sha256(name)) {
-        return 0;
-    }
-    int rc = is_temp ? 0 : db_int(store->db, &wanted, err, sql[WANTED], "t", name);
-    if (rc == 0 && wanted == 0) {
-        *removed += unlink(path) == 0 ? 1 : 0;
-    }
-    return rc;
-}
-
-/* One folder at a time, so that writers wait for no longer than that takes. */
-static int
-sweep_folder(struct store *store, const char *name, int64_t *removed, struct err *err)
-{
-    AUTO(mem_free) char *path = fs_join(store->blobs, name);
-    AUTO(fd_close) int lock = -1;
-    struct dirent *entry;
-    int rc = lock_blobs(store, LOCK_EX, &lock, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    DIR *list = opendir(path);
-    if (list == NULL) {
-        return errno == ENOENT ? 0 : err_sys(err, "open folder '%s'", path);
-    }
-    while (rc == 0 && (entry = readdir(list)) != NULL) {
-        if (entry->d_name[0] != '.') {
-            rc = sweep_file(store, path, entry->d_name, removed, err);
-        }
-    }
-    (void)closedir(list);
-    return rc;
-}
-
-int
-store_sweep(struct store *store, int64_t *removed, struct err *err)
-{
-    int64_t n = 0;
-    int rc = sweep_folder(store, "tmp", &n, err);
-
-    for (unsigned i = 0; i < FOLDERS && rc == 0; i++) {
-        char name[3];
-        (void)snprintf(name, sizeof(name), "%02x", i);
-        rc = sweep_folder(store, name, &n, err);
-    }
-    if (removed != NULL) {
-        *removed = n;
-    }
-    return rc;
 }

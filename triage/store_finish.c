@@ -356,7 +356,7 @@ target_runs(const struct filing *filing, struct err *err)
 }
 
 static int
-report_row(const struct filing *filing, const struct blob_batch *batch, int64_t *id,
+report_row(const struct filing *filing, struct blob_batch *batch, int64_t *id,
            struct err *err)
 {
     int rc = store_batch_rows(batch, err);
@@ -368,8 +368,8 @@ report_row(const struct filing *filing, const struct blob_batch *batch, int64_t 
 }
 
 static int
-file_rows(const struct filing *filing, const struct plan *plan,
-          const struct blob_batch *batch, struct err *err)
+file_rows(const struct filing *filing, const struct plan *plan, struct blob_batch *batch,
+          struct err *err)
 {
     struct cluster_match match = plan->match;
     bool is_new = match.bug == 0;
@@ -405,8 +405,7 @@ enum { RETRY_DURABLE = 1 };
 
 /* RETRY_DURABLE: what seemed to be a mere duplicate is more, and nothing was done. */
 static int
-transact(struct filing *filing, const struct blob_batch *batch, bool durable,
-         struct err *err)
+transact(struct filing *filing, struct blob_batch *batch, bool durable, struct err *err)
 {
     struct db *db = filing->store->db;
     struct plan plan = {0};
@@ -426,7 +425,7 @@ transact(struct filing *filing, const struct blob_batch *batch, bool durable,
         return RETRY_DURABLE;
     }
     rc = rc < 0 ? rc : file_rows(filing, &plan, batch, err);
-    return store_end(filing->store, rc, err);
+    return store_batch_end(batch, rc, err);
 }
 
 static int

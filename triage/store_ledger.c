@@ -493,7 +493,7 @@ file_all(struct blob_batch *batch, const struct intake_item *items, size_t n,
             rc = file_item(store, &items[i], &filed[i], &results[i], err);
         }
     }
-    return store_end(store, rc, err);
+    return store_batch_end(batch, rc, err);
 }
 
 int

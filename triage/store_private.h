@@ -3,6 +3,7 @@
  *
  *   store.c         open, schema, lock
  *   store_blob.c    files of bytes
+ *   store_sweep.c   files that go
  *   store_ledger.c  targets, intake
  *   store_jobs.c    what is handed out, and what dies
  *   store_answer.c  a worker's answer, checked
@@ -49,7 +50,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
 };
 extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
-    store_smaller_sql, cluster_sql;
+    store_smaller_sql, store_sweep_sql, cluster_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -61,9 +62,10 @@ int store_end(struct store *store, int rc, struct err *err);
 /* --- blobs (store_blob.c) --- */
 
 /*
- * Blobs on their way to the disk: hold, add..., flush, then in a transaction rows, at
- * last clear. While one holds no store_sweep() or store_drop_blob() of any process looks
- * at the folder. What was added and never flushed is removed by clear.
+ * Blobs on their way to the disk: hold, add..., flush, then in a transaction rows, which
+ * ends by end in place of store_end(), at last clear. While one holds no store_sweep() or
+ * store_drop_blob() of any process looks at the folder. What was added and never flushed
+ * is removed by clear; what was flushed and came into no row waits for a sweep.
  */
 struct batch_file {
     char sha256[HASH_HEX_MAX];
@@ -72,9 +74,11 @@ struct batch_file {
 };
 struct blob_batch {
     struct store *store;
-    int lock; /* -1: not held */
     struct batch_file *v;
     size_t n;
+    char *marker; /* the file that asks for a sweep, as long as there are no rows */
+    int lock;     /* -1: not held */
+    bool in_rows;
 };
 #define BLOB_BATCH_INIT(the_store)       \
     {                                    \
@@ -89,7 +93,11 @@ int store_batch_hold(struct blob_batch *batch, struct err *err);
 int store_batch_add(struct blob_batch *batch, const char *sha256, const void *data,
                     size_t len, struct err *err);
 int store_batch_flush(struct blob_batch *batch, struct err *err);
-int store_batch_rows(const struct blob_batch *batch, struct err *err);
+int store_batch_rows(struct blob_batch *batch, struct err *err);
+int store_batch_end(struct blob_batch *batch, int rc, struct err *err);
+
+/* flock() of the blobs' folder; *out_fd is the lock. */
+int store_blobs_lock(const struct store *store, int how, int *out_fd, struct err *err);
 
 /* -ENODATA: no such row. */
 int store_blob_id(struct store *store, const char *sha256, int64_t *id, struct err *err);

@@ -140,7 +140,7 @@ file_smaller(struct blob_batch *batch, const struct job *job, const struct answe
             rc < 0 ? rc : db_run(store->db, err, sql[SMALLER], "iit", job->bug, blob, to);
         rc = rc < 0 ? rc : event_minimized(store, job, answer, now.bytes, to, err);
     }
-    return store_end(store, rc, err);
+    return store_batch_end(batch, rc, err);
 }
 
 static int

@@ -14,7 +14,7 @@ enum { NOBODY = 65534, CHILD_BAD = 99, ROUNDS = 12, BATCH = 16 };
 static const struct store_sql *const tables[] = {
     &store_blob_sql,    &store_ledger_sql, &store_jobs_sql, &store_finish_sql,
     &store_bugs_sql,    &store_event_sql,  &store_run_sql,  &store_check_sql,
-    &store_smaller_sql, &cluster_sql};
+    &store_smaller_sql, &store_sweep_sql,  &cluster_sql};
 
 static sqlite3 *
 migrated(void)
@@ -322,6 +322,16 @@ test_read_only_state_shows_its_bugs(void **state)
 
 /* --- several processes --- */
 
+static void
+ask_for_a_sweep(struct fixture *fix, int who)
+{
+    AUTO(mem_free) char *tmp = fs_join(fix->state, "blobs/tmp");
+    AUTO(mem_free) char *leftover = mem_printf("%s/left-%d", tmp, who);
+
+    (void)mkdir(tmp, 0700);
+    fd_close(open(leftover, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
 /* File inputs of which every other process files most, too. */
 static int
 hammer(struct fixture *fix, int who)
@@ -344,6 +354,9 @@ hammer(struct fixture *fix, int who)
                 .path = names[i], .target = fix->target, .source = "triage"};
         }
         rc = rc < 0 ? rc : store_intake(store, items, BATCH, results, &fix->err);
+        if (rc == 0) {
+            ask_for_a_sweep(fix, who);
+        }
         rc = rc < 0 ? rc : store_sweep(store, NULL, &fix->err);
     }
     if (rc < 0) {

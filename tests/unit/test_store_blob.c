@@ -218,6 +218,37 @@ test_batch_that_is_not_flushed_leaves_nothing(void **state)
     assert_int_equal(files_in_blobs(fix), 0);
 }
 
+/* Killed between the files and the rows: what then is the marker for. */
+static void
+test_batch_that_came_into_no_row_is_swept_at_the_next_start(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *path = file_of(fix, aaaa);
+
+    (void)give(fix, "b", "bbbb");
+    {
+        AUTO(store_batch_clear) struct blob_batch batch = BLOB_BATCH_INIT(fix->store);
+        must(fix, store_batch_hold(&batch, &fix->err));
+        must(fix, store_batch_add(&batch, aaaa, "aaaa", 4, &fix->err));
+        must(fix, store_batch_flush(&batch, &fix->err));
+    }
+    assert_true(fs_exists(path));
+    assert_int_equal(files_in_blobs(fix), 3); /* b, the orphan, the marker */
+    store_close(STEAL(fix->store));
+    must(fix, store_open(fix->state, DB_CREATE, &fix->store, &fix->err));
+    assert_int_equal(files_in_blobs(fix), 1);
+    assert_clean(fix);
+}
+
+static void
+test_batch_that_was_filed_leaves_no_marker(void **state)
+{
+    struct fixture *fix = *state;
+
+    (void)give(fix, "b", "bbbb");
+    assert_int_equal(files_in_blobs(fix), 1);
+}
+
 /* --- dropping --- */
 
 static void
@@ -355,7 +386,7 @@ test_full_database_files_nothing(void **state)
     must(fix, store_intake(fix->store, &item, 1, &result, &fix->err));
     assert_true(result.is_new);
     must(fix, store_sweep(fix->store, &removed, &fix->err));
-    assert_true(removed <= 1); /* the filler that did not fit any more */
+    assert_int_equal(removed, 3); /* the filler that did not fit any more, two markers */
     assert_clean(fix);
 }
 
@@ -371,6 +402,8 @@ main(void)
         TEST(test_sweep_removes_what_a_killed_process_left),
         TEST(test_sweep_and_batches_exclude_each_other),
         TEST(test_batch_that_is_not_flushed_leaves_nothing),
+        TEST(test_batch_that_came_into_no_row_is_swept_at_the_next_start),
+        TEST(test_batch_that_was_filed_leaves_no_marker),
         TEST(test_drop_marks_a_surplus_duplicate),
         TEST(test_drop_refuses_what_is_needed),
         TEST(test_full_disk_files_nothing_and_loses_nothing),

@@ -1,0 +1,176 @@
+#include "triage/store_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+enum { FOLDERS = 256 };
+
+enum {
+    WANTED,
+    NEEDED_BY_CRASH,
+    NEEDED_BY_REPORT,
+    NEEDED_BY_BUG,
+    DROP,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'",
+    /* target by target: that is how crashes are indexed */
+    [NEEDED_BY_CRASH] =
+        "SELECT count(*) FROM blob b CROSS JOIN target t CROSS JOIN crash c"
+        " WHERE b.sha256 = ?1 AND c.target = t.id AND c.blob = b.id"
+        " AND (c.bug IS NULL OR EXISTS (SELECT 1 FROM bug"
+        " WHERE bug.id = c.bug AND bug.crash = c.id))",
+    [NEEDED_BY_REPORT] =
+        "SELECT count(*) FROM blob b JOIN crash c ON c.report = b.id WHERE b.sha256 = ?1",
+    [NEEDED_BY_BUG] =
+        "SELECT count(*) FROM blob b JOIN bug"
+        " ON bug.original = b.id OR bug.reproducer = b.id WHERE b.sha256 = ?1",
+    [DROP] = "UPDATE blob SET state = 'dropped' WHERE sha256 = ?1 AND state = 'present'",
+};
+const struct store_sql store_sweep_sql = {sql, STATEMENTS};
+
+/* --- dropping --- */
+
+static int
+check_surplus(struct store *store, const char *sha256, struct err *err)
+{
+    static const int questions[] = {NEEDED_BY_CRASH, NEEDED_BY_REPORT, NEEDED_BY_BUG};
+
+    for (size_t i = 0; i < COUNT(questions); i++) {
+        int64_t n = 0;
+        int rc = db_int(store->db, &n, err, sql[questions[i]], "t", sha256);
+        if (rc < 0) {
+            return rc;
+        }
+        if (n > 0) {
+            return err_set(err, -EBUSY,
+                           "blob %s is needed: it is not a surplus duplicate", sha256);
+        }
+    }
+    return 0;
+}
+
+int
+store_drop_blob(struct store *store, const char *sha256, struct err *err)
+{
+    AUTO(fd_close) int lock = -1;
+    AUTO(mem_free) char *path = store_blob_path(store, sha256);
+    int rc = store_blobs_lock(store, LOCK_EX, &lock, err);
+
+    if (rc == 0) {
+        rc = db_begin(store->db, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_surplus(store, sha256, err);
+    if (rc == 0) {
+        rc = db_run(store->db, err, sql[DROP], "t", sha256);
+    }
+    if (rc == 0 && db_changes(store->db) == 0) {
+        rc = err_set(err, -ENODATA, "there is no blob %s here", sha256);
+    }
+    rc = store_end(store, rc, err);
+    /* the mark first: a file too many is no harm, a file too few would be a loss */
+    if (rc == 0 && unlink(path) < 0 && errno != ENOENT) {
+        return err_sys(err, "remove '%s'", path);
+    }
+    return rc;
+}
+
+/* --- sweeping --- */
+
+/* The names in a folder; none when it is not there. */
+static int
+list_folder(const char *path, struct strv *out, struct err *err)
+{
+    struct dirent *entry;
+    DIR *list = opendir(path);
+
+    if (list == NULL) {
+        return errno == ENOENT ? 0 : err_sys(err, "open folder '%s'", path);
+    }
+    while ((entry = readdir(list)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            strv_add(out, entry->d_name);
+        }
+    }
+    (void)closedir(list);
+    return 0;
+}
+
+/* What was there while nobody held the lock belongs to nobody. */
+static int
+list_leftovers(struct store *store, struct strv *out, struct err *err)
+{
+    AUTO(mem_free) char *path = fs_join(store->blobs, "tmp");
+    AUTO(fd_close) int lock = -1;
+    int rc = store_blobs_lock(store, LOCK_EX, &lock, err);
+
+    return rc < 0 ? rc : list_folder(path, out, err);
+}
+
+/* What is not called like ours was put there by somebody else, who may want it. */
+static int
+sweep_file(struct store *store, const char *folder, const char *name, int64_t *removed,
+           struct err *err)
+{
+    AUTO(mem_free) char *path = fs_join(folder, name);
+    int64_t wanted = 1;
+    int rc = store_is_sha256(name)
+                 ? db_int(store->db, &wanted, err, sql[WANTED], "t", name)
+                 : 0;
+
+    if (rc == 0 && wanted == 0) {
+        *removed += unlink(path) == 0 ? 1 : 0;
+    }
+    return rc;
+}
+
+/* One folder at a time, so that writers wait for no longer than that takes. */
+static int
+sweep_folder(struct store *store, const char *name, int64_t *removed, struct err *err)
+{
+    AUTO(mem_free) char *path = fs_join(store->blobs, name);
+    AUTO(strv_clear) struct strv names = {0};
+    AUTO(fd_close) int lock = -1;
+    int rc = store_blobs_lock(store, LOCK_EX, &lock, err);
+
+    rc = rc < 0 ? rc : list_folder(path, &names, err);
+    for (size_t i = 0; i < names.n && rc == 0; i++) {
+        rc = sweep_file(store, path, names.v[i], removed, err);
+    }
+    return rc;
+}
+
+/* The leftovers go last: as long as one is there the sweep is not done. */
+int
+store_sweep(struct store *store, int64_t *removed, struct err *err)
+{
+    AUTO(strv_clear) struct strv leftovers = {0};
+    int64_t n = 0;
+    int rc = list_leftovers(store, &leftovers, err);
+
+    for (unsigned i = 0; i < FOLDERS && leftovers.n > 0 && rc == 0; i++) {
+        char name[3];
+        (void)snprintf(name, sizeof(name), "%02x", i);
+        rc = sweep_folder(store, name, &n, err);
+    }
+    for (size_t i = 0; i < leftovers.n && rc == 0; i++) {
+        AUTO(mem_free) char *path = mem_printf("%s/tmp/%s", store->blobs, leftovers.v[i]);
+        n += unlink(path) == 0 ? 1 : 0;
+    }
+    if (removed != NULL) {
+        *removed = n;
+    }
+    return rc;
+}
