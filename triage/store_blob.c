@@ -33,8 +33,8 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [FIND] = "SELECT bytes, state FROM blob WHERE sha256 = ?1",
     /* the file was just written: what was dropped or damaged is there again */
-    [PUT] = "INSERT INTO blob(sha256, bytes, stored_bytes) VALUES(?1, ?2, ?3)"
-            " ON CONFLICT(sha256) DO UPDATE SET state = 'present', stored_bytes = ?3",
+    [PUT] = ("INSERT INTO blob(sha256, bytes, stored_bytes) VALUES(?1, ?2, ?3)"
+             " ON CONFLICT(sha256) DO UPDATE SET state = 'present', stored_bytes = ?3"),
     [ID] = "SELECT id FROM blob WHERE sha256 = ?1",
     [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'",
 };

@@ -32,8 +32,8 @@ static const char *const sql[STATEMENTS] = {
     [NEEDED_BY_REPORT] =
         "SELECT count(*) FROM blob b JOIN crash c ON c.report = b.id WHERE b.sha256 = ?1",
     [NEEDED_BY_BUG] =
-        "SELECT count(*) FROM blob b JOIN bug"
-        " ON bug.original = b.id OR bug.reproducer = b.id WHERE b.sha256 = ?1",
+        ("SELECT count(*) FROM blob b JOIN bug"
+         " ON bug.original = b.id OR bug.reproducer = b.id WHERE b.sha256 = ?1"),
     [DROP] = "UPDATE blob SET state = 'dropped' WHERE sha256 = ?1 AND state = 'present'",
 };
 const struct store_sql store_sweep_sql = {sql, STATEMENTS};
