@@ -18,7 +18,7 @@ static int64_t for_ms;
 static int64_t jobs;
 static const char *sandbox;
 static const char *engine;
-static bool no_minimize;
+static const char *minimize;
 
 static const struct cmd_option *
 options(void)
@@ -31,8 +31,8 @@ options(void)
          "only aflpp or libfuzzer (default: all that a target is built for)"},
         {CMD_TEXT, "sandbox", 0, &sandbox, "RUNG",
          "auto bwrap landlock none (default auto)"},
-        {CMD_FLAG, "no-minimize", 0, &no_minimize, NULL,
-         "file bugs with the inputs as they were found"},
+        {CMD_TEXT, "minimize", 0, &minimize, "DURATION|no",
+         "time for each bug's reproducer (default 20s)"},
         {.kind = CMD_END}};
 
     return table;
@@ -197,13 +197,19 @@ configure(struct supervisor_config *out, const struct choice *choice,
                                         : most),
         .triage_jobs = config->triage.jobs > 0 ? (int)config->triage.jobs : 1,
         .runs = (int)config->triage.runs,
-        .minimize_ms = no_minimize ? 0 : config->triage.minimize_ms,
+        .minimize_ms = config->triage.minimize_ms,
         .ooms_and_hangs = config->triage.ooms_and_hangs,
         .asserts_are_security = config->triage.asserts_are_security,
         .checks_are_security = config->triage.checks_are_security,
         .live = context->live,
     };
-    if (engine != NULL) {
+    if (minimize != NULL && strcmp(minimize, "no") == 0) {
+        out->minimize_ms = 0;
+    } else if (minimize != NULL) {
+        rc = str_duration(minimize, &out->minimize_ms, err);
+        rc = rc < 0 ? err_wrap(err, rc, "--minimize") : 0;
+    }
+    if (rc == 0 && engine != NULL) {
         rc = engine_find(engine, &out->engine, err);
     }
     return rc;

@@ -92,6 +92,7 @@ poll_names(const struct engine_job *job, struct engine_view *view)
     raise_to(&view->corpus, newest.corpus);
     if (newest.execs > view->base_execs && newest.execs > view->execs) {
         view->execs = newest.execs;
+        view->ready = true;
         int64_t ms = newest.time_ms - view->base_ms;
         if (ms > 0) {
             view->execs_per_sec =
@@ -120,6 +121,7 @@ poll_plot(const struct engine_job *job, struct engine_view *view)
         return;
     }
     view->execs = execs;
+    view->ready = true;
     view->execs_per_sec = (double)engine_column(row, 10, 0);
     raise_to(&view->corpus, engine_column(row, 3, 0));
     raise_to(&view->edges, engine_column(row, 12, 0));

@@ -230,7 +230,6 @@ update_numbers(struct worker *worker, int64_t now)
         worker->news_ms = worker->numbers.productive_ms;
     }
     worker->numbers.execs_per_sec = worker->execution == NULL ? 0 : view->execs_per_sec;
-    view->ready = view->ready || (moved && view->execs > view->base_execs);
     worker->was_ready = worker->was_ready || view->ready;
 }
 

@@ -343,6 +343,7 @@ test_plot_data_counts(void **state)
         "66, 1, 6, 8, 0, 0, 64.29%, 1, 0, 2, 176.63, 11905, 12\n");
     engine_aflpp.poll(&fix->job, &fix->view);
     assert_int_equal(fix->view.execs, 11905);
+    assert_true(fix->view.ready);
     assert_int_equal(fix->view.edges, 12);
     assert_int_equal(fix->view.corpus, 8);
     assert_int_equal((int)fix->view.execs_per_sec, 176);
