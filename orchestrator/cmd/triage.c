@@ -380,6 +380,9 @@ prepare(struct run *run, const struct strv *args, const struct strv *command,
         triage_view_trouble(&run->view, run->plan.files.problems.v[i]);
     }
     run->unfed = crash_files_count(&run->plan.files);
+    if (run->unfed == 0 && args->n > 0) {
+        triage_view_trouble(&run->view, "no file lies there: nothing to triage");
+    }
     rc = make_loop(run, err);
     rc = rc < 0 ? rc : make_pipeline(run, err);
     return rc < 0 ? rc : register_targets(run, err);
@@ -487,14 +490,12 @@ const struct cmd cmd_triage = {
     .summary = "turn crashing inputs into distinct bugs, worst first",
     .usage = "[PATH...] [-- COMMAND @@]",
     .about =
-        "Replay every input in a sandbox, group what fails into bugs and rate them. PATH "
-        "is a\n"
-        "file, a folder, an AFL++ output folder or a folder of libFuzzer artifacts; of "
-        "AFL++\n"
-        "the command is known. @@ stands for the input's path; without it the input is\n"
-        "standard input, or the argument of a libFuzzer program. Without PATH what is "
-        "queued\n"
-        "is triaged. Needs no other command before.\n\n"
+        "Replay every input in a sandbox, group what fails into bugs and rate them.\n"
+        "PATH is a file, a folder, an AFL++ output folder or a folder of libFuzzer\n"
+        "artifacts; of AFL++ the command is known, and the limit of one run is five\n"
+        "times its own. @@ stands for the input's path; without it the input is\n"
+        "standard input, or the argument of a libFuzzer program. Without PATH what is\n"
+        "queued is triaged. Needs no other command before.\n\n"
         "  nightjar triage ~/afl-out\n"
         "  nightjar triage crashes/ -- ./target --flag @@\n"
         "  nightjar triage artifacts/ -- ./fuzz_target\n"

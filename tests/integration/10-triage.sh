@@ -59,6 +59,22 @@ fresh
 exits 0 "without @@ the input is standard input" "$NIGHTJAR" triage --minimize no in/write -- ./crash
 is "and fails the same way" "$(bugs .crash_state | head -1)" write_one
 
+# --- a target of nightjar.yaml ---
+fresh
+cat >nightjar.yaml <<'END'
+targets:
+  - name: tool
+    builds: {sanitizer: crash}
+    args: ["@@"]
+END
+exits 0 "--target takes the command from nightjar.yaml" "$NIGHTJAR" triage --minimize no --target tool in/write
+is "the bug is of that target" "$(bugs .target)" tool
+exits 2 "a name that is not in there" "$NIGHTJAR" triage --target toll in/write
+has "is said" "$ERR" "nightjar.yaml has no target 'toll'"
+exits 2 "a broken nightjar.yaml" env sh -c 'echo "tragets: []" >nightjar.yaml; exec "$@"' sh "$NIGHTJAR" triage in -- ./crash @@
+has "is named with its place" "$ERR" "nightjar.yaml:1:1: unknown key 'tragets' (did you mean 'targets'?)"
+rm nightjar.yaml
+
 # --- every way to confine a target ---
 for rung in landlock none; do
   fresh

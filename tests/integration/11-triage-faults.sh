@@ -34,7 +34,7 @@ for i in $(seq $FILES); do
 done
 
 # --- the scribe and the workers, again and again, within one run ---
-start "$NIGHTJAR" triage --minimize no in -- ./crash @@ >run.out 2>run.err
+start "$NIGHTJAR" triage --runs 1 --minimize no in -- ./crash @@ >run.out 2>run.err
 run=$STARTED
 killed=0
 for n in 5 20 35 50 65 80; do
@@ -58,7 +58,7 @@ sound "the database is sound"
 # --- the supervisor, at any moment ---
 fresh
 for n in 0 1 10 40 80 120; do
-  start "$NIGHTJAR" triage --minimize no in -- ./crash @@ >run.out 2>run.err
+  start "$NIGHTJAR" triage --runs 1 --minimize no in -- ./crash @@ >run.out 2>run.err
   if [ "$n" = 0 ]; then
     retry 20 test -e .nightjar/nightjar.db
   else
@@ -71,7 +71,7 @@ done
 pass "no orphan after any kill -9 of the supervisor"
 sound "the database is sound though nobody tidied up"
 before=$(count_triaged)
-exits 0 "the same command goes on" "$NIGHTJAR" triage --minimize no in -- ./crash @@
+exits 0 "the same command goes on" "$NIGHTJAR" triage --runs 1 --minimize no in -- ./crash @@
 is "it had not to begin anew" "$([ "$before" -ge 100 ] && echo yes)" yes
 is "every file is triaged" "$(count '.state == "triaged" and .bug != null')" $FILES
 is "each crash is counted once" "$("$NIGHTJAR" bugs --json | jq -s 'map(.crashes) | add')" $FILES
@@ -83,7 +83,7 @@ mkdir slow
 for i in $(seq 30); do printf 's %s' "$i" >"slow/$i"; done
 start "$NIGHTJAR" triage --runs 1 --minimize no slow -- ./crash @@ >run.out 2>run.err
 retry 60 triaged 2
-kill -INT "$STARTED"
+kill -INT "$STARTED" 2>/dev/null
 wait "$STARTED"
 is "Ctrl-C ends with status 3" $? 3
 has "it says what it does" run.err "finishing what runs; press Ctrl-C again to end at once"
@@ -95,12 +95,27 @@ retry 10 none_left
 is "no orphan" "$(ours)" ""
 start "$NIGHTJAR" triage --runs 1 --minimize no >run.out 2>run.err
 retry 60 triaged 10
-kill -INT "$STARTED"
-kill -INT "$STARTED"
+kill -INT "$STARTED" 2>/dev/null
+kill -INT "$STARTED" 2>/dev/null
 wait "$STARTED"
 is "twice ends at once, with status 3" $? 3
 exits 0 "\`nightjar triage\` alone goes on" "$NIGHTJAR" triage --runs 1 --minimize no
 is "to the end" "$(count '.state == "triaged"')" 30
+sound "the database is sound"
+
+# --- Ctrl-C while it minimizes ---
+fresh
+mkdir long
+{ printf 's'; head -c 300000 /dev/urandom; } >long/1
+start "$NIGHTJAR" triage --jobs 1 --minimize 10m long -- ./crash @@ >run.out 2>run.err
+minimizes() { [ "$("$NIGHTJAR" bugs --json 2>/dev/null | wc -l)" -eq 1 ] && [ -n "$(processes "$WORK/crash")" ]; }
+retry 60 minimizes
+began=$SECONDS
+kill -INT "$STARTED" 2>/dev/null
+wait "$STARTED"
+is "Ctrl-C ends a minimization, and all is done" $? 0
+is "within seconds" "$([ $((SECONDS - began)) -le 15 ] && echo yes)" yes
+has "the bug is there" run.out "abort_two"
 sound "the database is sound"
 
 # --- two at a time ---
