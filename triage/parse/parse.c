@@ -500,8 +500,9 @@ parse_report(const char *text, size_t len, const struct record_options *options,
              struct record **out, struct err *err)
 {
     AUTO(mem_free) struct parser *p = mem_alloc(sizeof(*p));
+    /* not cleared: parser_add_frame() clears those that there are */
     AUTO(mem_free)
-    struct raw_frame *frames = mem_array(RECORD_FRAMES_MAX, sizeof(*p->frames));
+    struct raw_frame *frames = mem_resize(NULL, RECORD_FRAMES_MAX * sizeof(*frames));
 
     (void)pthread_once(&ready_once, make_ready);
     /* the end of a log is where it crashed */
