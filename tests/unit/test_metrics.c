@@ -44,6 +44,7 @@ put_worker(struct fixture *fix, const char *target, const char *name,
 {
     AUTO(command_clear) struct command command = {.timeout_ms = 1000};
     const struct record_settings settings = {0};
+    AUTO(json_decref) json_t *arguments = json_object();
     int64_t campaign = 0;
     struct worker_row row = {.name = name,
                              .engine = "aflpp",
@@ -59,7 +60,8 @@ put_worker(struct fixture *fix, const char *target, const char *name,
     assert_int_equal(
         store_put_target(fix->store, target, &command, &settings, &row.target, &fix->err),
         0);
-    assert_int_equal(store_campaign_begin(fix->store, NULL, &campaign, &fix->err), 0);
+    assert_int_equal(store_campaign_begin(fix->store, arguments, &campaign, &fix->err),
+                     0);
     assert_int_equal(store_put_worker(fix->store, campaign, &row, &fix->err), 0);
 }
 
