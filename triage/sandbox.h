@@ -25,13 +25,14 @@
  * bugs of the kernel.
  *  - none: anything but outliving its end.
  *  - landlock: it sees that files exist (stat), the names and command lines of other
- * processes, and SysV segments of its uid, which it may attach; what it writes to its
- * private folder is looked at five times a second, so that more than tmp_bytes can be
- * there for a moment; an entry of `read` inside one of `write` is writable; changing
- * modes, times and owners by name is denied even on its own files. Before ABI 6
- * (Linux 6.12) it may signal other processes of its uid, if not its keepers: with root's
- *    dropped uid those are other sandboxes only. kill -9 of front and reaper at once
- * leaves orphans (sandbox_reap_orphans() of a supervisor that lives ends them).
+ *    processes, and SysV segments of its uid, which it may attach. What it writes to its
+ *    private folder is looked at five times a second, so more than tmp_bytes can be there
+ *    for a moment. An entry of `read` inside one of `write` is writable. Changing modes,
+ *    times and owners by name is denied even on its own files (modes not if nested). A
+ * nested one may list names in hidden folders. Before ABI 6 (Linux 6.12) it may signal
+ * other processes of its uid, if not its keepers: with root's dropped uid only other
+ * sandboxes have it. kill -9 of front and reaper at once leaves orphans, which
+ *    sandbox_reap_orphans() of a supervisor that lives ends.
  *  - bwrap: from root, sandboxes share one uid but see nothing of each other.
  */
 #ifndef TRIAGE_SANDBOX_H

@@ -69,7 +69,7 @@ add_children(const char *path, struct strv *todo, struct err *err)
 }
 
 static int
-grant_read(const struct view *view, const char *path, struct strv *grants,
+grant_read(const struct view *view, const char *path, bool nested, struct strv *grants,
            struct err *err)
 {
     AUTO(strv_clear) struct strv todo = {NULL, 0};
@@ -88,6 +88,9 @@ grant_read(const struct view *view, const char *path, struct strv *grants,
                 GRANTS_MAX, name);
         }
         if (!hidden && below) {
+            if (nested) { /* a sandbox within must find the same entries */
+                grant(grants, GRANT_LIST, todo.v[i]);
+            }
             rc = add_children(todo.v[i], &todo, err);
         } else if (!hidden) {
             grant(grants, GRANT_READ, todo.v[i]);
@@ -124,7 +127,7 @@ plan_grants(const struct view *view, struct plan *plan, struct err *err)
     for (size_t i = 0; i < view->n && rc == 0; i++) {
         const struct view_entry *entry = &view->v[i];
         if (entry->kind == VIEW_READ && !entry->implied) {
-            rc = grant_read(view, entry->path, &plan->grants, err);
+            rc = grant_read(view, entry->path, plan->nested, &plan->grants, err);
         } else if (entry->kind == VIEW_WRITE) {
             rc = grant_write(view, entry->path, &plan->grants, err);
         }

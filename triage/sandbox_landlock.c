@@ -85,6 +85,8 @@ rights_of(char what)
     case GRANT_WRITE:
         return on_files | FS_READ_DIR | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR |
                FS_MAKE_REG | FS_MAKE_SOCK | FS_MAKE_FIFO | FS_MAKE_SYM | FS_REFER;
+    case GRANT_LIST:
+        return FS_READ_DIR;
     case GRANT_PROC:
         return FS_READ_FILE | FS_READ_DIR;
     default:

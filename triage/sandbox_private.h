@@ -121,7 +121,13 @@ struct plan {
     struct strv command;
 };
 
-enum { GRANT_READ = 'r', GRANT_WRITE = 'w', GRANT_PROC = 'p', GRANT_DEV = 'd' };
+enum {
+    GRANT_READ = 'r',
+    GRANT_WRITE = 'w',
+    GRANT_LIST = 'l', /* names only */
+    GRANT_PROC = 'p',
+    GRANT_DEV = 'd',
+};
 
 void plan_clear(struct plan *plan);
 AUTO_DEFINE_CLEAR(struct plan, plan_clear)

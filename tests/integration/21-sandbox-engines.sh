@@ -106,6 +106,22 @@ engines() { # NAME
   ok "$name: nor any segment" retry 5 no_leak
 }
 
+# A triage worker in its sandbox, targets in theirs; the state lies hidden beside the target.
+triage() { # NAME COMMAND...: in front of nightjar
+  local name=$1
+  shift
+  rm -rf "$OWN/all"
+  mkdir -p "$OWN/all/in"
+  cp bin/libfuzzer "$OWN/all/target"
+  cp seeds.bug "$OWN/all/in/crash"
+  chown -R --reference "$OWN" "$OWN/all"
+  [ "$who" != root ] || chown -R 0:0 "$OWN/all"
+  chmod 755 "$OWN" "$OWN/all" "$OWN/all/in"
+  exits 0 "$name: triage" env -C "$OWN/all" "$@" "$BOX" triage --state state --sandbox "$RUNG" in -- ./target
+  has "$name: finds the bug" "$OUT" "Heap-buffer-overflow"
+  rm -rf "$OWN/all"
+}
+
 for who in root user; do
   if [ "$who" = root ] && [ "$OUR_UID" -ne 0 ]; then
     skip "engines as root" "run the tests as root"
@@ -121,7 +137,15 @@ for who in root user; do
   fi
   for RUNG in bwrap landlock; do
     engines "$who, $RUNG"
+    triage "$who, $RUNG" "${as_words[@]}"
   done
+  RUNG=auto
+  if [ "$who" = root ]; then
+    triage "root as in Docker" setpriv --inh-caps=-all \
+      --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+mknod,+setfcap
+  elif [ "$OUR_UID" -eq 0 ]; then
+    triage "user, masked /proc" unshare -m sh -c 'mount --bind /proc/sys /proc/sys && exec "$@"' sh "${as_words[@]}"
+  fi
 done
 [ "$OUR_UID" -ne 0 ] || chown 0:0 "$OWN"
 RUNG=none

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -386,7 +387,8 @@ under_filter(const struct plan *plan, const struct pids *guarded, const char *fi
         return 3;
     }
     if (open(file, O_RDONLY | O_TRUNC) >= 0 || truncate(file, 0) == 0 ||
-        chmod(file, 0600) == 0) {
+        chmod(file, 0600) == 0 ||
+        syscall(452 /* fchmodat2 */, AT_FDCWD, file, 0600, 0) == 0) {
         return 4;
     }
     if (open(file, O_WRONLY | O_APPEND) < 0 || open(file, O_RDONLY) < 0) {
