@@ -84,7 +84,10 @@ put_seed(struct sink *sink, const void *data, size_t len, struct err *err)
         return 0;
     }
     AUTO(mem_free) char *path = fs_join(sink->folder, hex);
-    return fs_exists(path) ? 0 : fs_write(path, data, len, 0644, err);
+    int rc = fs_exists(path) ? 0 : fs_write(path, data, len, 0644, err);
+    /* whatever the caller's umask is: a worker reads them under another uid */
+    (void)chmod(path, 0644);
+    return rc;
 }
 
 /* A seed's bytes, if they are some and not too many. */
@@ -417,6 +420,7 @@ target_unpack_seeds(const struct target *target, const char *folder, int64_t *co
     struct sink sink = {.folder = folder};
     int rc = fs_mkdirs(folder, 0755, err);
 
+    (void)chmod(folder, 0755);
     rc = rc < 0 ? rc : take_all(target, &sink, err);
     if (rc == 0) {
         *count = sink.n;

@@ -204,6 +204,27 @@ test_a_second_time_changes_nothing(void **state)
     assert_int_equal(unpack(fix), 1);
 }
 
+/* Workers read them under another uid. */
+static void
+test_seeds_are_readable_whatever_the_umask(void **state)
+{
+    struct fixture *fix = *state;
+    mode_t before = umask(077);
+    char hex[HASH_HEX_MAX];
+    struct stat st;
+
+    put(fix, "a", "alpha", 5);
+    add_source(fix, "a");
+    assert_int_equal(unpack(fix), 1);
+    (void)umask(before);
+    hash_sha256("alpha", 5, hex);
+    AUTO(mem_free) char *path = fs_join(fix->out, hex);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0644);
+    assert_int_equal(stat(fix->out, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0755);
+}
+
 static void
 test_every_kind_of_archive_is_read(void **state)
 {
@@ -452,6 +473,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_equal_bytes_become_one_seed),
         TEST(test_a_second_time_changes_nothing),
+        TEST(test_seeds_are_readable_whatever_the_umask),
         TEST(test_every_kind_of_archive_is_read),
         TEST(test_hostile_entries_never_leave_the_archive),
         TEST(test_too_large_seeds_are_passed_over),
