@@ -127,7 +127,7 @@ int sandbox_mkdir(const char *path, struct err *err);
  * path first) within the sandbox. Use with proc_spawn()/proc_run(), which run the
  * sandbox's own part in the forked child without the cost of an exec. The environment is
  * not touched: give the child the environment that the target shall see, and nothing else
- * (only TMPDIR is set, to the private /tmp or, by Landlock, to the private folder). Of
+ * (only TMPDIR is set, to what is private and goes away at the end). Of
  * the limits in proc_spec all hold for the command alone. SANDBOX_NONE runs the command
  * with all rights of the caller, behind the reaper that ends its descendants.
  *

@@ -256,6 +256,7 @@ sandbox_choose(enum sandbox_rung wanted, enum sandbox_rung *out, struct buf *why
     AUTO(buf_clear) struct buf reasons = BUF_INIT;
     struct sandbox_identity who;
 
+    work_sweep(sandbox_tmp());
     if (wanted == SANDBOX_NONE) {
         *out = wanted;
         return 0;

@@ -201,7 +201,7 @@ be_command(const struct plan *plan, const struct proc_spec *spec, const char *wo
     struct err err = ERR_INIT;
     struct proc_limits limits = spec->limits;
     bool confined = plan->rung == SANDBOX_LANDLOCK;
-    char *const *envp = confined ? with_tmpdir(spec->envp, work) : spec->envp;
+    char *const *envp = with_tmpdir(spec->envp, work);
 
     if (confined) {
         int64_t others = plan->who.drop ? 0 : threads_now();

@@ -148,6 +148,8 @@ test_every_rung_ends_as_its_command(void **state)
         assert_int_equal(WEXITSTATUS(status), 9);
         assert_non_null(strstr(
             OUTPUT(fix), "\nout\n")); /* the folder was empty, and could be written */
+        assert_int_equal(
+            script(fix, rungs[i], "case $PWD in $TMPDIR*) ;; *) exit 1 ;; esac"), 0);
         status = script(fix, rungs[i], "kill -SEGV $$");
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), SIGSEGV);
