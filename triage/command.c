@@ -270,7 +270,7 @@ command_from_argv(const struct strv *argv, struct command *out, struct err *err)
     take_libfuzzer_limits(&command);
     command_clear(out);
     *out = command;
-    command = (struct command){0};
+    memset(&command, 0, sizeof(command)); /* out owns it now */
     return 0;
 }
 
@@ -391,7 +391,7 @@ command_from_json(const json_t *object, struct command *out, struct err *err)
     command.asan = json_get_bool(object, "asan", false);
     command_clear(out);
     *out = command;
-    command = (struct command){0};
+    memset(&command, 0, sizeof(command)); /* out owns it now */
     return 0;
 }
 

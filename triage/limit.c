@@ -385,6 +385,6 @@ limit_run(const struct proc_spec *spec, const struct limit *limit, struct limit_
     spool_finish(&watch.output, &run.output);
     spool_finish(&watch.last_words, &run.last_words);
     *out = run;
-    run = (struct limit_run){0};
+    memset(&run, 0, sizeof(run)); /* out owns it now */
     return 0;
 }

@@ -1,8 +1,9 @@
 /*
- * One hostile process tree run to its end within limits of time, memory and output. What stands around
- * the process (sandbox.h) sees to it that nothing outlives it; this sees to it that it ends, and that
- * a hang leaves a stack: at a limit the processes at the leaves of the tree first get SIGABRT, on which a
- * sanitizer prints where it is, and then, after a grace, all of it is killed.
+ * One hostile process tree run to its end within limits of time, memory and output. What
+ * stands around the process (sandbox.h) sees to it that nothing outlives it; this sees to
+ * it that it ends, and that a hang leaves a stack: at a limit the processes at the leaves
+ * of the tree first get SIGABRT, on which a sanitizer prints where it is, and then, after
+ * a grace, all of it is killed.
  */
 #ifndef TRIAGE_LIMIT_H
 #define TRIAGE_LIMIT_H
@@ -25,19 +26,22 @@ enum limit_hit { LIMIT_NONE, LIMIT_TIME, LIMIT_MEMORY };
 struct limit_run {
     int status; /* waitpid's */
     enum limit_hit hit;
-    int64_t wall_ms;  /* until its end or the limit */
-    struct buf output; /* both outputs; what was left out in the middle is said there in a line */
+    int64_t wall_ms;   /* until its end or the limit */
+    struct buf output; /* both outputs; what was left out in the middle is said there in a
+                          line */
     struct buf last_words; /* what it printed after SIGABRT */
 };
 
 void limit_run_clear(struct limit_run *run);
 AUTO_DEFINE_CLEAR(struct limit_run, limit_run_clear)
 
-/* in_fd as in spec; both outputs go to one pipe of ours. The errors are proc_spawn()'s. */
-int limit_run(const struct proc_spec *spec, const struct limit *limit, struct limit_run *out,
-              struct err *err);
+/* in_fd as in spec; both outputs go to one pipe of ours. The errors are proc_spawn()'s.
+ */
+int limit_run(const struct proc_spec *spec, const struct limit *limit,
+              struct limit_run *out, struct err *err);
 
-/* Resident bytes of a process and all its descendants, by /proc; 0 where that is masked. */
+/* Resident bytes of a process and all its descendants, by /proc; 0 where that is masked.
+ */
 int64_t limit_resident(pid_t root);
 
 #endif

@@ -139,9 +139,8 @@ minimize_timeout(int64_t timeout_ms, int64_t took_ms)
 }
 
 int
-minimize(const struct replay_config *config, const void *input, size_t len,
-         const char *major, const struct shrink_limits *limits,
-         struct minimize_result *out, struct err *err)
+minimize(const struct replay_config *config, const struct buf *input, const char *major,
+         const struct shrink_limits *limits, struct minimize_result *out, struct err *err)
 {
     AUTO(search_clear) struct search search = {.config = *config};
     AUTO(shrink_result_clear) struct shrink_result shrunk = {0};
@@ -150,13 +149,13 @@ minimize(const struct replay_config *config, const void *input, size_t len,
     int64_t start = clock_mono_ms();
 
     minimize_result_clear(out);
-    if (len > MINIMIZE_INPUT_MAX) {
+    if (input->len > MINIMIZE_INPUT_MAX) {
         return err_set(err, -EFBIG, "the input has %zu bytes, minimization ends at %d",
-                       len, MINIMIZE_INPUT_MAX);
+                       input->len, MINIMIZE_INPUT_MAX);
     }
     command_copy(&search.command, config->command);
     search.config.command = &search.command;
-    int rc = run_original(&search, input, len, major, err);
+    int rc = run_original(&search, buf_str(input), input->len, major, err);
     if (rc < 0) {
         return rc;
     }
@@ -170,7 +169,7 @@ minimize(const struct replay_config *config, const void *input, size_t len,
                    : limits->wall_ms > spent ? limits->wall_ms - spent
                                              : 1;
     shrunk.progress.execs = search.result.progress.execs;
-    shrink(&oracle, &left, input, len, &shrunk);
+    shrink(&oracle, &left, buf_str(input), input->len, &shrunk);
     search.result.bytes = shrunk.bytes;
     shrunk.bytes = (struct buf)BUF_INIT;
     search.result.progress = shrunk.progress;

@@ -1,6 +1,7 @@
 /*
- * Minimize an input while its signature stays the same at every step (shrink.h says how). A candidate is
- * taken only when two runs in a row show the wanted hash.major. The original is never touched.
+ * Minimize an input while its signature stays the same at every step (shrink.h says how).
+ * A candidate is taken only when two runs in a row show the wanted hash.major. The
+ * original is never touched.
  */
 #ifndef TRIAGE_MINIMIZE_H
 #define TRIAGE_MINIMIZE_H
@@ -20,26 +21,29 @@ enum {
 };
 
 struct minimize_result {
-    struct buf bytes;      /* the smallest input that shows the signature: at worst the original */
+    struct buf
+        bytes; /* the smallest input that shows the signature: at worst the original */
     struct replay_run run; /* the run that shows it */
     struct shrink_progress progress;
-    bool finished;         /* false: a limit, or a failure of this machine, came first */
+    bool finished; /* false: a limit, or a failure of this machine, came first */
 };
 
 void minimize_result_clear(struct minimize_result *result);
 AUTO_DEFINE_CLEAR(struct minimize_result, minimize_result_clear)
 
 /*
- * `major`: the signature to keep, or NULL for what the input shows first. *out is cleared first and
- * set only on success. -ENODATA: the input does not crash, or not with that signature, and the message
- * says what it did instead (exit status 3). -EFBIG: larger than MINIMIZE_INPUT_MAX. Candidates get
- * less time than the command's limit, see minimize_timeout(), unless a timeout is to be kept.
+ * `major`: the signature to keep, or NULL for what the input shows first. *out is cleared
+ * first and set only on success. -ENODATA: the input does not crash, or not with that
+ * signature, and the message says what it did instead (exit status 3). -EFBIG: larger
+ * than MINIMIZE_INPUT_MAX. Candidates get less time than the command's limit, see
+ * minimize_timeout(), unless a timeout is to be kept.
  */
-int minimize(const struct replay_config *config, const void *input, size_t len,
+int minimize(const struct replay_config *config, const struct buf *input,
              const char *major, const struct shrink_limits *limits,
              struct minimize_result *out, struct err *err);
 
-/* A candidate's time: one that runs far longer than the original took does something else. */
+/* A candidate's time: one that runs far longer than the original took does something
+ * else. */
 int64_t minimize_timeout(int64_t timeout_ms, int64_t took_ms);
 
 #endif

@@ -130,7 +130,7 @@ options_put(struct strv *list, const char *pair)
     size_t len = equals == NULL ? strlen(pair) : (size_t)(equals - pair) + 1;
 
     for (size_t i = 0; i < list->n; i++) {
-        if (strncmp(list->v[i], pair, len) == 0) {
+        if (strlen(list->v[i]) >= len && memcmp(list->v[i], pair, len) == 0) {
             mem_free(list->v[i]);
             list->v[i] = mem_strdup(pair);
             return;

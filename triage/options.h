@@ -1,6 +1,7 @@
 /*
- * Sanitizer options: "key=value" lists in environment variables, and what nightjar puts into them.
- * Every sanitizer reads its own variable; a build may hold several, so all are always set.
+ * Sanitizer options: "key=value" lists in environment variables, and what nightjar puts
+ * into them. Every sanitizer reads its own variable; a build may hold several, so all are
+ * always set.
  */
 #ifndef TRIAGE_OPTIONS_H
 #define TRIAGE_OPTIONS_H
@@ -18,8 +19,8 @@ enum options_purpose {
 /* Split at colons, commas and blanks, not at those within quotes. Appends to out. */
 void options_split(const char *text, struct strv *out);
 
-/* list[key] = value for "key=value": replaces an entry of the same key or appends. For options and
- * for environment variables. */
+/* list[key] = value for "key=value": replaces an entry of the same key or appends. For
+ * options and for environment variables. */
 void options_put(struct strv *list, const char *pair);
 
 /* The value of a variable in a list of "NAME=value", or NULL. Borrowed. */
@@ -31,14 +32,14 @@ bool options_is_sanitizer(const char *pair);
 /* The name of the i-th of those variables; NULL beyond the last. */
 const char *options_name(size_t i);
 
-/* Whether an option only shapes how a failure looks to nightjar, not whether it shows: a person's command line
- * is shorter without it. */
+/* Whether an option only shapes how a failure looks to nightjar, not whether it shows: a
+ * person's command line is shorter without it. */
 bool options_is_cosmetic(const char *option);
 
 /*
- * Put the sanitizers' variables into env. `user` may hold some of them: its options win one by one,
- * except those that would send the report elsewhere (log_path, ...) or that a reader relies on
- * (symbolize=0). rss_limit_bytes 0: no limit by the sanitizer.
+ * Put the sanitizers' variables into env. `user` may hold some of them: its options win
+ * one by one, except those that would send the report elsewhere (log_path, ...) or that a
+ * reader relies on (symbolize=0). rss_limit_bytes 0: no limit by the sanitizer.
  */
 void options_environment(enum options_purpose purpose, const struct strv *user,
                          int64_t rss_limit_bytes, struct strv *env);

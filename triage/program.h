@@ -1,6 +1,7 @@
 /*
- * What an executable file says about itself, from its bytes alone: it is never run. The file may be
- * anybody's: reads are bounded, and a damaged ELF is merely an uninformative one.
+ * What an executable file says about itself, from its bytes alone: it is never run. The
+ * file may be anybody's: reads are bounded, and a damaged ELF is merely an uninformative
+ * one.
  */
 #ifndef TRIAGE_PROGRAM_H
 #define TRIAGE_PROGRAM_H
@@ -18,17 +19,17 @@ enum {
 
 enum program_kind { PROGRAM_OTHER, PROGRAM_ELF, PROGRAM_SCRIPT /* begins with #! */ };
 
-/* Search the first PROGRAM_SCAN_MAX bytes of a regular file for n marks in one pass; found[i] says
- * whether marks[i] occurs. n may be 0. */
+/* Search the first PROGRAM_SCAN_MAX bytes of a regular file for n marks in one pass;
+ * found[i] says whether marks[i] occurs. n may be 0. */
 int program_scan(const char *path, const char *const *marks, size_t n, bool *found,
                  enum program_kind *kind, struct err *err);
 
-/* Append the existing folders of an ELF program's DT_RPATH and DT_RUNPATH, $ORIGIN resolved; nothing
- * for any other file. `path` is absolute. */
+/* Append the existing folders of an ELF program's DT_RPATH and DT_RUNPATH, $ORIGIN
+ * resolved; nothing for any other file. `path` is absolute. */
 void program_library_folders(const char *path, struct strv *out);
 
-/* The absolute path of an executable file called `name` in PATH (a usual one when PATH is unset), or
- * NULL. New string. */
+/* The absolute path of an executable file called `name` in PATH (a usual one when PATH is
+ * unset), or NULL. New string. */
 char *program_find(const char *name);
 
 #endif

@@ -133,7 +133,7 @@ make_folder(const struct replay_config *config, const void *input, size_t len,
         return rc;
     }
     *out = folder;
-    folder = (struct folder){0};
+    memset(&folder, 0, sizeof(folder)); /* out owns it now */
     return 0;
 }
 

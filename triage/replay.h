@@ -1,6 +1,7 @@
 /*
- * Replay: run one input on one command, n times, each in a fresh sandbox with limits, and say what
- * happened. Runs inside the triage worker (or in the process of `nightjar minimize FILE -- CMD`).
+ * Replay: run one input on one command, n times, each in a fresh sandbox with limits, and
+ * say what happened. Runs inside the triage worker (or in the process of `nightjar
+ * minimize FILE -- CMD`).
  */
 #ifndef TRIAGE_REPLAY_H
 #define TRIAGE_REPLAY_H
@@ -13,11 +14,12 @@
 #include "triage/symbolize.h"
 
 enum replay_outcome {
-    REPLAY_CLEAN,   /* ran to its end, no report, no fatal signal */
-    REPLAY_CRASH,   /* a report or a fatal signal; record is set */
-    REPLAY_TIMEOUT, /* killed at the limit, or the engine's own timeout report */
-    REPLAY_BROKEN,  /* never truly ran: exec, loader, usage, missing file */
-    REPLAY_UNPARSED, /* it failed, or its text says so, but no parser knows how: no record */
+    REPLAY_CLEAN,    /* ran to its end, no report, no fatal signal */
+    REPLAY_CRASH,    /* a report or a fatal signal; record is set */
+    REPLAY_TIMEOUT,  /* killed at the limit, or the engine's own timeout report */
+    REPLAY_BROKEN,   /* never truly ran: exec, loader, usage, missing file */
+    REPLAY_UNPARSED, /* it failed, or its text says so, but no parser knows how: no record
+                      */
 };
 
 struct replay_config {
@@ -26,19 +28,22 @@ struct replay_config {
     const struct record_options *options;
     struct symbolizer *symbolizer; /* borrowed; NULL: frames stay bare */
     const struct strv *hide;       /* see sandbox_policy; or NULL */
-    const char *scratch;           /* of replay_scratch(): where the folder of a run is made */
+    const char *scratch; /* of replay_scratch(): where the folder of a run is made */
 };
 
-/* A new private folder for the runs of this process, below TMPDIR or /tmp; the caller removes it with
- * fs_remove(). New string. */
+/* A new private folder for the runs of this process, below TMPDIR or /tmp; the caller
+ * removes it with fs_remove(). New string. */
 int replay_scratch(char **out, struct err *err);
 
 struct replay_run {
     enum replay_outcome outcome;
-    struct record *record; /* finished; REPLAY_CRASH and REPLAY_TIMEOUT have one, no other outcome has */
-    struct buf report;     /* what it printed, about COMMAND_OUTPUT_MAX (head and tail kept) */
-    char *reason;          /* why it is broken, unparsed, or clean in spite of a limit; else NULL */
-    int status;            /* waitpid's */
+    struct record *record; /* finished; REPLAY_CRASH and REPLAY_TIMEOUT have one, no other
+                              outcome has */
+    struct buf
+        report; /* what it printed, about COMMAND_OUTPUT_MAX (head and tail kept) */
+    char
+        *reason; /* why it is broken, unparsed, or clean in spite of a limit; else NULL */
+    int status;  /* waitpid's */
     int64_t wall_ms;
 };
 
@@ -46,31 +51,34 @@ void replay_run_clear(struct replay_run *run);
 AUTO_DEFINE_CLEAR(struct replay_run, replay_run_clear)
 
 /*
- * One run on the bytes of an input: alone in a sandbox, in a fresh folder that holds nothing but the
- * input under the name "input"; the target may do to it what it likes. A timeout without a report still
- * gets a record of type "Timeout", with the stack of where it hung when a sanitizer is there to print
- * it; a fatal signal without a report gets one of its signal. With options->ooms_and_hangs unset a
- * run that came to a limit is clean, and `reason` says so. Fails only for reasons of this machine (no
- * memory for a pipe, sandbox gone, a bad ignore pattern), never for what the target does.
+ * One run on the bytes of an input: alone in a sandbox, in a fresh folder that holds
+ * nothing but the input under the name "input"; the target may do to it what it likes. A
+ * timeout without a report still gets a record of type "Timeout", with the stack of where
+ * it hung when a sanitizer is there to print it; a fatal signal without a report gets one
+ * of its signal. With options->ooms_and_hangs unset a run that came to a limit is clean,
+ * and `reason` says so. Fails only for reasons of this machine (no memory for a pipe,
+ * sandbox gone, a bad ignore pattern), never for what the target does.
  */
 int replay_once(const struct replay_config *config, const void *input, size_t len,
                 struct replay_run *out, struct err *err);
 
 struct replay_result {
-    struct replay_run best; /* the run that stands for the input: of the majority's signature */
-    int crashed;            /* k: runs that showed best's hash.major */
-    int runs;               /* n */
-    int other;              /* runs that crashed with another signature */
+    struct replay_run
+        best;    /* the run that stands for the input: of the majority's signature */
+    int crashed; /* k: runs that showed best's hash.major */
+    int runs;    /* n */
+    int other;   /* runs that crashed with another signature */
 };
 
 void replay_result_clear(struct replay_result *result);
 AUTO_DEFINE_CLEAR(struct replay_result, replay_result_clear)
 
-/* Up to `runs` runs with an early stop: n identical crashes of n >= 3 decide; a timeout is confirmed
- * once; a broken replay is not repeated. */
+/* Up to `runs` runs with an early stop: n identical crashes of n >= 3 decide; a timeout
+ * is confirmed once; a broken replay is not repeated. */
 int replay(const struct replay_config *config, const void *input, size_t len, int runs,
            struct replay_result *out, struct err *err);
 
-const char *replay_outcome_name(enum replay_outcome outcome); /* clean crash timeout broken unparsed */
+const char *replay_outcome_name(
+    enum replay_outcome outcome); /* clean crash timeout broken unparsed */
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * The search for a smaller input, apart from how an input is tried: block deletion with sizes falling
- * by halves, then bytes made dull ('0' for what can be printed, NUL for the rest), again until neither
- * helps. Whoever tries may try several candidates at a time: they are handed out on the assumption that
- * none succeeds, as most do not.
+ * The search for a smaller input, apart from how an input is tried: block deletion with
+ * sizes falling by halves, then bytes made dull ('0' for what can be printed, NUL for the
+ * rest), again until neither helps. Whoever tries may try several candidates at a time:
+ * they are handed out on the assumption that none succeeds, as most do not.
  */
 #ifndef TRIAGE_SHRINK_H
 #define TRIAGE_SHRINK_H
@@ -31,10 +31,10 @@ struct shrink_limits {
 struct shrink_oracle {
     void *user;
     size_t width; /* candidates at a time, 1 to SHRINK_WIDTH_MAX */
-    /* Try list[0..n): *shown is the first of them that has what is to be kept, n when none has; adds
-     * its runs to *execs. A failure ends the search with what there is. */
-    int (*test)(void *user, const struct buf *list, size_t n, size_t *shown, int64_t *execs,
-                struct err *err);
+    /* Try list[0..n): *shown is the first of them that has what is to be kept, n when
+     * none has; adds its runs to *execs. A failure ends the search with what there is. */
+    int (*test)(void *user, const struct buf *list, size_t n, size_t *shown,
+                int64_t *execs, struct err *err);
     /* list[index] of the last test was taken. May be NULL */
     void (*keep)(void *user, size_t index);
 };
@@ -44,16 +44,16 @@ enum { SHRINK_WIDTH_MAX = 256 };
 struct shrink_result {
     struct buf bytes; /* at worst the original */
     struct shrink_progress progress;
-    bool finished; /* false: a limit, the caller's word, or a failure came first */
+    bool finished;      /* false: a limit, the caller's word, or a failure came first */
     struct err failure; /* code 0: none */
 };
 
 void shrink_result_clear(struct shrink_result *result);
 AUTO_DEFINE_CLEAR(struct shrink_result, shrink_result_clear)
 
-/* `input` is known to have what is to be kept. out->progress.execs may hold the runs that were made
- * before; all else of *out is set. No candidate is tried twice. */
-void shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits, const void *input,
-            size_t len, struct shrink_result *out);
+/* `input` is known to have what is to be kept. out->progress.execs may hold the runs that
+ * were made before; all else of *out is set. No candidate is tried twice. */
+void shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits,
+            const void *input, size_t len, struct shrink_result *out);
 
 #endif

@@ -145,7 +145,7 @@ replay_config_of(const struct work *work)
 static json_t *
 report_json(const struct buf *report)
 {
-    AUTO(buf_clear) struct buf text = {.max = WORKER_REPORT_MAX * 4};
+    AUTO(buf_clear) struct buf text = {.max = (size_t)WORKER_REPORT_MAX * 4};
     const char *data = buf_str(report);
 
     if (report->len <= WORKER_REPORT_MAX) {
@@ -249,8 +249,8 @@ do_minimize(struct work *work, struct err *err)
         return err_set(err, -EINVAL, "'wall_ms' is not a number from 1 to %d",
                        MINIMIZE_MAX_MS);
     }
-    rc = minimize(&config, buf_str(&work->input), work->input.len,
-                  json_get_str(work->request, "major", NULL), &limits, &result, err);
+    rc = minimize(&config, &work->input, json_get_str(work->request, "major", NULL),
+                  &limits, &result, err);
     if (rc == -ENODATA) {
         struct err why = *err;
         return not_minimized(work, &config, why.msg, err);
@@ -496,7 +496,7 @@ worker_main(const struct worker_config *config)
 {
     AUTO(worker_clear)
     struct worker worker = {
-        .config = config, .out_fd = -1, .lines.max = 2 * WORKER_LINE_MAX};
+        .config = config, .out_fd = -1, .lines.max = (size_t)2 * WORKER_LINE_MAX};
     struct err err = ERR_INIT;
     int rc = start(&worker, &err);
 

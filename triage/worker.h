@@ -1,27 +1,31 @@
 /*
- * The triage worker: a sandboxed process without database and network that runs reproducers and
- * parses hostile text. JSON lines on standard input, JSON lines on standard output, one answer per
- * job, in order, each at most WORKER_LINE_MAX bytes. It is non-dumpable, and the targets that it runs
- * live in sandboxes of their own and never see its pipes.
+ * The triage worker: a sandboxed process without database and network that runs
+ * reproducers and parses hostile text. JSON lines on standard input, JSON lines on
+ * standard output, one answer per job, in order, each at most WORKER_LINE_MAX bytes. It
+ * is non-dumpable, and the targets that it runs live in sandboxes of their own and never
+ * see its pipes.
  *
- * job:    {"job":7, "op":"triage",   "input":"/abs/path", "command":{...}, "options":{...}, "runs":3}
- *         {"job":8, "op":"minimize", "input":"/abs/path", "command":{...}, "options":{...},
- *                    "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
- *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a report's text alone
- *         {"job":10, "op":"test",    "input":"/abs/path", "command":{...}, "options":{...}, "major":"<hash>"}
- *   options: {"fuzz_target":..., "ooms_and_hangs":bool, "asserts_are_security":bool,
- *             "checks_are_security":bool, "ignore_frames":[...]}
- * answer: {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3, "other":0,
- *          "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX", "reason":null|"...",
- *          "wall_ms":41}
- *         minimize adds "bytes", "execs", "finished"; the bytes themselves stand in the file "output".
- *         test is one trial of a minimization that is led elsewhere: {"job":10, "shows":false, "execs":1}, or
- *         "shows":true, with all of the above, when MINIMIZE_CONFIRM runs in a row show the signature.
- *         {"job":8, "error":"..."} when the machine failed, not the target, or the job makes no sense
- *         (then "job" is null when there is no number in it). The next job is served all the same.
- * "unparsed": it crashed (or the text says so) but no parser knows the report; kept, never dropped.
- * A minimization whose input does not show the signature answers with what the input did instead (k 0,
- * finished true) and writes no file. SIGUSR1 asks this and all later minimizations to end with what they have.
+ * job:    {"job":7, "op":"triage",   "input":"/abs/path", "command":{...},
+ * "options":{...}, "runs":3}
+ *         {"job":8, "op":"minimize", "input":"/abs/path", "command":{...},
+ * "options":{...}, "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
+ *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a
+ * report's text alone
+ *         {"job":10, "op":"test",    "input":"/abs/path", "command":{...},
+ * "options":{...}, "major":"<hash>"} options: {"fuzz_target":..., "ooms_and_hangs":bool,
+ * "asserts_are_security":bool, "checks_are_security":bool, "ignore_frames":[...]} answer:
+ * {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3,
+ * "other":0, "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX",
+ * "reason":null|"...", "wall_ms":41} minimize adds "bytes", "execs", "finished"; the
+ * bytes themselves stand in the file "output". test is one trial of a minimization that
+ * is led elsewhere: {"job":10, "shows":false, "execs":1}, or "shows":true, with all of
+ * the above, when MINIMIZE_CONFIRM runs in a row show the signature.
+ *         {"job":8, "error":"..."} when the machine failed, not the target, or the job
+ * makes no sense (then "job" is null when there is no number in it). The next job is
+ * served all the same. "unparsed": it crashed (or the text says so) but no parser knows
+ * the report; kept, never dropped. A minimization whose input does not show the signature
+ * answers with what the input did instead (k 0, finished true) and writes no file.
+ * SIGUSR1 asks this and all later minimizations to end with what they have.
  */
 #ifndef TRIAGE_WORKER_H
 #define TRIAGE_WORKER_H
@@ -31,20 +35,22 @@
 
 enum {
     WORKER_LINE_MAX = 8 << 20,
-    WORKER_REPORT_MAX = 300 << 10, /* ClusterFuzz's bound; the tail is kept beside the head */
-    WORKER_INPUT_MAX = 128 << 20,  /* bytes of an input; a longer one is an error */
+    WORKER_REPORT_MAX =
+        300 << 10, /* ClusterFuzz's bound; the tail is kept beside the head */
+    WORKER_INPUT_MAX = 128 << 20, /* bytes of an input; a longer one is an error */
     WORKER_RUNS_MAX = 100,
-    WORKER_PATTERNS_MAX = 256,     /* ignore_frames of a job */
+    WORKER_PATTERNS_MAX = 256, /* ignore_frames of a job */
 };
 
 struct worker_config {
     enum sandbox_rung rung;   /* for the targets */
     const struct strv *hide;  /* folders that targets must not see */
-    const struct strv *roots; /* where modules to symbolize may lie; NULL: anywhere that the worker sees */
+    const struct strv *roots; /* where modules to symbolize may lie; NULL: anywhere that
+                                 the worker sees */
 };
 
-/* Serve jobs until standard input ends. Returns the process's exit status: 0, or 3 with a line on
- * standard error when it cannot begin or its standard output is gone. */
+/* Serve jobs until standard input ends. Returns the process's exit status: 0, or 3 with a
+ * line on standard error when it cannot begin or its standard output is gone. */
 int worker_main(const struct worker_config *config);
 
 #endif

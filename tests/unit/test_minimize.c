@@ -98,8 +98,10 @@ teardown(void **state)
 static int
 run(struct fixture *fix, const char *input, const char *major)
 {
-    return minimize(&fix->config, input, strlen(input), major, &fix->limits, &fix->result,
-                    &fix->err);
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+
+    buf_adds(&bytes, input);
+    return minimize(&fix->config, &bytes, major, &fix->limits, &fix->result, &fix->err);
 }
 
 static const char original[] =
@@ -237,11 +239,13 @@ static void
 test_too_large_is_refused(void **state)
 {
     struct fixture *fix = *state;
-    AUTO(mem_free) char *large = mem_alloc(MINIMIZE_INPUT_MAX + 1);
+    AUTO(buf_clear) struct buf large = {.max = MINIMIZE_INPUT_MAX + 1};
 
-    assert_int_equal(minimize(&fix->config, large, MINIMIZE_INPUT_MAX + 1, NULL,
-                              &fix->limits, &fix->result, &fix->err),
-                     -EFBIG);
+    large.data = mem_alloc(MINIMIZE_INPUT_MAX + 2);
+    large.len = MINIMIZE_INPUT_MAX + 1;
+    assert_int_equal(
+        minimize(&fix->config, &large, NULL, &fix->limits, &fix->result, &fix->err),
+        -EFBIG);
     assert_string_equal(fix->err.msg,
                         "the input has 8388609 bytes, minimization ends at 8388608");
 }
