@@ -1,5 +1,5 @@
-/* Two clocks: monotonic for everything that is measured or waited for, wall-clock (UTC) for
- * what is stored or shown. Both in milliseconds. */
+/* Two clocks: monotonic for everything that is measured or waited for, wall-clock (UTC)
+ * for what is stored or shown. Both in milliseconds. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
