@@ -43,7 +43,8 @@ enum {
 /* Each selects one sentence for each row that breaks it. */
 static const char *const sql[STATEMENTS] = {
     [SNAPSHOT] = "BEGIN",
-    [INTEGRITY] = "SELECT 'SQLite: ' || integrity_check FROM pragma_integrity_check"
+    [INTEGRITY] = "SELECT 'SQLite: ' || replace(integrity_check, char(10), '; ')"
+                  " FROM pragma_integrity_check"
                   " WHERE integrity_check <> 'ok'",
     [REFERENCES_] =
         "SELECT format('row %d of %s refers to a row of %s that is not there', rowid,"
@@ -196,6 +197,7 @@ struct check {
     check_finding *finding;
     void *user;
     int found;
+    bool is_damaged; /* the database itself, so that not all of it can be read */
 };
 
 static void
@@ -218,7 +220,21 @@ check_rows(struct check *check, const char *name, const char *statement, struct 
     return rc;
 }
 
-/* What a damaged page keeps from being read is a finding, too. */
+/* What a damaged page keeps from being read is a finding, too: said once. */
+static int
+damaged(struct check *check, const char *name, int rc, const struct err *why,
+        struct err *err)
+{
+    if (rc != -EUCLEAN) {
+        return err_set(err, rc, "check %s: %s", name, why->msg);
+    }
+    if (!check->is_damaged) {
+        tell(check, name, why->msg);
+    }
+    check->is_damaged = true;
+    return 0;
+}
+
 static int
 check_tables(struct check *check, struct err *err)
 {
@@ -227,12 +243,7 @@ check_tables(struct check *check, struct err *err)
     for (size_t i = 0; i < COUNT(invariants) && rc == 0; i++) {
         struct err why = ERR_INIT;
         rc = check_rows(check, invariants[i].name, sql[invariants[i].statement], &why);
-        if (rc == -EUCLEAN) {
-            tell(check, invariants[i].name, why.msg);
-            rc = 0;
-        } else if (rc < 0) {
-            rc = err_set(err, rc, "check %s: %s", invariants[i].name, why.msg);
-        }
+        rc = rc < 0 ? damaged(check, invariants[i].name, rc, &why, err) : 0;
     }
     db_rollback(check->store->db); /* it only read */
     return rc;
@@ -294,16 +305,32 @@ next_blob(struct store *store, struct blob_file *blob, struct err *err)
     return rc;
 }
 
+static int
+check_files(struct check *check, bool deep, struct err *err)
+{
+    struct blob_file blob = {0};
+    int rc;
+
+    while ((rc = next_blob(check->store, &blob, err)) == 1) {
+        rc = check_file(check, &blob, deep, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
 int
 store_check(struct store *store, bool deep, check_finding *finding, void *user,
             struct err *err)
 {
-    struct check check = {store, finding, user, 0};
-    struct blob_file blob = {0};
+    struct check check = {.store = store, .finding = finding, .user = user};
+    struct err why = ERR_INIT;
     int rc = check_tables(&check, err);
 
-    while (rc == 0 && (rc = next_blob(store, &blob, err)) == 1) {
-        rc = check_file(&check, &blob, deep, err);
+    if (rc == 0) {
+        rc = check_files(&check, deep, &why);
+        rc = rc < 0 ? damaged(&check, "blob-file", rc, &why, err) : 0;
     }
     return rc < 0 ? rc : check.found;
 }
