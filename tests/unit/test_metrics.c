@@ -117,7 +117,9 @@ test_labels_are_escaped(void **state)
     struct fixture *fix = *state;
 
     put_worker(fix, "a\"b\\c\nd", "odd-aflpp-1", "running", 1);
-    assert_text_has(fix, "nightjar_coverage_edges{target=\"a\\\"b\\\\c\\nd\"} 40\n");
+    /* the store escapes names (\\ and \x0a), the text format escapes once more */
+    assert_text_has(fix,
+                    "nightjar_coverage_edges{target=\"a\\\"b\\\\\\\\c\\\\x0ad\"} 40\n");
 }
 
 int
