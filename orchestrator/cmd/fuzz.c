@@ -66,7 +66,7 @@ choose(struct choice *choice, struct target *target)
             return;
         }
     }
-    list->v = mem_resize(list->v, (list->n + 1) * sizeof(*list->v));
+    list->v = mem_resize(list->v, (list->n + 1) * sizeof(struct target *));
     list->v[list->n++] = target;
 }
 

@@ -34,10 +34,10 @@
 enum {
     PROBE_MS = 20000,
     HELP_MAX = 64 << 10,
-    EXEC_LIMIT_MS = 1000,      /* -t: scaled down by AFL++ to what the seeds need */
-    FORK_SERVER_MS = 30000,    /* a loaded machine is slow to start ASan */
-    LONG_MS = 3600 * 1000,     /* from here on a campaign has a main instance */
-    SHORT_MS = 30 * 60 * 1000, /* up to here calibration is cut short */
+    EXEC_LIMIT_MS = 1000,   /* -t: scaled down by AFL++ to what the seeds need */
+    FORK_SERVER_MS = 30000, /* a loaded machine is slow to start ASan */
+    LONG_MS = 3600000,      /* from here on a campaign has a main instance */
+    SHORT_MS = 1800000,     /* up to here calibration is cut short */
 };
 
 /* What `afl-fuzz -hh` names. */
@@ -468,19 +468,19 @@ const struct engine_ops engine_aflpp = {
     .title = "AFL++",
     .build = BUILD_AFL,
     .counts_on = true,
-    .policy = {.start_ms = 120 * 1000,
-               .frozen_ms = 75 * 1000, /* plot_data is silent for the first minute */
-               .grace_ms = 5 * 1000,
-               .quick_ms = 20 * 1000,
+    .policy = {.start_ms = 120000,
+               .frozen_ms = 75000, /* plot_data is silent for the first minute */
+               .grace_ms = 5000,
+               .quick_ms = 20000,
                .loop_limit = 5,
                .backoff_ms = 1000,
-               .backoff_max_ms = 5 * 60 * 1000,
+               .backoff_max_ms = 300000,
                .cool_ms = 1000,
-               .cool_max_ms = 60 * 1000,
-               .shallow_ms = 30 * 1000,
-               .slow_after_ms = 60 * 1000,
+               .cool_max_ms = 60000,
+               .shallow_ms = 30000,
+               .slow_after_ms = 90000, /* its speed is a guess in the first minute */
                .slow_per_s = 5,
-               .plateau_ms = 30 * 60 * 1000},
+               .plateau_ms = 1800000},
     .probe = probe,
     .prepare = prepare,
     .command = command,

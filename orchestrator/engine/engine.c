@@ -73,7 +73,7 @@ engine_view_keep(struct engine_view *view, const char *line, size_t len)
 {
     buf_add(&view->tail, line, len);
     buf_addc(&view->tail, '\n');
-    if (view->tail.len > 2 * ENGINE_TAIL_MAX) {
+    if (view->tail.len > (size_t)2 * ENGINE_TAIL_MAX) {
         buf_drop(&view->tail, view->tail.len - ENGINE_TAIL_MAX);
     }
 }

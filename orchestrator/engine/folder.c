@@ -92,7 +92,7 @@ folder_read_tail(const char *root, const char *relative, size_t max, struct buf 
                  struct err *err)
 {
     AUTO(fd_close) int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     int rc = open_file(root, relative, &fd, &st, err);
 
     if (rc < 0) {

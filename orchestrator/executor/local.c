@@ -242,14 +242,29 @@ struct process {
     bool ours;
 };
 
+/* The numbers behind the name and the state, proc(5)'s field 4 onwards; how many there
+ * are. */
+static int
+read_fields(char *text, long long *fields, int max)
+{
+    char *save = NULL;
+    int n = 0;
+
+    for (char *word = strtok_r(text, " ", &save); word != NULL && n < max;
+         word = strtok_r(NULL, " ", &save)) {
+        fields[n++] = strtoll(word, NULL, 10);
+    }
+    return n;
+}
+
 /* "PID (NAME) STATE PPID ...": the name may hold anything, also ')'. */
 static bool
 read_process(const char *pid, struct process *out)
 {
+    enum { PPID = 0, UTIME = 10, FIELDS = 14 }; /* then stime, cutime and cstime */
     char path[64];
     char text[1024];
-    long long ticks[4] = {0}; /* user and system, its own and of its children */
-    int parent = 0;
+    long long fields[FIELDS] = {0};
 
     (void)snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
     AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -258,15 +273,16 @@ read_process(const char *pid, struct process *out)
         return false;
     }
     text[len] = '\0';
-    const char *at = strrchr(text, ')');
-    /* fields 3, 4, then 14 to 17 of proc(5) */
-    if (at == NULL ||
-        sscanf(at + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld",
-               &parent, &ticks[0], &ticks[1], &ticks[2], &ticks[3]) != 5) {
+    char *name_end = strrchr(text, ')');
+    if (name_end == NULL || strlen(name_end) < 4 ||
+        read_fields(name_end + 4, fields, FIELDS) < FIELDS) {
         return false;
     }
-    *out = (struct process){(pid_t)strtol(pid, NULL, 10), parent,
-                            ticks[0] + ticks[1] + ticks[2] + ticks[3], false};
+    *out = (struct process){.pid = (pid_t)strtol(pid, NULL, 10),
+                            .parent = (pid_t)fields[PPID]};
+    for (int i = UTIME; i < FIELDS; i++) {
+        out->ticks += fields[i];
+    }
     return true;
 }
 

@@ -177,8 +177,8 @@ bring(int dir, const char *name, const char *to)
     return rc;
 }
 
-/* "w1/crashes.DATE" and "id:000000,sig:06" become "w1,crashes,id:000000,sig:06": AFL++ renames a session's
- * folder, and the ledger should know its files again. */
+/* "w1/crashes.DATE" and "id:000000,sig:06" become "w1,crashes,id:000000,sig:06": AFL++
+ * renames a session's folder, and the ledger should know its files again. */
 static char *
 spool_path(const struct inbox_source *source, const char *relative, const char *name,
            int clash)
@@ -188,7 +188,9 @@ spool_path(const struct inbox_source *source, const char *relative, const char *
     char suffix[16] = "";
 
     for (char *c = flat; *c != '\0'; c++) {
-        *c = *c == '/' ? ',' : *c;
+        if (*c == '/') {
+            *c = ',';
+        }
     }
     if (clash > 0) {
         (void)snprintf(suffix, sizeof(suffix), "~%d", clash);

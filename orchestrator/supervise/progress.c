@@ -273,7 +273,9 @@ progress_say(struct progress_printer *printer, const char *text)
 
     str_clean(&clean, text, strlen(text));
     for (size_t i = 0; i < clean.len; i++) {
-        clean.data[i] = clean.data[i] == '\n' ? ' ' : clean.data[i];
+        if (clean.data[i] == '\n') {
+            clean.data[i] = ' ';
+        }
     }
     erase(printer);
     (void)fprintf(printer->out, "%s\n", buf_str(&clean));

@@ -49,8 +49,9 @@ bool schedule_sliced(const struct schedule *schedule);
 /* The row that shall start now, or -1 when no job is free or nobody is ready. */
 int schedule_pick(const struct schedule *schedule);
 
-/* How long its turn is, from now; 0: it need not end before the deadline. */
-int64_t schedule_turn(const struct schedule *schedule, size_t row, int64_t now_ms);
+/* How long the turn of a picked row is, from now; 0: it need not end before the deadline.
+ */
+int64_t schedule_turn(const struct schedule *schedule, size_t picked, int64_t now_ms);
 
 /* How long a campaign must be for each row to have a turn of the least length. */
 int64_t schedule_least_ms(const struct schedule *schedule);

@@ -166,7 +166,9 @@ end_line(struct worker *worker)
     struct buf *text = &worker->line;
 
     for (size_t i = 0; i < text->len; i++) {
-        text->data[i] = text->data[i] == '\0' ? '?' : text->data[i];
+        if (text->data[i] == '\0') {
+            text->data[i] = '?';
+        }
     }
     worker->config.ops->line(&worker->job, &worker->view, buf_str(text), text->len);
     text->len = 0;
@@ -338,7 +340,7 @@ start(struct worker *worker, struct err *err)
     return worker->config.executor->start(&spec, &worker->execution, err);
 }
 
-static void
+static bool
 begin(struct worker *worker)
 {
     struct err err = ERR_INIT;
@@ -357,12 +359,12 @@ begin(struct worker *worker)
     if (start(worker, &err) < 0) {
         (void)snprintf(worker->reason, sizeof(worker->reason), "%.*s",
                        ENGINE_REASON_MAX - 1, err.msg);
-        feed(worker, WORKER_UNSTARTABLE, NULL);
-        return;
+        return false;
     }
     worker->reason[0] = '\0';
     worker->last_execs = worker->config.ops->counts_on ? worker->view.base_execs : 0;
     worker->last_beats = 0;
+    return true;
 }
 
 /* --- events and actions --- */
@@ -410,8 +412,9 @@ say(struct worker *worker)
     worker->config.events.say(worker->config.events.user, worker, buf_str(&text));
 }
 
-static void
-feed(struct worker *worker, enum worker_event event, const struct worker_end *end)
+/* One event; whether a start is due. */
+static bool
+apply(struct worker *worker, enum worker_event event, const struct worker_end *end)
 {
     enum worker_state before = worker->machine.state;
     int64_t now = clock_mono_ms();
@@ -437,8 +440,14 @@ feed(struct worker *worker, enum worker_event event, const struct worker_end *en
                  (long long)worker->numbers.execs, worker->reason);
         worker->config.events.changed(worker->config.events.user, worker);
     }
-    if ((actions & WORKER_DO_START) != 0) {
-        begin(worker);
+    return (actions & WORKER_DO_START) != 0;
+}
+
+static void
+feed(struct worker *worker, enum worker_event event, const struct worker_end *end)
+{
+    if (apply(worker, event, end) && !begin(worker)) {
+        (void)apply(worker, WORKER_UNSTARTABLE, NULL);
     }
 }
 
@@ -481,7 +490,7 @@ frozen_limit(const struct worker *worker)
 {
     const struct engine_policy *policy = &worker->config.ops->policy;
     int64_t limit = worker->view.ready ? policy->frozen_ms : policy->start_ms;
-    int64_t run = 2 * worker->config.target->timeout_ms + 10 * 1000;
+    int64_t run = 2 * worker->config.target->timeout_ms + 10000;
 
     return run > limit ? run : limit;
 }

@@ -112,7 +112,7 @@ enough() { [ "$(wc -l <all)" -ge 5 ]; }
 ok "there were finds" enough
 is "every find is in the ledger" "$lost" 0
 is "none is there twice" "$(jq -r '.sha256 + " " + .path' ledger | sort | uniq -d | wc -l)" 0
-is "every one is triaged" "$(jq -r 'select(.bug == null) | .path' ledger | wc -l)" 0
+is "none waits for triage" "$(jq -r 'select(.state == "queued") | .path' ledger | wc -l)" 0
 is "the inbox is empty" "$(find .nightjar/inbox -type f | wc -l)" 0
 exits 0 "the database is sound" "$NIGHTJAR" db check
 finish

@@ -216,7 +216,7 @@ test_a_main_only_in_a_long_campaign_without_turns(void **state)
     fix->job.sliced = true;
     assert_line(fix, "-S w1 -m none -t 1000+ -p fast -- /bin/true");
     fix->job.sliced = false;
-    fix->job.for_ms = 10 * 60 * 1000;
+    fix->job.for_ms = 600000;
     assert_line(fix, "-S w1 -m none -t 1000+ -p fast -- /bin/true");
 }
 
@@ -507,7 +507,7 @@ test_the_tail_is_bounded(void **state)
     for (int i = 0; i < 10000; i++) {
         say(fix, "PROGRAM ABORT : a line that is repeated for ever and ever");
     }
-    assert_true(fix->view.tail.len <= 2 * ENGINE_TAIL_MAX);
+    assert_true(fix->view.tail.len <= (size_t)2 * ENGINE_TAIL_MAX);
 }
 
 /* --- its finds --- */

@@ -160,7 +160,7 @@ test_turns_have_bounds(void **state)
 {
     struct fixture *fix = *state;
 
-    fill(fix, "aaaa", 1, 8 * 3600 * 1000);
+    fill(fix, "aaaa", 1, 28800000);
     assert_int_equal(schedule_turn(&fix->schedule, 0, 0), SCHEDULE_TURN_MAX_MS);
     fill(fix, "aaaa", 1, 8000);
     assert_int_equal(schedule_turn(&fix->schedule, 0, 0), SCHEDULE_TURN_MIN_MS);
@@ -228,9 +228,9 @@ test_everybody_gets_a_share_and_engines_run_side_by_side(void **state)
     } cases[] = {
         {"alalaaa", 2, 90000, 16000}, /* five of AFL++ share one job, two of libFuzzer the
                                          other */
-        {"alalalalal", 2, 90000, 16000},       {"alalalalal", 4, 60000, 19000},
-        {"aaaaaaaaaal", 2, 60000, 4400},       {"al", 2, 30000, 30000},
-        {"alal", 2, 3600 * 1000, 1700 * 1000},
+        {"alalalalal", 2, 90000, 16000}, {"alalalalal", 4, 60000, 19000},
+        {"aaaaaaaaaal", 2, 60000, 4400}, {"al", 2, 30000, 30000},
+        {"alal", 2, 3600000, 1700000},
     };
     struct fixture *fix = *state;
 
@@ -251,9 +251,9 @@ test_many_rounds_stay_fair(void **state)
     struct fixture *fix = *state;
     int64_t alone = 0;
 
-    fill(fix, "aaaaaaa", 2, 3 * 3600 * 1000);
+    fill(fix, "aaaaaaa", 2, 10800000);
     int64_t least = play(fix, fix->schedule.deadline_ms, &alone);
-    assert_true(least > (int64_t)3 * 3600 * 1000 * 2 / 7 * 90 / 100);
+    assert_true(least > (int64_t)10800000 * 2 / 7 * 90 / 100);
 }
 
 int

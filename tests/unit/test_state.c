@@ -98,23 +98,25 @@ actions_of(enum worker_state from, enum worker_event event)
 }
 
 static void
+assert_cell(struct machine *machine, enum worker_state from, enum worker_event event)
+{
+    machine_init(machine, &policy, 42);
+    machine->state = from;
+    unsigned actions = machine_feed(machine, event, &good_end);
+    if (machine->state != next[from][event] || actions != actions_of(from, event)) {
+        fail_msg("state %s, event %d: became %s with actions %x", worker_state_name(from),
+                 (int)event, worker_state_name(machine->state), actions);
+    }
+}
+
+static void
 test_every_cell_of_the_table(void **state)
 {
     struct fixture *fix = *state;
 
     for (int from = 0; from < WORKER_STATES; from++) {
         for (int event = 0; event < WORKER_EVENTS; event++) {
-            machine_init(&fix->machine, &policy, 42);
-            fix->machine.state = (enum worker_state)from;
-            unsigned actions =
-                machine_feed(&fix->machine, (enum worker_event)event, &good_end);
-            if (fix->machine.state != next[from][event] ||
-                actions !=
-                    actions_of((enum worker_state)from, (enum worker_event)event)) {
-                fail_msg("state %s, event %d: became %s with actions %x",
-                         worker_state_name((enum worker_state)from), event,
-                         worker_state_name(fix->machine.state), actions);
-            }
+            assert_cell(&fix->machine, (enum worker_state)from, (enum worker_event)event);
         }
     }
 }
