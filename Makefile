@@ -57,7 +57,7 @@ LDFLAGS_ALL = $(LDMODE_$(BUILD)) $(LDFLAGS)
 
 # --- sources --------------------------------------------------------------------------------
 SRC_base := $(sort $(wildcard triage/base/*.c))
-SRC_triage := $(sort $(wildcard triage/*.c triage/parse/*.c))
+SRC_triage := $(sort $(filter-out triage/base/%,$(wildcard triage/*.c triage/*/*.c)))
 SRC_orch := $(sort $(filter-out orchestrator/main.c,$(wildcard orchestrator/*.c orchestrator/*/*.c)))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_base := $(B)/libbase.a
@@ -102,7 +102,7 @@ $(B)/flags: FORCE
 UNIT := $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c)))
 module = $(patsubst test_%,%,$(1))
 unit_libs = $(if $(wildcard triage/base/$(call module,$(1)).c),$(LIB_base),\
-  $(if $(wildcard triage/$(call module,$(1)).c triage/parse/$(call module,$(1)).c),$(LIB_triage) $(LIB_base),\
+  $(if $(wildcard triage/$(call module,$(1)).c triage/*/$(call module,$(1)).c),$(LIB_triage) $(LIB_base),\
   $(LIB_orch) $(LIB_triage) $(LIB_base)))
 
 define unit_rule

@@ -11,7 +11,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "triage/sandbox.h"
-#include "triage/sandbox_private.h"
+#include "triage/sandbox/sandbox_private.h"
 
 enum { RUN_MS = 30000 };
 

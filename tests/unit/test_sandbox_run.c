@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/sandbox.h"
-#include "triage/sandbox_private.h"
+#include "triage/sandbox/sandbox_private.h"
 
 enum { RUN_MS = 30000 };
 

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "triage/sandbox_private.h"
+#include "triage/sandbox/sandbox_private.h"
 
 enum { RUN_MS = 30000 };
 
