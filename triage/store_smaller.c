@@ -180,6 +180,10 @@ file(struct store *store, const struct job *job, const struct answer *answer,
                                        : answer->reason,
                                    err);
     }
+    /* a smaller input came meanwhile, which made the attempts begin anew */
+    if (bug.attempts == 0 && answer->bytes > bug.bytes) {
+        return 0;
+    }
     if (check(job, answer, &bug, &bytes, &why) < 0) {
         return store_job_died(store, job, "untriageable", why.msg, out, err);
     }

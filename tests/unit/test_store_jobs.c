@@ -337,6 +337,29 @@ test_minimization_that_shows_nothing_is_given_up(void **state)
     assert_clean(fix);
 }
 
+/* While a bug is minimized a crash may join that is smaller than what comes of it. */
+static void
+test_minimization_that_came_too_late_is_no_death(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+    AUTO(job_clear) struct job job = {0};
+    AUTO(job_clear) struct job again = {0};
+
+    (void)triage(fix, "a long input", &said);
+    assert_int_equal(next_job(fix, 5000, &job), 1);
+    (void)triage(fix, "bb", &said);
+    (void)small(fix, &job, "a lon", true, &said);
+    assert_int_equal(
+        number(fix, "SELECT b.bytes FROM bug JOIN blob b ON b.id = reproducer"), 2);
+    assert_int_equal(number(fix, "SELECT minimize_deaths FROM bug"), 0);
+    assert_int_equal(next_job(fix, 5000, &again), 1);
+    (void)small(fix, &again, "b", true, &said);
+    assert_int_equal(
+        number(fix, "SELECT b.bytes FROM bug JOIN blob b ON b.id = reproducer"), 1);
+    assert_clean(fix);
+}
+
 /* Each is refused like a worker's death; two of them end the try. */
 static void
 test_minimization_refuses_what_a_worker_may_not_do(void **state)
@@ -392,6 +415,7 @@ main(void)
         TEST(test_minimized_reproducer_replaces_the_input_and_keeps_the_original),
         TEST(test_unfinished_minimization_goes_on_in_later_runs_but_not_for_ever),
         TEST(test_minimization_that_shows_nothing_is_given_up),
+        TEST(test_minimization_that_came_too_late_is_no_death),
         TEST(test_minimization_refuses_what_a_worker_may_not_do),
     };
 
