@@ -173,6 +173,7 @@ install: $(B)/nightjar manual ## FHS below DESTDIR and PREFIX
 	install -D -m 644 $(B)/nightjar.1 $(DESTDIR)$(PREFIX)/share/man/man1/nightjar.1
 	install -D -m 644 $(B)/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nightjar
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/nightjar/LICENSE
+	install -D -m 644 orchestrator/nightjar.yaml.example $(DESTDIR)$(PREFIX)/share/doc/nightjar/nightjar.yaml.example
 
 clean: ## remove this build
 	rm -rf $(B)

@@ -143,7 +143,7 @@ resolve_state(const struct cmd *cmd, struct cmd_context *context, struct config 
     int rc = 0;
 
     if (context->state == NULL && !cmd->hidden && !cmd->stateless) {
-        rc = config_load(context->config, config, err);
+        rc = config_load_settings(context->config, config, err);
         context->state = rc < 0 ? NULL : (*config)->state;
     }
     if (context->state == NULL) {

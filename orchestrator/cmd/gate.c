@@ -31,7 +31,7 @@ read_policy(const struct cmd_context *context, struct gate_policy *policy,
             struct err *err)
 {
     AUTO(config_free) struct config *config = NULL;
-    int rc = config_load(context->config, &config, err);
+    int rc = config_load_settings(context->config, &config, err);
 
     if (rc < 0) {
         return rc;

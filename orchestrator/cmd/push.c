@@ -48,7 +48,7 @@ run(const struct cmd_context *context, const struct strv *args,
         return cmd_fail(EXIT_USAGE,
                         "push what? nightjar push metrics --to http://127.0.0.1:9091");
     }
-    if (config_load(context->config, &config, &err) < 0) {
+    if (config_load_settings(context->config, &config, &err) < 0) {
         return cmd_fail(EXIT_USAGE, "%s", err.msg);
     }
     const char *to = url != NULL ? url : config->metrics.pushgateway;
