@@ -62,6 +62,16 @@ say(struct supervisor *s, const char *fmt, ...)
     progress_say(&s->printer, text);
 }
 
+/* Crashes that are not triaged yet; minimization is something that can be done without.
+ */
+static int64_t
+crashes_left(const struct supervisor *s)
+{
+    const struct pipeline_stats *stats = pipeline_stats(s->pipeline);
+
+    return stats->queued + stats->running - stats->minimizing + inbox_in_flight(s->inbox);
+}
+
 static void
 show(struct supervisor *s, bool force)
 {
@@ -70,7 +80,8 @@ show(struct supervisor *s, bool force)
         [HALTING] = "triaging", [CLOSING] = "closing",   [OVER] = "done in"};
     const struct pipeline_stats *stats = pipeline_stats(s->pipeline);
     AUTO(mem_free) struct progress_row *rows = NULL;
-    struct progress progress = {.phase = names[s->phase],
+    bool only_small = s->phase == TRIAGING && crashes_left(s) == 0;
+    struct progress progress = {.phase = only_small ? "minimizing" : names[s->phase],
                                 .elapsed_ms = clock_mono_ms() - s->phase_ms,
                                 .limit_ms = s->phase_limit_ms,
                                 .crashes = stats->filed,
@@ -168,7 +179,7 @@ begin_triaging(struct supervisor *s)
     if (s->interrupted) {
         pipeline_hurry(s->pipeline);
     }
-    int64_t left = stats->queued + stats->running + inbox_in_flight(s->inbox);
+    int64_t left = crashes_left(s);
     if (left + stats->minimize_waiting > 0) {
         say(s,
             "fuzzing is over; triaging what is left (%lld crashes, %lld to minimize), "
@@ -223,7 +234,7 @@ step_phase(struct supervisor *s)
         if (is_drained(s)) {
             begin_closing(s);
         } else if (phase_over(s)) {
-            s->result->bounded = true;
+            s->result->bounded = crashes_left(s) > 0;
             s->idle = false;
             pipeline_stop(s->pipeline);
             enter(s, HALTING, HALT_MS);
@@ -292,7 +303,7 @@ on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *us
         begin_stopping(s);
     } else if (s->phase == TRIAGING) {
         say(s, "interrupted: finishing what is being triaged; once more to end now");
-        s->result->bounded = !is_drained(s);
+        s->result->bounded = crashes_left(s) > 0;
         s->idle = false;
         pipeline_stop(s->pipeline);
         enter(s, HALTING, HALT_MS);
