@@ -1,6 +1,7 @@
 /*
- * Forced into every file by the Makefile (-include): what must not be called does not compile.
- * The system's headers come first, since poisoning their declarations would break them.
+ * Forced into every file by the Makefile (-include): what must not be called does not
+ * compile. The system's headers come first, since poisoning their declarations would
+ * break them.
  */
 #ifndef BASE_BANNED_H
 #define BASE_BANNED_H
