@@ -13,6 +13,8 @@ enum {
     RESCAN_MS = 3000,
     KILL_AGAIN_MS = 2000,
     CPU_SAMPLE_MS = 5000,
+    EXECS_PER_MS_MAX = 20000, /* twenty million a second */
+    EXECS_SLACK_MS = 2000,
     CPU_ALIVE_MS = 50, /* processor time within a sample that is a sign of life */
 };
 
@@ -31,6 +33,7 @@ struct worker {
     bool asked;         /* this run was told to stop, or killed */
     bool was_ready;     /* in any run */
     int64_t last_execs; /* as the engine counted when we last looked */
+    int64_t counted_ms; /* when that last grew */
     uint64_t last_beats;
     int stop_signal;
     int64_t started_ms, life_ms, slow_since_ms, poll_ms, scan_ms, tick_ms;
@@ -192,17 +195,21 @@ on_output(void *user, const char *data, size_t len)
 
 /* --- numbers --- */
 
-/* Counts go on over restarts: what the engine counted since we last looked is added. */
+/* Counts go on over restarts: what the engine counted since we last looked is added. What
+ * no processor can do was not counted by an engine: a target may print lines like its
+ * engine's. */
 static bool
-count_execs(struct worker *worker)
+count_execs(struct worker *worker, int64_t now)
 {
     int64_t delta = worker->view.execs - worker->last_execs;
+    int64_t most = (now - worker->counted_ms + EXECS_SLACK_MS) * EXECS_PER_MS_MAX;
 
-    if (worker->view.execs < 0 || delta <= 0) {
+    if (worker->view.execs < 0 || delta <= 0 || delta > most) {
         return false;
     }
     worker->numbers.execs += delta;
     worker->last_execs = worker->view.execs;
+    worker->counted_ms = now;
     return true;
 }
 
@@ -220,7 +227,7 @@ static void
 update_numbers(struct worker *worker, int64_t now)
 {
     struct engine_view *view = &worker->view;
-    bool moved = count_execs(worker);
+    bool moved = count_execs(worker, now);
 
     if (moved || view->beats != worker->last_beats) {
         worker->last_beats = view->beats;
@@ -350,6 +357,7 @@ begin(struct worker *worker)
     worker->skip_line = false;
     worker->line.len = 0;
     worker->started_ms = now;
+    worker->counted_ms = now;
     worker->life_ms = now;
     worker->poll_ms = now;
     worker->work_ms = now;
