@@ -53,8 +53,7 @@ cut(struct buf *out, size_t from, int columns)
         }
     }
     if (at < out->len) {
-        out->len = at;
-        out->data[at] = '\0';
+        buf_cut(out, at);
     }
 }
 

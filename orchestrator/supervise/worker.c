@@ -174,7 +174,7 @@ end_line(struct worker *worker)
         }
     }
     worker->config.ops->line(&worker->job, &worker->view, buf_str(text), text->len);
-    text->len = 0;
+    buf_cut(text, 0);
 }
 
 static void
@@ -355,7 +355,7 @@ begin(struct worker *worker)
 
     worker->asked = false;
     worker->skip_line = false;
-    worker->line.len = 0;
+    buf_cut(&worker->line, 0);
     worker->started_ms = now;
     worker->counted_ms = now;
     worker->life_ms = now;
