@@ -169,3 +169,28 @@ severity_parse(const char *name, enum severity *out, struct err *err)
     return err_set(err, -EINVAL,
                    "'%s' is no severity: critical, high, medium, low or info", name);
 }
+
+char *
+record_type_line(const char *crash_type)
+{
+    char *line = mem_strdup(crash_type);
+
+    for (char *c = line; *c != '\0'; c++) {
+        *c = *c == '\n' ? ' ' : *c;
+    }
+    return line;
+}
+
+char *
+record_top_frame(const char *crash_type, const char *crash_state)
+{
+    bool assertion = strncmp(crash_type, "ASSERT", 6) == 0 ||
+                     strstr(crash_type, "CHECK failure") != NULL;
+    const char *second = strchr(crash_state, '\n');
+
+    if (assertion && second != NULL && second[1] != '\0') {
+        crash_state = second + 1;
+    }
+    size_t len = strcspn(crash_state, "\n");
+    return len == 0 ? mem_strdup("-") : mem_dup(crash_state, len);
+}

@@ -197,4 +197,12 @@ int record_from_json(const json_t *object, struct record **out, struct err *err)
 const char *severity_name(enum severity severity); /* "critical" ... "info" */
 int severity_parse(const char *name, enum severity *out, struct err *err);
 
+/* "Heap-buffer-overflow READ 4": a crash type on one line; new string. */
+char *record_type_line(const char *crash_type);
+
+/* The first frame of a crash state, "-" when it has none; new string. The state of a
+ * failed assertion or check begins with its text, which tells nobody where it stands: its
+ * second line is taken. */
+char *record_top_frame(const char *crash_type, const char *crash_state);
+
 #endif

@@ -488,11 +488,10 @@ store_bug_name(char *out, size_t size, int64_t bug)
 void
 store_title(char *out, size_t size, const char *crash_type, const char *crash_state)
 {
-    (void)snprintf(out, size, "%.100s in %.*s", crash_type,
-                   (int)strcspn(crash_state, "\n"), crash_state);
-    for (char *c = strchr(out, '\n'); c != NULL; c = strchr(c, '\n')) {
-        *c = ' ';
-    }
+    AUTO(mem_free) char *type = record_type_line(crash_type);
+    AUTO(mem_free) char *frame = record_top_frame(crash_type, crash_state);
+
+    (void)snprintf(out, size, "%.100s in %s", type, frame);
 }
 
 int

@@ -66,8 +66,8 @@ bug_severity_color(enum severity severity)
 static void
 print_row(const struct printer *printer, const struct bug *bug)
 {
-    AUTO(mem_free) char *type = bug_type_line(bug->crash_type);
-    AUTO(mem_free) char *frame = bug_top_frame(bug->crash_type, bug->crash_state);
+    AUTO(mem_free) char *type = record_type_line(bug->crash_type);
+    AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
     AUTO(buf_clear) struct buf row = BUF_INIT;
     char size[32];
 
@@ -136,7 +136,9 @@ bug_table_print(const struct cmd_context *context, struct store *store,
     size_t spare = terminal_width() - WIDTH_DEFAULT;
     struct printer printer = {context, TYPE_MIN + spare / 4,
                               FRAME_MIN + spare - spare / 4, 0, 0};
-    int rc = store_bugs(store, filter, visit, &printer, err);
+    struct bug_filter light = *filter;
+    light.light = true;
+    int rc = store_bugs(store, &light, visit, &printer, err);
 
     if (rows != NULL) {
         *rows = printer.rows;

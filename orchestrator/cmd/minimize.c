@@ -312,9 +312,9 @@ print_result(const struct run *run, const char *path)
 {
     const struct shrink_result *result = &run->result;
     const json_t *record = json_object_get(run->best, "record");
-    AUTO(mem_free) char *type = bug_type_line(json_get_str(record, "crash_type", ""));
+    AUTO(mem_free) char *type = record_type_line(json_get_str(record, "crash_type", ""));
     AUTO(mem_free)
-    char *frame = bug_top_frame(json_get_str(record, "crash_type", ""),
+    char *frame = record_top_frame(json_get_str(record, "crash_type", ""),
                                 json_get_str(record, "crash_state", ""));
     AUTO(mem_free) char *name = str_name_dup(path);
     AUTO(mem_free) char *out = str_name_dup(run->output);

@@ -106,9 +106,9 @@ export_all(const struct cmd_context *context, const struct subject *subject,
     AUTO(buf_clear) struct buf title = BUF_INIT;
     AUTO(mem_free) char *name = mem_printf("%s.input", subject->bug.name);
     AUTO(mem_free) char *absolute = fs_absolute(export_to);
-    AUTO(mem_free) char *type = bug_type_line(subject->bug.crash_type);
+    AUTO(mem_free) char *type = record_type_line(subject->bug.crash_type);
     AUTO(mem_free)
-    char *frame = bug_top_frame(subject->bug.crash_type, subject->bug.crash_state);
+    char *frame = record_top_frame(subject->bug.crash_type, subject->bug.crash_state);
     AUTO(mem_free) char *line = command_shell(&subject->command, name);
     int rc = fs_mkdirs(absolute, 0755, err);
 
@@ -208,9 +208,9 @@ print_answer(const struct subject *subject, const json_t *answer)
     buf_addf(&text, "%s: ", subject->bug.name);
     if (json_is_object(record)) {
         const char *crash_type = json_get_str(record, "crash_type", "");
-        AUTO(mem_free) char *type = bug_type_line(crash_type);
+        AUTO(mem_free) char *type = record_type_line(crash_type);
         AUTO(mem_free)
-        char *frame = bug_top_frame(crash_type, json_get_str(record, "crash_state", ""));
+        char *frame = record_top_frame(crash_type, json_get_str(record, "crash_state", ""));
         buf_addf(&text, "reproduces in %lld of %lld runs%s: %s in %s", k, n,
                  same_bug(subject, answer) ? "" : ", but as another crash", type, frame);
     } else if (strcmp(outcome, "clean") == 0) {

@@ -185,8 +185,8 @@ print_reasons(const struct cmd_context *context, const char *title,
 static void
 print_head(const struct cmd_context *context, const struct bug *bug)
 {
-    AUTO(mem_free) char *type = bug_type_line(bug->crash_type);
-    AUTO(mem_free) char *frame = bug_top_frame(bug->crash_type, bug->crash_state);
+    AUTO(mem_free) char *type = record_type_line(bug->crash_type);
+    AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
     char first[CLOCK_TEXT_MAX];
     char last[CLOCK_TEXT_MAX];
 

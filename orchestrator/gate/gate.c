@@ -66,8 +66,8 @@ weigh_bug(void *user, const struct bug *bug, struct err *err)
     }
     gate->open[bug->severity]++;
     if (bug->severity >= weighing->policy->fail_on) {
-        AUTO(mem_free) char *type = bug_type_line(bug->crash_type);
-        AUTO(mem_free) char *frame = bug_top_frame(bug->crash_type, bug->crash_state);
+        AUTO(mem_free) char *type = record_type_line(bug->crash_type);
+        AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
         (void)json_array_append_new(gate->blocking, bug_to_json(bug));
         strv_addf(&gate->reasons, "%s (%s): %s in %s", bug->name,
                   severity_name(bug->severity), type, frame);
@@ -92,7 +92,7 @@ int
 gate_decide(struct store *store, const struct gate_policy *policy, struct gate *out,
             struct err *err)
 {
-    const struct bug_filter all = {.at_least = SEVERITY_INFO};
+    const struct bug_filter all = {.at_least = SEVERITY_INFO, .light = true};
     AUTO(gate_clear) struct gate gate = {.blocking = json_array()};
     struct weighing weighing = {policy, &gate};
     struct store_counts counts;

@@ -1,34 +1,6 @@
 #include "orchestrator/publish/bug.h"
 
-#include <string.h>
-
 #include "base/clock.h"
-#include "base/mem.h"
-
-char *
-bug_type_line(const char *crash_type)
-{
-    char *line = mem_strdup(crash_type);
-
-    for (char *c = line; *c != '\0'; c++) {
-        *c = *c == '\n' ? ' ' : *c;
-    }
-    return line;
-}
-
-char *
-bug_top_frame(const char *crash_type, const char *crash_state)
-{
-    bool assertion = strncmp(crash_type, "ASSERT", 6) == 0 ||
-                     strstr(crash_type, "CHECK failure") != NULL;
-    const char *second = strchr(crash_state, '\n');
-
-    if (assertion && second != NULL && second[1] != '\0') {
-        crash_state = second + 1;
-    }
-    size_t len = strcspn(crash_state, "\n");
-    return len == 0 ? mem_strdup("-") : mem_dup(crash_state, len);
-}
 
 static json_t *
 json_time(int64_t wall_ms)

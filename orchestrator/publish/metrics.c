@@ -206,7 +206,7 @@ add_bug(void *user, const struct bug *bug, struct err *err)
 static int
 collect_bugs(struct store *store, struct metrics *out, struct err *err)
 {
-    const struct bug_filter all = {.at_least = SEVERITY_INFO};
+    const struct bug_filter all = {.at_least = SEVERITY_INFO, .light = true};
 
     return store_bugs(
         store, &all, add_bug,

@@ -185,16 +185,16 @@ test_cell_cuts_and_pads_by_characters(void **state)
 static void
 test_bug_texts_are_one_line(void **state)
 {
-    AUTO(mem_free) char *type = bug_type_line("Heap-buffer-overflow\nREAD 4");
-    AUTO(mem_free) char *frame = bug_top_frame("Ill", "parse\nmain\n");
-    AUTO(mem_free) char *none = bug_top_frame("Ill", "");
+    AUTO(mem_free) char *type = record_type_line("Heap-buffer-overflow\nREAD 4");
+    AUTO(mem_free) char *frame = record_top_frame("Ill", "parse\nmain\n");
+    AUTO(mem_free) char *none = record_top_frame("Ill", "");
 
     (void)state;
     assert_string_equal(type, "Heap-buffer-overflow READ 4");
     assert_string_equal(frame, "parse");
     assert_string_equal(none, "-");
 
-    AUTO(mem_free) char *assertion = bug_top_frame("ASSERT", "x < 3\nparse\nmain\n");
+    AUTO(mem_free) char *assertion = record_top_frame("ASSERT", "x < 3\nparse\nmain\n");
     assert_string_equal(assertion, "parse");
 }
 
