@@ -12,7 +12,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "triage/store_private.h"
+#include "triage/store/store_private.h"
 
 struct fixture {
     char *folder; /* everything lies below it */

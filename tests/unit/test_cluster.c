@@ -1,6 +1,6 @@
 #include "tests/unit/store_fixture.h"
 
-#include "triage/cluster.h"
+#include "triage/store/cluster.h"
 
 static struct record *
 record_new(const struct said *said)

@@ -1,4 +1,4 @@
-#include "triage/cluster.h"
+#include "triage/store/cluster.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "triage/store_private.h"
+#include "triage/store/store_private.h"
 
 enum { SPECIFIC_FRAMES_MIN = 2 };
 

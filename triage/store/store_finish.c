@@ -1,11 +1,11 @@
-#include "triage/store_private.h"
+#include "triage/store/store_private.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "triage/cluster.h"
+#include "triage/store/cluster.h"
 #include "triage/minimize.h"
 
 enum {

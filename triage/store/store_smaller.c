@@ -1,4 +1,4 @@
-#include "triage/store_private.h"
+#include "triage/store/store_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
