@@ -17,11 +17,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/proc.h"
@@ -184,6 +187,80 @@ drop_stale_marks(const struct engine_job *job)
     (void)folder_list(job->folder, "", drop_stale_mark, &copy, NULL);
 }
 
+/* --- seeds that came after the first session: a resumed one does not look at `-i` ---
+ * FOLDER/hub is a peer that never runs; instances import what is new in its queue. */
+
+static int
+note_seed(void *user, int dir, const char *name, unsigned char type)
+{
+    const char *seed = strstr(name, ",orig:");
+
+    (void)dir;
+    (void)type;
+    if (seed != NULL) {
+        strv_add(user, seed + strlen(",orig:"));
+    }
+    return 0;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct hub {
+    int fd;            /* of its queue */
+    struct strv known; /* seeds in it, sorted */
+    size_t next;       /* number of the next one */
+};
+
+static int
+publish_seed(void *user, int dir, const char *name, unsigned char type)
+{
+    struct hub *hub = user;
+    AUTO(mem_free) char *entry = mem_printf("id:%06zu,orig:%s", hub->next, name);
+
+    (void)type;
+    if (hub->known.n > 0 &&
+        bsearch(&name, hub->known.v, hub->known.n, sizeof(char *), by_name) != NULL) {
+        return 0;
+    }
+    if (linkat(dir, name, hub->fd, entry, 0) == 0) {
+        hub->next++;
+    }
+    return 0;
+}
+
+/* What fails here costs some seeds, not the campaign. */
+static void
+publish_seeds(const struct engine_job *job)
+{
+    AUTO(fd_close) int folder = -1;
+    AUTO(fd_close) int peer = -1;
+    struct hub hub = {.fd = -1};
+
+    if (folder_open(job->folder, "", &folder, NULL) < 0) {
+        return;
+    }
+    (void)mkdirat(folder, "hub", 0755);
+    if (folder_open(job->folder, "hub", &peer, NULL) < 0) {
+        return;
+    }
+    (void)mkdirat(peer, "queue", 0755);
+    if (folder_open(job->folder, "hub/queue", &hub.fd, NULL) < 0) {
+        return;
+    }
+    (void)folder_list(job->folder, "hub/queue", note_seed, &hub.known, NULL);
+    hub.next = hub.known.n;
+    if (hub.known.n > 0) {
+        qsort(hub.known.v, hub.known.n, sizeof(char *), by_name);
+    }
+    (void)folder_list(job->seeds, "", publish_seed, &hub, NULL);
+    strv_clear(&hub.known);
+    fd_close(hub.fd);
+}
+
 static int
 prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
 {
@@ -195,6 +272,7 @@ prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
     drop_stale_marks(job);
     if (has_session(job)) {
         aflpp_base(job, view);
+        publish_seeds(job);
     }
     return 0;
 }
@@ -286,6 +364,9 @@ add_environment(const struct engine_job *job, struct strv *env)
     }
     if (job->for_ms > 0 && job->for_ms <= SHORT_MS) {
         strv_add(env, "AFL_FAST_CAL=1");
+    }
+    if (has_session(job)) {
+        strv_add(env, "AFL_IMPORT_FIRST=1");
     }
     if ((job->caps->has & HAS_IGNORE_SEEDS) != 0) {
         strv_add(env, "AFL_IGNORE_SEED_PROBLEMS=1");

@@ -277,6 +277,40 @@ test_prepare_drops_the_marks_of_dead_mains(void **state)
     assert_false(is_there(fix, "w3/is_main_node"));
 }
 
+static void
+test_new_seeds_reach_a_resumed_session_once(void **state)
+{
+    struct fixture *fix = *state;
+
+    put(fix, "../seeds/aaaa", "1");
+    assert_int_equal(engine_aflpp.prepare(&fix->job, &fix->view, &fix->err), 0);
+    assert_false(is_there(fix, "hub")); /* the first session reads them itself */
+    put(fix, "w1/queue/id:000000,orig:aaaa", "1");
+    assert_int_equal(engine_aflpp.prepare(&fix->job, &fix->view, &fix->err), 0);
+    assert_true(is_there(fix, "hub/queue/id:000000,orig:aaaa"));
+    put(fix, "../seeds/bbbb", "2");
+    assert_int_equal(engine_aflpp.prepare(&fix->job, &fix->view, &fix->err), 0);
+    assert_int_equal(engine_aflpp.prepare(&fix->job, &fix->view, &fix->err), 0);
+    assert_true(is_there(fix, "hub/queue/id:000001,orig:bbbb"));
+    assert_false(is_there(fix, "hub/queue/id:000002,orig:bbbb"));
+    assert_false(is_there(fix, "hub/queue/id:000002,orig:aaaa"));
+}
+
+static void
+test_a_hub_that_a_target_replaced_is_left_alone(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *link = fs_join(fix->folder, "hub");
+    AUTO(mem_free) char *elsewhere = fs_join(fix->root, "elsewhere");
+
+    assert_int_equal(fs_mkdirs(elsewhere, 0755, &fix->err), 0);
+    assert_int_equal(symlink(elsewhere, link), 0);
+    put(fix, "../seeds/aaaa", "1");
+    put(fix, "w1/queue/id:000000,orig:aaaa", "1");
+    assert_int_equal(engine_aflpp.prepare(&fix->job, &fix->view, &fix->err), 0);
+    assert_false(is_there(fix, "../elsewhere/queue"));
+}
+
 /* --- what it prints --- */
 
 static void
@@ -664,6 +698,8 @@ main(void)
         TEST(test_a_session_is_resumed_and_never_deleted),
         TEST(test_prepare_finds_where_the_count_goes_on),
         TEST(test_prepare_drops_the_marks_of_dead_mains),
+        TEST(test_new_seeds_reach_a_resumed_session_once),
+        TEST(test_a_hub_that_a_target_replaced_is_left_alone),
         TEST(test_lines_tell_when_it_fuzzes),
         TEST(test_seeds_that_crash_are_noted_with_their_queue_file),
         TEST(test_hostile_seed_names_lead_nowhere),
