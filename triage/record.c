@@ -176,7 +176,9 @@ record_type_line(const char *crash_type)
     char *line = mem_strdup(crash_type);
 
     for (char *c = line; *c != '\0'; c++) {
-        *c = *c == '\n' ? ' ' : *c;
+        if (*c == '\n') {
+            *c = ' ';
+        }
     }
     return line;
 }

@@ -119,7 +119,7 @@ run(const struct cmd_context *context, const struct strv *args,
 {
     AUTO(store_close) struct store *store = NULL;
     struct printer printer = {context, 0};
-    struct store_counts counts;
+    struct store_counts counts = {0};
     struct err err = ERR_INIT;
 
     (void)command;

@@ -25,10 +25,10 @@ static const char *const sql[STATEMENTS] = {
     [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'",
     /* target by target: that is how crashes are indexed */
     [NEEDED_BY_CRASH] =
-        "SELECT count(*) FROM blob b CROSS JOIN target t CROSS JOIN crash c"
-        " WHERE b.sha256 = ?1 AND c.target = t.id AND c.blob = b.id"
-        " AND (c.bug IS NULL OR EXISTS (SELECT 1 FROM bug"
-        " WHERE bug.id = c.bug AND bug.crash = c.id))",
+        ("SELECT count(*) FROM blob b CROSS JOIN target t CROSS JOIN crash c"
+         " WHERE b.sha256 = ?1 AND c.target = t.id AND c.blob = b.id"
+         " AND (c.bug IS NULL OR EXISTS (SELECT 1 FROM bug"
+         " WHERE bug.id = c.bug AND bug.crash = c.id))"),
     [NEEDED_BY_REPORT] =
         "SELECT count(*) FROM blob b JOIN crash c ON c.report = b.id WHERE b.sha256 = ?1",
     [NEEDED_BY_BUG] =
