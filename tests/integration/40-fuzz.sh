@@ -139,6 +139,15 @@ has "so is the outcome" "$ERR" "no worker has fuzzed at all"
 is "and in the status" "$(status 'select(.worker == "lib-libfuzzer-1") | .state + ": " + .reason')" \
   "quarantined: the dictionary is malformed"
 
+# --- by nightjar.yaml ---
+fresh
+exits 0 "init describes a folder of targets" "$NIGHTJAR" init calm/
+exits 0 "a target of nightjar.yaml is fuzzed by its name" fuzz calm --engine libfuzzer --for 3s --jobs 1
+is "and only it, by that engine" "$(status 'select(.worker != null) | .worker')" calm-libfuzzer-1
+exits 2 "a name with a typing error" fuzz clam --for 1s
+has "is answered with the right one" "$ERR" "did you mean 'calm'?"
+rm nightjar.yaml
+
 # --- words for mistakes ---
 exits 2 "an unknown target" fuzz tol --for 1s
 has "is named" "$ERR" "there is no target and no file 'tol'"
