@@ -48,7 +48,6 @@ fuzz() { "$NIGHTJAR" fuzz --minimize no "$@"; }
 status() { "$NIGHTJAR" status --json | jq -r "$1"; }
 ours() { processes "$WORK" | grep -v "^$$\$"; }
 none_left() { [ -z "$(ours)" ]; }
-segments() { ipcs -m | grep -c '^0x'; }
 fresh() { rm -rf .nightjar; }
 shm=$(segments)
 
@@ -62,7 +61,7 @@ is "the worker has finished" "$(status 'select(.worker == "tool-aflpp-1") | .sta
 first=$(status 'select(.worker == "tool-aflpp-1") | .executions')
 is "its executions are known" "$([ "$first" -gt 0 ] && echo yes || echo "$first")" yes
 ok "nothing is left running" none_left
-is "no SysV segment is left" "$(segments)" "$shm"
+is "no SysV segment is left" "$(new_segments "$shm")" ""
 
 # --- it goes on where it was ---
 sums() { find .nightjar/fuzz/tool/aflpp/w1/queue -name 'id:*' -exec sha256sum {} + | cut -d' ' -f1 | sort -u; }
@@ -107,7 +106,7 @@ kill -INT "$run"
 ok "a second one ends it at once" retry 5 gone "$run"
 wait "$run"
 ok "nothing is left running" retry 3 none_left
-is "no SysV segment is left" "$(segments)" "$shm"
+is "no SysV segment is left" "$(new_segments "$shm")" ""
 
 # --- seeds that crash ---
 fresh
@@ -176,7 +175,7 @@ for rung in landlock none; do
   has "and says so" "$ERR" "sandbox $rung"
   is "sandbox $rung: it has run" "$(status 'select(.worker == "tool-aflpp-1") | .executions > 0')" true
   ok "sandbox $rung: nothing is left running" retry 3 none_left
-  is "sandbox $rung: no SysV segment is left" "$(segments)" "$shm"
+  is "sandbox $rung: no SysV segment is left" "$(new_segments "$shm")" ""
 done
 if [ "$(id -u)" -eq 0 ]; then
   fresh

@@ -42,7 +42,6 @@ run build || {
 printf F >seeds/f
 ours() { processes "$WORK"; }
 none_left() { [ -z "$(ours)" ]; }
-segments() { ipcs -m | grep -c '^0x'; }
 shm=$(segments)
 
 # every find that a worker has finished writing, by its bytes; what AFL++ and libFuzzer name themselves
@@ -100,7 +99,7 @@ is "and ends well when asked to" "$ended" 0
 [ "$ended" -eq 0 ] || diag "$(tail -n 20 run.err)"
 hasnt "no worker was given up" run.err "quarantined"
 ok "nothing is left running" retry 3 none_left
-is "no SysV segment is left" "$(segments)" "$shm"
+is "no SysV segment is left" "$(new_segments "$shm")" ""
 
 "$NIGHTJAR" bugs --crashes --json >ledger
 finds >>seen

@@ -17,6 +17,8 @@
 #   stop PID [SIGNAL]         signals what start began, waits for it, returns its exit status
 #   keep_mount PATH           unmounts it at the end
 #   processes STRING          the pids whose command line holds it, one a line
+#   segments                  prints the ids of SysV segments that nobody is attached to
+#   new_segments IDS          prints those that are not among what `segments` printed before
 #   as_user COMMAND...        runs it as an ordinary user ($AS_UID) when the test runs as root
 set -u
 export LC_ALL=C.UTF-8
@@ -179,6 +181,14 @@ gone() {
 stop() {
   kill "-${2:-TERM}" "$1" 2>/dev/null
   wait "$1" 2>/dev/null
+}
+
+segments() {
+  awk 'NR > 1 && $7 == 0 { print $2 }' /proc/sysvipc/shm
+}
+
+new_segments() {
+  segments | grep -vxF -- "$1"
 }
 
 keep_mount() {
