@@ -41,7 +41,7 @@ for n in 5 20 35 50 65 80; do
   retry 60 triaged "$n" || break
   for verb in triage-worker scribe; do
     # a worker is a chain of processes: its sandbox from outside to inside, then itself
-    pid=$(processes "nightjar $verb --s" | shuf -n 1)
+    pid=$(processes "nightjar $verb --s" "$WORK" | shuf -n 1)
     [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null && killed=$((killed + 1))
   done
 done
@@ -123,7 +123,7 @@ fresh
 printf H >hang
 start "$NIGHTJAR" triage --timeout 20s --minimize no hang -- ./misbehave @@ >run.out 2>run.err
 retry 20 test -e .nightjar/lock
-worker_runs() { [ -n "$(processes "nightjar triage-worker --s")" ]; }
+worker_runs() { [ -n "$(processes "nightjar triage-worker --s" "$WORK")" ]; }
 retry 20 worker_runs
 exits 0 "a second triage only takes files in" "$NIGHTJAR" triage in/1 in/2 -- ./crash @@
 has "and says who triages them" "$ERR" "the files go into the ledger"

@@ -201,7 +201,7 @@ processes() {
   for dir in /proc/[0-9]*; do
     { line=$(tr '\000' ' ' <"$dir/cmdline"); } 2>/dev/null || continue
     case $line in
-      *"$1"*) [ "${dir#/proc/}" -eq $$ ] || [ "${dir#/proc/}" -eq "$BASHPID" ] || echo "${dir#/proc/}" ;;
+      *"$1"*"${2:-}"*) [ "${dir#/proc/}" -eq $$ ] || [ "${dir#/proc/}" -eq "$BASHPID" ] || echo "${dir#/proc/}" ;;
     esac
   done
 }
