@@ -315,7 +315,7 @@ print_result(const struct run *run, const char *path)
     AUTO(mem_free) char *type = record_type_line(json_get_str(record, "crash_type", ""));
     AUTO(mem_free)
     char *frame = record_top_frame(json_get_str(record, "crash_type", ""),
-                                json_get_str(record, "crash_state", ""));
+                                   json_get_str(record, "crash_state", ""));
     AUTO(mem_free) char *name = str_name_dup(path);
     AUTO(mem_free) char *out = str_name_dup(run->output);
     AUTO(buf_clear) struct buf title = BUF_INIT;

@@ -210,7 +210,8 @@ print_answer(const struct subject *subject, const json_t *answer)
         const char *crash_type = json_get_str(record, "crash_type", "");
         AUTO(mem_free) char *type = record_type_line(crash_type);
         AUTO(mem_free)
-        char *frame = record_top_frame(crash_type, json_get_str(record, "crash_state", ""));
+        char *frame =
+            record_top_frame(crash_type, json_get_str(record, "crash_state", ""));
         buf_addf(&text, "reproduces in %lld of %lld runs%s: %s in %s", k, n,
                  same_bug(subject, answer) ? "" : ", but as another crash", type, frame);
     } else if (strcmp(outcome, "clean") == 0) {

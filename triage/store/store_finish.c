@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "triage/store/cluster.h"
 #include "triage/minimize.h"
+#include "triage/store/cluster.h"
 
 enum {
     CRASH,
