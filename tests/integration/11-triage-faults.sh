@@ -34,7 +34,8 @@ for i in $(seq $FILES); do
 done
 
 # --- the scribe and the workers, again and again, within one run ---
-start "$NIGHTJAR" triage --runs 1 --minimize no in -- ./crash @@ >run.out 2>run.err
+# an absolute folder, so that the scribe is known by it
+start "$NIGHTJAR" --state "$WORK/.nightjar" triage --runs 1 --minimize no in -- ./crash @@ >run.out 2>run.err
 run=$STARTED
 killed=0
 for n in 5 20 35 50 65 80; do
