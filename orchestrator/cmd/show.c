@@ -60,9 +60,13 @@ static void
 print_source(const struct cmd_context *context, const struct frame *frame)
 {
     AUTO(buf_clear) struct buf text = BUF_INIT;
+    AUTO(mem_free) char *real = NULL;
 
-    if (frame->file == NULL || frame->line <= 0 || !is_source(frame->file) ||
-        fs_read(frame->file, SOURCE_MAX, &text, NULL) < 0) {
+    /* a target may have planted "x.c" as a link to a secret: what counts is where it
+     * leads */
+    if (frame->file == NULL || frame->line <= 0 ||
+        fs_real(frame->file, &real, NULL) < 0 || !is_source(real) ||
+        fs_read(real, SOURCE_MAX, &text, NULL) < 0) {
         return;
     }
     AUTO(mem_free)
