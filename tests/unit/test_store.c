@@ -155,18 +155,29 @@ test_open_keeps_inputs_and_database_private(void **state)
     assert_string_equal(store_folder(fix->store), fix->state);
 }
 
+static size_t
+schemas(void)
+{
+    size_t n = 0;
+
+    (void)store_migrations(&n);
+    return n;
+}
+
 static void
 test_open_refuses_other_schemas(void **state)
 {
     struct fixture *fix = *state;
     struct store *store = NULL;
+    AUTO(mem_free)
+    char *wanted = mem_printf("the database has schema 99, this nightjar knows %d: use "
+                              "the newer nightjar",
+                              (int)schemas());
 
     execute(fix, "PRAGMA user_version=99");
     assert_int_equal(store_open(fix->state, DB_READ, &store, &fix->err),
                      -EPROTONOSUPPORT);
-    assert_string_equal(fix->err.msg,
-                        "the database has schema 99, this nightjar knows 1: use "
-                        "the newer nightjar");
+    assert_string_equal(fix->err.msg, wanted);
     assert_int_equal(store_open(fix->state, DB_CREATE, &store, &fix->err),
                      -EPROTONOSUPPORT);
     assert_null(store);
@@ -229,8 +240,18 @@ test_lock_shows_no_hostile_bytes(void **state)
 
 /* --- migrations beside a running supervisor --- */
 
-static const struct db_migration later[] = {
-    {"0001_init.sql", ""}, {"0002_more.sql", "CREATE TABLE more(x INTEGER) STRICT;"}};
+/* One more than this release has. */
+static int
+migrate_later(struct fixture *fix)
+{
+    struct db_migration list[16] = {{"", ""}};
+    size_t n = schemas();
+
+    assert_in_range(n, 1, COUNT(list) - 1);
+    list[n] =
+        (struct db_migration){"9999_more.sql", "CREATE TABLE more(x INTEGER) STRICT;"};
+    return store_migrate(fix->store, list, n + 1, &fix->err);
+}
 
 static void
 test_migrate_waits_for_nobody_but_refuses_beside_a_foreign_supervisor(void **state)
@@ -242,14 +263,14 @@ test_migrate_waits_for_nobody_but_refuses_beside_a_foreign_supervisor(void **sta
     assert_int_equal(fs_write(path, "1 fuzz\n", 7, 0644, NULL), 0);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    assert_int_equal(store_migrate(fix->store, later, 2, &fix->err), -EBUSY);
+    assert_int_equal(migrate_later(fix), -EBUSY);
     assert_non_null(strstr(fix->err.msg,
                            "(pid 1): it uses the database of an older release; "
                            "stop it first"));
-    assert_int_equal(number(fix, "PRAGMA user_version"), 1);
+    assert_int_equal(number(fix, "PRAGMA user_version"), schemas());
     fd_close(FD_STEAL(fd));
-    assert_int_equal(store_migrate(fix->store, later, 2, &fix->err), 0);
-    assert_int_equal(number(fix, "PRAGMA user_version"), 2);
+    assert_int_equal(migrate_later(fix), 0);
+    assert_int_equal(number(fix, "PRAGMA user_version"), schemas() + 1);
     assert_int_equal(number(fix, "SELECT count(*) FROM more"), 0);
 }
 
@@ -260,8 +281,8 @@ test_migrate_under_the_own_lock(void **state)
     AUTO(fd_close) int fd = -1;
 
     assert_int_equal(store_lock(fix->state, "fuzz", &fd, &fix->err), 0);
-    assert_int_equal(store_migrate(fix->store, later, 2, &fix->err), 0);
-    assert_int_equal(number(fix, "PRAGMA user_version"), 2);
+    assert_int_equal(migrate_later(fix), 0);
+    assert_int_equal(number(fix, "PRAGMA user_version"), schemas() + 1);
 }
 
 /* --- a state folder that cannot be written --- */
