@@ -19,9 +19,6 @@ enum {
     MEMORY_SLACK =
         128 << 20, /* the sanitizer's own limit, with its own report, comes first */
     FILE_MAX = 256 << 20, /* bytes of a file that a target writes */
-    SIGNATURES_MAX = 16,  /* different crashes of one input that are told apart */
-    SAME_DECIDES = 3,
-    SAME_TIMEOUT_DECIDES = 2,
 };
 
 void
@@ -31,13 +28,6 @@ replay_run_clear(struct replay_run *run)
     buf_clear(&run->report);
     mem_free(run->reason);
     *run = (struct replay_run){0};
-}
-
-void
-replay_result_clear(struct replay_result *result)
-{
-    replay_run_clear(&result->best);
-    *result = (struct replay_result){0};
 }
 
 const char *
@@ -249,106 +239,5 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     buf_add(&result.report, buf_str(&run.last_words), run.last_words.len);
     *out = result;
     result = (struct replay_run){0};
-    return 0;
-}
-
-/* --- several runs --- */
-
-struct tally {
-    struct replay_run
-        first[SIGNATURES_MAX]; /* of each signature, in order of appearance */
-    int count[SIGNATURES_MAX];
-    int n;
-    int runs, crashed;
-};
-
-static void
-tally_clear(struct tally *tally)
-{
-    for (int i = 0; i < tally->n; i++) {
-        replay_run_clear(&tally->first[i]);
-    }
-}
-AUTO_DEFINE_CLEAR(struct tally, tally_clear)
-
-static bool
-same_signature(const struct replay_run *a, const struct replay_run *b)
-{
-    if (a->record == NULL || b->record == NULL) {
-        return a->record == b->record && a->outcome == b->outcome;
-    }
-    return strcmp(a->record->hash_major, b->record->hash_major) == 0;
-}
-
-static bool
-is_crash(const struct replay_run *run)
-{
-    return run->record != NULL || run->outcome == REPLAY_UNPARSED;
-}
-
-/* Takes over what run holds. */
-static void
-tally_add(struct tally *tally, struct replay_run *run)
-{
-    int i = 0;
-
-    tally->runs++;
-    tally->crashed += is_crash(run) ? 1 : 0;
-    while (i < tally->n && !same_signature(&tally->first[i], run)) {
-        i++;
-    }
-    if (i == SIGNATURES_MAX) {
-        return;
-    }
-    tally->count[i]++;
-    if (i == tally->n) {
-        tally->first[tally->n++] = *run;
-        *run = (struct replay_run){0};
-    }
-}
-
-static bool
-tally_decided(const struct tally *tally, const struct replay_run *last)
-{
-    if (last->outcome == REPLAY_BROKEN) {
-        return true;
-    }
-    if (!is_crash(last) || tally->n != 1) {
-        return false;
-    }
-    return tally->runs >=
-           (last->outcome == REPLAY_TIMEOUT ? SAME_TIMEOUT_DECIDES : SAME_DECIDES);
-}
-
-int
-replay(const struct replay_config *config, const void *input, size_t len, int runs,
-       struct replay_result *out, struct err *err)
-{
-    AUTO(tally_clear) struct tally tally = {0};
-    bool decided = false;
-    int best = 0;
-
-    for (int i = 0; i == 0 || (i < runs && !decided); i++) {
-        AUTO(replay_run_clear) struct replay_run run = {0};
-        int rc = replay_once(config, input, len, &run, err);
-        if (rc < 0) {
-            return rc;
-        }
-        tally_add(&tally, &run);
-        decided = tally_decided(&tally, &tally.first[tally.n - 1]);
-    }
-    for (int i = 1; i < tally.n;
-         i++) { /* the most frequent crash, before any that is none */
-        bool more = is_crash(&tally.first[i]) == is_crash(&tally.first[best])
-                        ? tally.count[i] > tally.count[best]
-                        : is_crash(&tally.first[i]);
-        best = more ? i : best;
-    }
-    replay_result_clear(out);
-    out->best = tally.first[best];
-    tally.first[best] = (struct replay_run){0};
-    out->runs = tally.runs;
-    out->crashed = is_crash(&out->best) ? tally.count[best] : 0;
-    out->other = tally.crashed - out->crashed;
     return 0;
 }

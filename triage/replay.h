@@ -1,7 +1,7 @@
 /*
- * Replay: run one input on one command, n times, each in a fresh sandbox with limits, and
- * say what happened. Runs inside the triage worker (or in the process of `nightjar
- * minimize FILE -- CMD`).
+ * Replay: run one input on one command, once, in a fresh sandbox with limits, and say
+ * what happened; repeat.h does so several times. Runs inside the triage worker (or in the
+ * process of `nightjar minimize FILE -- CMD`).
  */
 #ifndef TRIAGE_REPLAY_H
 #define TRIAGE_REPLAY_H
@@ -61,22 +61,6 @@ AUTO_DEFINE_CLEAR(struct replay_run, replay_run_clear)
  */
 int replay_once(const struct replay_config *config, const void *input, size_t len,
                 struct replay_run *out, struct err *err);
-
-struct replay_result {
-    struct replay_run
-        best;    /* the run that stands for the input: of the majority's signature */
-    int crashed; /* k: runs that showed best's hash.major */
-    int runs;    /* n */
-    int other;   /* runs that crashed with another signature */
-};
-
-void replay_result_clear(struct replay_result *result);
-AUTO_DEFINE_CLEAR(struct replay_result, replay_result_clear)
-
-/* Up to `runs` runs with an early stop: n identical crashes of n >= 3 decide; a timeout
- * is confirmed once; a broken replay is not repeated. */
-int replay(const struct replay_config *config, const void *input, size_t len, int runs,
-           struct replay_result *out, struct err *err);
 
 const char *replay_outcome_name(
     enum replay_outcome outcome); /* clean crash timeout broken unparsed */

@@ -18,7 +18,7 @@
 #include "triage/judge.h"
 #include "triage/minimize.h"
 #include "triage/parse/parse.h"
-#include "triage/replay.h"
+#include "triage/repeat.h"
 #include "triage/symbolize.h"
 
 enum {
@@ -184,7 +184,7 @@ put_counts(json_t *answer, int k, int n, int other)
 static int
 do_triage(struct work *work, struct err *err)
 {
-    AUTO(replay_result_clear) struct replay_result result = {0};
+    AUTO(repeat_result_clear) struct repeat_result result = {0};
     const struct replay_config config = replay_config_of(work);
     int64_t runs = json_get_int(work->request, "runs", 1);
 
@@ -193,7 +193,7 @@ do_triage(struct work *work, struct err *err)
                        WORKER_RUNS_MAX);
     }
     int rc =
-        replay(&config, buf_str(&work->input), work->input.len, (int)runs, &result, err);
+        repeat(&config, buf_str(&work->input), work->input.len, (int)runs, &result, err);
     if (rc < 0) {
         return rc;
     }

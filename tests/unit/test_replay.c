@@ -15,13 +15,9 @@ static const char source[] =
     "#include <sys/stat.h>\n#include <unistd.h>\n"
     "__attribute__((noinline)) void overflow(int n)\n"
     "{ volatile char *p = malloc(8); p[n] = 1; free((void *)p); }\n"
-    "__attribute__((noinline)) void other(int n)\n"
-    "{ volatile char *p = malloc(8); free((void *)p); p[n & 7] = 1; }\n"
     "__attribute__((noinline)) void saw_it(void) { overflow(9); }\n"
     "__attribute__((noinline)) void spin(void) { for (;;) __asm__ volatile(\"\"); }\n"
     "static char *volatile leaked;\n"
-    "static int coin(void) { int fd = open(\"/dev/urandom\", O_RDONLY); char c = 0;\n"
-    "  read(fd, &c, 1); close(fd); return c & 1; }\n"
     "static void alone(const char *name) { DIR *d = opendir(\".\"); struct dirent *e; "
     "int n = 0;\n"
     "  while ((e = readdir(d))) n++; closedir(d);\n"
@@ -52,8 +48,6 @@ static const char source[] =
     "  case '9': raise(SIGKILL); break;\n"
     "  case 'J': printf(\"{\\\"job\\\":1}\\n\\x1b[2J\\xff\\n\"); fflush(stdout); "
     "overflow(8); break;\n"
-    "  case 'R': if (coin()) overflow(8); break;\n"
-    "  case '2': if (coin()) overflow(8); else other(3); break;\n"
     "  case 'V': alone(v[1]); break;\n"
     "  case 'N': fprintf(stderr, \"==1==ERROR: OddSanitizer: odd\\n\"); return 3;\n"
     "  case 'Z': for (;;) { if (fork() == 0) for (;;) pause(); usleep(100); }\n"
@@ -84,7 +78,6 @@ struct fixture {
     struct record_options options;
     struct replay_config config;
     struct replay_run run;
-    struct replay_result result;
     struct err err;
 };
 
@@ -146,7 +139,6 @@ teardown(void **state)
 
     command_clear(&fix->command);
     replay_run_clear(&fix->run);
-    replay_result_clear(&fix->result);
     mem_free(fix);
     return clean ? 0 : -1; /* the folder of a run must not outlive it */
 }
@@ -531,90 +523,6 @@ test_a_bad_pattern_is_our_error(void **state)
     assert_null(fix->run.record);
 }
 
-static void
-many(struct fixture *fix, const char *input, int runs)
-{
-    replay_result_clear(&fix->result);
-    if (replay(&fix->config, input, strlen(input), runs, &fix->result, &fix->err) < 0) {
-        fail_msg("%s", fix->err.msg);
-    }
-}
-
-static void
-test_three_equal_crashes_decide(void **state)
-{
-    struct fixture *fix = *state;
-
-    use(fix, asan, "@@");
-    many(fix, "C", 10);
-    assert_int_equal(fix->result.crashed, 3);
-    assert_int_equal(fix->result.runs, 3);
-    assert_int_equal(fix->result.other, 0);
-    assert_int_equal(fix->result.best.outcome, REPLAY_CRASH);
-    many(fix, "C", 2);
-    assert_int_equal(fix->result.crashed, 2);
-    assert_int_equal(fix->result.runs, 2);
-    many(fix, "x", 4);
-    assert_int_equal(fix->result.crashed, 0);
-    assert_int_equal(fix->result.runs, 4);
-    assert_int_equal(fix->result.best.outcome, REPLAY_CLEAN);
-}
-
-static void
-test_a_timeout_is_confirmed_once(void **state)
-{
-    struct fixture *fix = *state;
-
-    use(fix, plain, "@@");
-    fix->command.timeout_ms = 300;
-    many(fix, "H", 10);
-    assert_int_equal(fix->result.crashed, 2);
-    assert_int_equal(fix->result.runs, 2);
-    assert_int_equal(fix->result.best.outcome, REPLAY_TIMEOUT);
-}
-
-static void
-test_a_broken_replay_is_not_repeated(void **state)
-{
-    struct fixture *fix = *state;
-    AUTO(mem_free) char *script = fs_join(the_folder, "script");
-
-    victim_write(the_folder, "script", "#!/bin/sh\nexit 127\n", 0755);
-    use(fix, script, NULL);
-    many(fix, "x", 10);
-    assert_int_equal(fix->result.runs, 1);
-    assert_int_equal(fix->result.crashed, 0);
-    assert_int_equal(fix->result.best.outcome, REPLAY_BROKEN);
-}
-
-/* A crash in half of the runs: 30 runs are all clean once in a thousand million. */
-static void
-test_a_flaky_crash_is_counted(void **state)
-{
-    struct fixture *fix = *state;
-
-    use(fix, plain, "@@");
-    use(fix, asan, "@@");
-    many(fix, "R", 30);
-    assert_int_equal(fix->result.best.outcome, REPLAY_CRASH);
-    assert_in_range(fix->result.crashed, 1, fix->result.runs);
-    assert_int_equal(fix->result.other, 0);
-}
-
-static void
-test_the_majority_stands_for_the_input(void **state)
-{
-    struct fixture *fix = *state;
-
-    use(fix, asan, "@@");
-    do { /* three of a kind at the beginning end it early: once in four */
-        many(fix, "2", 9);
-    } while (fix->result.runs < 9);
-    assert_int_equal(fix->result.crashed + fix->result.other, 9);
-    assert_true(fix->result.crashed > fix->result.other);
-    assert_true(fix->result.other > 0);
-}
-
 int
 main(void)
 {
@@ -638,11 +546,6 @@ main(void)
         TEST(test_a_missing_library_is_broken),
         TEST(test_hostile_output_is_kept_as_bytes),
         TEST(test_a_bad_pattern_is_our_error),
-        TEST(test_three_equal_crashes_decide),
-        TEST(test_a_timeout_is_confirmed_once),
-        TEST(test_a_broken_replay_is_not_repeated),
-        TEST(test_a_flaky_crash_is_counted),
-        TEST(test_the_majority_stands_for_the_input),
     };
 
     return cmocka_run_group_tests_name("replay", tests, build, unbuild);
