@@ -31,6 +31,8 @@ record_free(struct record *record)
     mem_free(record->crash_line);
     mem_free(record->message);
     mem_free(record->state_override);
+    mem_free(record->memory.name);
+    mem_free(record->memory.place);
     for (size_t i = 0; i < record->n_frames; i++) {
         frame_clear(&record->frames[i]);
     }

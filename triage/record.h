@@ -102,6 +102,20 @@ enum record_fact {
     FACT_ALL = (1 << 9) - 1,
 };
 
+/* What a sanitizer says of the memory at the address: what lies there, or next to it. */
+enum memory_kind { MEMORY_UNKNOWN, MEMORY_HEAP, MEMORY_STACK, MEMORY_GLOBAL };
+enum memory_side { SIDE_INSIDE, SIDE_BEFORE, SIDE_AFTER };
+
+struct memory {
+    enum memory_kind kind;
+    enum memory_side side; /* of the object, as seen from the address */
+    int64_t distance;      /* bytes from its near end; SIDE_INSIDE: from its first byte */
+    int64_t size;          /* bytes of the object; 0: not told */
+    char *name;            /* of a variable; NULL: heap memory, or not told */
+    char *place; /* where the variable is defined: "a.c:12:3" or "line 12"; NULL:
+                    not told */
+};
+
 struct record {
     char *
         sanitizer; /* "address" "undefined" "leak" "memory" "thread" "libfuzzer" "none" */
@@ -121,6 +135,7 @@ struct record {
         facts; /* enum record_fact: what the whole text says, for the security flag */
     enum access_kind access;
     int64_t access_bytes; /* 0: unknown */
+    struct memory memory; /* the object that was missed */
     bool near_null;       /* the address is below 64 KiB (CASR's bound) */
     bool no_address; /* the report says that it does not know it (hardware hint absent) */
     bool recursive;  /* stack overflow: the state is the recursion's cycle */

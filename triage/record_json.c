@@ -201,6 +201,20 @@ put_frames(struct buf *out, const struct record *record)
     close_with(out, ']');
 }
 
+static void
+put_memory(struct buf *out, const struct memory *memory)
+{
+    put_key(out, "memory");
+    buf_addc(out, '{');
+    put_text(out, "kind", record_memory_names[memory->kind]);
+    put_text(out, "side", record_side_names[memory->side]);
+    put_int(out, "distance", memory->distance);
+    put_int_or_null(out, "size", memory->size);
+    put_text(out, "name", memory->name);
+    put_text(out, "place", memory->place);
+    close_with(out, '}');
+}
+
 /* What record_finish() needs besides the fields that a person reads. */
 static void
 put_evidence(struct buf *out, const struct record *record)
@@ -248,6 +262,9 @@ record_write_json(const struct record *record, const char *file, struct buf *out
     put_text(out, "access", record_access_names[record->access]);
     put_int(out, "access_bytes", record->access_bytes);
     put_bool(out, "near_null", record->near_null);
+    if (record->memory.kind != MEMORY_UNKNOWN) {
+        put_memory(out, &record->memory);
+    }
     put_frames(out, record);
     put_key(out, "hash");
     buf_addc(out, '{');

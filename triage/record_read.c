@@ -266,6 +266,26 @@ get_evidence(const json_t *object, struct record *record, struct err *err)
 }
 
 static int
+get_memory(const json_t *object, struct memory *out, struct err *err)
+{
+    size_t kind = 0;
+    size_t side = 0;
+    int rc = get_word(object, "kind", record_memory_names, COUNT(record_memory_names),
+                      &kind, err);
+
+    rc = rc < 0 ? rc
+                : get_word(object, "side", record_side_names, COUNT(record_side_names),
+                           &side, err);
+    rc = rc < 0 ? rc : get_int(object, "distance", 0, INT64_MAX, &out->distance, err);
+    rc = rc < 0 ? rc : get_int(object, "size", 0, INT64_MAX, &out->size, err);
+    rc = rc < 0 ? rc : get_text(object, "name", RECORD_FUNCTION_MAX, &out->name, err);
+    rc = rc < 0 ? rc : get_text(object, "place", RECORD_PATH_MAX, &out->place, err);
+    out->kind = (enum memory_kind)kind;
+    out->side = (enum memory_side)side;
+    return rc;
+}
+
+static int
 get_texts(const json_t *object, struct record *record, struct err *err)
 {
     size_t access = 0;
@@ -289,6 +309,8 @@ get_texts(const json_t *object, struct record *record, struct err *err)
              ? rc
              : get_int(object, "access_bytes", 0, INT64_MAX, &record->access_bytes, err);
     rc = rc < 0 ? rc : get_bool(object, "near_null", &record->near_null, err);
+    rc =
+        rc < 0 ? rc : get_memory(json_object_get(object, "memory"), &record->memory, err);
     record->access = (enum access_kind)access;
     if (rc == 0 && (record->sanitizer == NULL || record->crash_type == NULL ||
                     record->crash_type[0] == '\0' || record->crash_state == NULL)) {

@@ -22,4 +22,12 @@ static const char *const record_language_names[] = {
 static const char *const record_access_names[] = {
     [ACCESS_UNKNOWN] = "unknown", [ACCESS_READ] = "read", [ACCESS_WRITE] = "write"};
 
+static const char *const record_memory_names[] = {[MEMORY_UNKNOWN] = "unknown",
+                                                  [MEMORY_HEAP] = "heap",
+                                                  [MEMORY_STACK] = "stack",
+                                                  [MEMORY_GLOBAL] = "global"};
+
+static const char *const record_side_names[] = {
+    [SIDE_INSIDE] = "inside", [SIDE_BEFORE] = "before", [SIDE_AFTER] = "after"};
+
 #endif

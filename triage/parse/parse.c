@@ -27,6 +27,7 @@ static const struct parser_ops *const table[] = {
     &parser_libfuzzer,                /* behind what it only repeats */
     &parser_log,                      /* glog, abseil, Chromium */
     &parser_v8,        &parser_loader, &parser_sections, /* which stack follows */
+    &parser_memory,                                      /* what lies at the address */
     &parser_frames, /* "#0 0x... in f file:line", the last reader of frames */
 };
 
@@ -110,6 +111,7 @@ parser_begin(struct parser *p, struct span line, const char *type)
     p->no_address = false;
     p->access = ACCESS_UNKNOWN;
     p->access_bytes = 0;
+    p->memory = (struct raw_memory){0};
     p->facts &= lasting;
     p->bad_cast_open = false;
 }
@@ -422,6 +424,21 @@ clean_state(const struct parser *p)
     return buf_steal(&clean);
 }
 
+/* A variable of which only the frame is known says nothing. */
+static void
+copy_memory(const struct raw_memory *from, struct memory *to)
+{
+    if (from->kind == MEMORY_STACK && from->name.len == 0) {
+        return;
+    }
+    *to = (struct memory){.kind = from->kind,
+                          .side = from->side,
+                          .distance = from->distance,
+                          .size = from->size,
+                          .name = span_dup(from->name, RECORD_FUNCTION_MAX),
+                          .place = span_dup(from->place, RECORD_PATH_MAX)};
+}
+
 static void
 copy_frame(struct frame *to, const struct raw_frame *from)
 {
@@ -488,6 +505,7 @@ make_record(const struct parser *p)
     record->no_address = p->no_address;
     record->recursive = strcmp(p->type, "Stack-overflow") == 0;
     record->facts = p->facts;
+    copy_memory(&p->memory, &record->memory);
     copy_frames(p, record);
     if (p->n_frames == 0 && p->place.file.len > 0) {
         copy_frame(record_add_frame(record), &p->place);

@@ -45,6 +45,17 @@ struct raw_frame {
     struct span build_id;
 };
 
+/* What the report says of the memory at the address; see struct memory. */
+struct raw_memory {
+    enum memory_kind kind;
+    enum memory_side side;
+    int64_t distance;
+    int64_t size;
+    int64_t offset; /* MEMORY_STACK: of the access, in the frame that is listed next */
+    struct span name;
+    struct span place;
+};
+
 struct parser {
     const struct record_options *options;
     struct span text; /* the whole report */
@@ -60,6 +71,7 @@ struct parser {
     uint64_t fault;  /* the address as a number */
     bool no_address; /* the report says that it does not know it */
     unsigned facts;  /* enum record_fact */
+    struct raw_memory memory;
     struct span message;
     struct raw_frame *frames; /* RECORD_FRAMES_MAX of them */
     size_t n_frames;
@@ -100,7 +112,8 @@ struct parser_ops {
 extern const struct parser_ops parser_noise, parser_oom, parser_assert, parser_glibc,
     parser_rust, parser_go, parser_gdb, parser_msan, parser_tsan, parser_lsan,
     parser_ubsan, parser_signal, parser_asan, parser_extra, parser_libfuzzer, parser_jvm,
-    parser_python, parser_log, parser_v8, parser_loader, parser_sections, parser_frames;
+    parser_python, parser_log, parser_v8, parser_loader, parser_sections, parser_memory,
+    parser_frames;
 
 /* A headline: the report that starts here replaces the one before: its address, state and
  * frames are forgotten. The type itself stays when the earlier one ranks higher (a
