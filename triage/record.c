@@ -37,6 +37,8 @@ record_free(struct record *record)
         frame_clear(&record->frames[i]);
     }
     mem_free(record->frames);
+    mem_free(record->instruction);
+    mem_free(record->registers);
     strv_clear(&record->reasons);
     strv_clear(&record->grouping);
     mem_free(record);
@@ -57,6 +59,23 @@ record_add_frame(struct record *record)
     struct frame *frame = &record->frames[record->n_frames++];
     *frame = (struct frame){0};
     return frame;
+}
+
+void
+record_add_register(struct record *record, const char *name, uint64_t value)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789");
+
+    if (len == 0 || name[len] != '\0' || len >= RECORD_REGISTER_NAME ||
+        record->n_registers == RECORD_REGISTERS_MAX) {
+        return;
+    }
+    if (record->registers == NULL) {
+        record->registers = mem_array(RECORD_REGISTERS_MAX, sizeof(*record->registers));
+    }
+    struct record_register *added = &record->registers[record->n_registers++];
+    memcpy(added->name, name, len + 1);
+    added->value = value;
 }
 
 int
@@ -170,6 +189,20 @@ severity_parse(const char *name, enum severity *out, struct err *err)
     }
     return err_set(err, -EINVAL,
                    "'%s' is no severity: critical, high, medium, low or info", name);
+}
+
+const char *
+record_build_kind(const char *word)
+{
+    static const char *const kinds[] = {"afl",      "cmplog",  "sanitizer", "libfuzzer",
+                                        "coverage", "release", "given"};
+
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        if (strcmp(kinds[i], word) == 0) {
+            return kinds[i];
+        }
+    }
+    return NULL;
 }
 
 char *

@@ -17,11 +17,15 @@
 #include "base/json.h"
 
 enum {
-    RECORD_FRAMES_MAX = 512,   /* frames kept of one stack: the first ones */
-    RECORD_FUNCTION_MAX = 512, /* bytes of a function name, cut beyond */
-    RECORD_PATH_MAX = 1024,    /* bytes of a file or module path */
-    RECORD_LINE_MAX = 1024,    /* bytes of the crash line and of message texts */
-    RECORD_HASH_MAX = 41,      /* 40 hex digits and a NUL */
+    RECORD_FRAMES_MAX = 512,      /* frames kept of one stack: the first ones */
+    RECORD_FUNCTION_MAX = 512,    /* bytes of a function name, cut beyond */
+    RECORD_PATH_MAX = 1024,       /* bytes of a file or module path */
+    RECORD_LINE_MAX = 1024,       /* bytes of the crash line and of message texts */
+    RECORD_HASH_MAX = 41,         /* 40 hex digits and a NUL */
+    RECORD_REGISTERS_MAX = 64,    /* registers kept of one processor */
+    RECORD_REGISTER_NAME = 12,    /* bytes of a register's name, with its NUL */
+    RECORD_INSTRUCTION_MAX = 256, /* bytes of an instruction's text */
+    RECORD_RUNS_MAX = 10000,      /* runs that shipped_n may count */
 };
 
 /* The signature's version: what record_finish() computes. Raised when a rule changes a
@@ -99,7 +103,16 @@ enum record_fact {
     FACT_HEAP_CHECK = 1 << 6,   /* glibc: malloc found its heap damaged */
     FACT_FORTIFY = 1 << 7,      /* glibc: buffer overflow detected */
     FACT_HIT_LIMIT = 1 << 8,    /* killed at a limit, not by its own doing */
-    FACT_ALL = (1 << 9) - 1,
+    FACT_AT_RETURN = 1 << 9,    /* the instruction that faulted is a return, */
+    FACT_AT_CALL = 1 << 10,     /* a call through a register or memory, */
+    FACT_AT_BRANCH = 1 << 11,   /* or a jump through one */
+    FACT_ALL = (1 << 12) - 1,
+};
+
+/* A register when it crashed. */
+struct record_register {
+    char name[RECORD_REGISTER_NAME]; /* lower case: "rip" */
+    uint64_t value;
 };
 
 /* What a sanitizer says of the memory at the address: what lies there, or next to it. */
@@ -142,6 +155,13 @@ struct record {
     struct frame
         *frames; /* the stack of the crash itself first, then the report's other stacks */
     size_t n_frames;
+    char *instruction; /* what faulted, as a disassembler spells it; or NULL */
+    struct record_register *registers; /* in the processor's order; none where unknown */
+    size_t n_registers;
+    const char *build; /* kind of the build that showed it (record_build_kind()); NULL:
+                          the one that it was to run on */
+    int shipped_k, shipped_n; /* runs of the `release` build, what is shipped, and how
+                                 many of them crashed; 0 of 0: there is no such build */
     /* set by record_finish() */
     int cycle_frames; /* length of the recursion's cycle; 0: none seen */
     bool security;
@@ -190,6 +210,15 @@ struct record *record_out_of_memory(int64_t limit_bytes) __attribute__((returns_
 /* Append a zeroed frame and return it; NULL once RECORD_FRAMES_MAX are there. Borrowed.
  */
 struct frame *record_add_frame(struct record *record);
+
+/* Append a register; what is beyond RECORD_REGISTERS_MAX, or has a name that is empty,
+ * too long or of other characters than lower case letters and digits, is left out. */
+void record_add_register(struct record *record, const char *name, uint64_t value);
+
+/* The constant that reads like this among the kinds of builds: afl cmplog sanitizer
+ * libfuzzer coverage release given; NULL when there is no such kind. `given`: a command
+ * that a person wrote. */
+const char *record_build_kind(const char *word);
 
 /* Decide kept frames and the reason of each dropped one, crash state, crash line,
  * security, class, severity with its reasons, both hashes. Idempotent. -EINVAL: a bad

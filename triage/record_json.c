@@ -215,6 +215,42 @@ put_memory(struct buf *out, const struct memory *memory)
     close_with(out, '}');
 }
 
+/* What only a debugger or a newer sanitizer tells; absent where it is not known. */
+static void
+put_processor(struct buf *out, const struct record *record)
+{
+    if (record->instruction != NULL) {
+        put_text(out, "instruction", record->instruction);
+    }
+    if (record->n_registers == 0) {
+        return;
+    }
+    put_key(out, "registers");
+    buf_addc(out, '[');
+    for (size_t i = 0; i < record->n_registers; i++) {
+        buf_addc(out, '{');
+        put_text(out, "name", record->registers[i].name);
+        put_hex(out, "value", record->registers[i].value, true);
+        close_with(out, '}');
+    }
+    close_with(out, ']');
+}
+
+static void
+put_builds(struct buf *out, const struct record *record)
+{
+    if (record->build != NULL) {
+        put_text(out, "build", record->build);
+    }
+    if (record->shipped_n > 0) {
+        put_key(out, "shipped");
+        buf_addc(out, '{');
+        put_int(out, "k", record->shipped_k);
+        put_int(out, "n", record->shipped_n);
+        close_with(out, '}');
+    }
+}
+
 /* What record_finish() needs besides the fields that a person reads. */
 static void
 put_evidence(struct buf *out, const struct record *record)
@@ -266,6 +302,8 @@ record_write_json(const struct record *record, const char *file, struct buf *out
         put_memory(out, &record->memory);
     }
     put_frames(out, record);
+    put_processor(out, record);
+    put_builds(out, record);
     put_key(out, "hash");
     buf_addc(out, '{');
     put_int(out, "version", SIGNATURE_VERSION);

@@ -319,6 +319,52 @@ get_texts(const json_t *object, struct record *record, struct err *err)
     return rc;
 }
 
+static int
+registers_from_json(const json_t *array, struct record *record, struct err *err)
+{
+    size_t n = json_array_size(array);
+
+    if (array != NULL && (!json_is_array(array) || n > RECORD_REGISTERS_MAX)) {
+        return wrong(err, "registers", "is no list of at most 64");
+    }
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(array, i);
+        uint64_t value = 0;
+        bool given = false;
+        int rc = get_hex(item, "value", &value, &given, err);
+        if (rc < 0) {
+            return rc;
+        }
+        record_add_register(record, json_get_str(item, "name", ""), value);
+        if (!given || record->n_registers != i + 1) {
+            return wrong(err, "registers", "has something else than names and values");
+        }
+    }
+    return 0;
+}
+
+static int
+get_builds(const json_t *object, struct record *record, struct err *err)
+{
+    const json_t *shipped = json_object_get(object, "shipped");
+    const char *build = json_get_str(object, "build", NULL);
+    int64_t k = 0;
+    int64_t n = 0;
+
+    record->build = build == NULL ? NULL : record_build_kind(build);
+    if (build != NULL && record->build == NULL) {
+        return wrong(err, "build", "has a word that is not known");
+    }
+    if (shipped == NULL) {
+        return 0;
+    }
+    int rc = get_int(shipped, "n", 1, RECORD_RUNS_MAX, &n, err);
+    rc = rc < 0 ? rc : get_int(shipped, "k", 0, n, &k, err);
+    record->shipped_k = (int)k;
+    record->shipped_n = (int)n;
+    return rc;
+}
+
 int
 record_from_json(const json_t *object, struct record **out, struct err *err)
 {
@@ -331,6 +377,12 @@ record_from_json(const json_t *object, struct record **out, struct err *err)
     int rc = get_texts(object, record, err);
     rc = rc < 0 ? rc : get_verdict(object, record, err);
     rc = rc < 0 ? rc : frames_from_json(json_object_get(object, "frames"), record, err);
+    rc = rc < 0 ? rc
+                : get_text(object, "instruction", RECORD_INSTRUCTION_MAX,
+                           &record->instruction, err);
+    rc = rc < 0 ? rc
+                : registers_from_json(json_object_get(object, "registers"), record, err);
+    rc = rc < 0 ? rc : get_builds(object, record, err);
     rc = rc < 0 ? rc : get_evidence(json_object_get(object, "evidence"), record, err);
     rc = rc < 0 ? rc : get_sentences(object, "reasons", &record->reasons, err);
     rc = rc < 0 ? rc : get_sentences(object, "grouping", &record->grouping, err);

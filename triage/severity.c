@@ -68,6 +68,15 @@ severity_default_security(const struct record *record)
 static const char *
 violation(const struct record *record)
 {
+    if ((record->facts & FACT_AT_RETURN) != 0) {
+        return "ReturnAv";
+    }
+    if ((record->facts & FACT_AT_CALL) != 0) {
+        return record->near_null ? "CallAvNearNull" : "CallAv";
+    }
+    if ((record->facts & FACT_AT_BRANCH) != 0) {
+        return record->near_null ? "BranchAvNearNull" : "BranchAv";
+    }
     if ((record->facts & FACT_PC_IS_ADDRESS) != 0) {
         return record->near_null ? "SegFaultOnPcNearNull" : "SegFaultOnPc";
     }
@@ -177,8 +186,16 @@ static void
 adjust(struct record *record, const struct severity_rule *rule)
 {
     bool wild = strcmp(rule->class_name, "AccessViolation") == 0;
+    bool jumps = (record->facts & (FACT_AT_RETURN | FACT_AT_CALL | FACT_AT_BRANCH)) != 0;
 
-    if ((record->facts & FACT_PC_IS_ADDRESS) != 0 && !record->near_null) {
+    if (jumps && ((record->facts & FACT_AT_RETURN) != 0 || !record->near_null)) {
+        raise_to(record, 9.4,
+                 (record->facts & FACT_AT_RETURN) != 0
+                     ? "it returned to a wild address: the stack was overwritten"
+                     : "it jumped through a wild pointer");
+    } else if (jumps) {
+        raise_to(record, 5.0, "it jumped through a null pointer");
+    } else if ((record->facts & FACT_PC_IS_ADDRESS) != 0 && !record->near_null) {
         raise_to(
             record, 9.4,
             "the program counter is the address that faulted: the program jumped to it");

@@ -221,6 +221,77 @@ test_json_round_trips(void **state)
 }
 
 static void
+test_what_a_debugger_tells_round_trips(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(buf_clear) struct buf first = BUF_INIT;
+    AUTO(buf_clear) struct buf second = BUF_INIT;
+
+    finish(fix, record_from_signal(SIGSEGV));
+    fix->record->instruction = mem_strdup("mov byte ptr [rax], 0x1");
+    fix->record->build = record_build_kind("release");
+    fix->record->shipped_k = 2;
+    fix->record->shipped_n = 10;
+    record_add_register(fix->record, "rax", 0);
+    record_add_register(fix->record, "k0", UINT64_MAX);
+    record_write_json(fix->record, NULL, &first);
+    assert_non_null(strstr(buf_str(&first),
+                           "\"instruction\":\"mov byte ptr [rax], 0x1\",\"registers\":["
+                           "{\"name\":\"rax\",\"value\":\"0x0\"},"
+                           "{\"name\":\"k0\",\"value\":\"0xffffffffffffffff\"}],"
+                           "\"build\":\"release\",\"shipped\":{\"k\":2,\"n\":10},"));
+    fix->object = record_to_json(fix->record);
+    assert_int_equal(record_from_json(fix->object, &fix->copy, &fix->err), 0);
+    record_write_json(fix->copy, NULL, &second);
+    assert_string_equal(buf_str(&first), buf_str(&second));
+}
+
+static void
+test_registers_are_bounded(void **state)
+{
+    struct fixture *fix = *state;
+
+    finish(fix, record_from_signal(SIGSEGV));
+    record_add_register(fix->record, "", 1);
+    record_add_register(fix->record, "r\x1b[1m", 1);
+    record_add_register(fix->record, "averylongname", 1);
+    assert_int_equal(fix->record->n_registers, 0);
+    for (int i = 0; i < RECORD_REGISTERS_MAX + 3; i++) {
+        record_add_register(fix->record, "x0", 1);
+    }
+    assert_int_equal(fix->record->n_registers, RECORD_REGISTERS_MAX);
+}
+
+/* CASR's words for where the program was about to go. */
+static void
+test_wild_jumps_have_their_classes(void **state)
+{
+    static const struct {
+        unsigned fact;
+        bool near_null;
+        const char *class_name;
+        const char *exploitability;
+    } cases[] = {
+        {FACT_AT_RETURN, false, "ReturnAv", "EXPLOITABLE"},
+        {FACT_AT_RETURN, true, "ReturnAv", "EXPLOITABLE"},
+        {FACT_AT_CALL, false, "CallAv", "EXPLOITABLE"},
+        {FACT_AT_CALL, true, "CallAvNearNull", "PROBABLY_EXPLOITABLE"},
+        {FACT_AT_BRANCH, false, "BranchAv", "EXPLOITABLE"},
+        {FACT_AT_BRANCH, true, "BranchAvNearNull", "PROBABLY_EXPLOITABLE"},
+    };
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct record *record = record_from_signal(SIGSEGV);
+        record->facts = cases[i].fact;
+        record->near_null = cases[i].near_null;
+        finish(fix, record);
+        assert_string_equal(record->class_name, cases[i].class_name);
+        assert_string_equal(record->exploitability, cases[i].exploitability);
+    }
+}
+
+static void
 assert_refused(struct fixture *fix, const char *key, json_t *value, const char *message)
 {
     json_decref(fix->object);
@@ -276,6 +347,19 @@ test_from_json_is_strict(void **state)
                    "record: field 'major' is no hash of 40 hexadecimal digits");
     assert_refused(fix, "reasons", json_pack("[i]", 1),
                    "record: field 'reasons' has something else than sentences");
+    assert_refused(fix, "instruction", json_string("mov\x1b[1m"),
+                   "record: field 'instruction' has control bytes");
+    assert_refused(fix, "registers", json_integer(1),
+                   "record: field 'registers' is no list of at most 64");
+    assert_refused(fix, "registers", json_pack("[{s:s}]", "name", "rax"),
+                   "record: field 'registers' has something else than names and values");
+    assert_refused(fix, "registers",
+                   json_pack("[{s:s,s:s}]", "name", "!", "value", "0x1"),
+                   "record: field 'registers' has something else than names and values");
+    assert_refused(fix, "build", json_string("made-up"),
+                   "record: field 'build' has a word that is not known");
+    assert_refused(fix, "shipped", json_pack("{s:i,s:i}", "k", 3, "n", 2),
+                   "record: field 'k' is no number in its range");
     assert_refused(fix, "evidence", json_pack("{s:i}", "facts", 1 << 20),
                    "record: field 'facts' is no number in its range");
 }
@@ -318,6 +402,9 @@ main(void)
         TEST(test_json_has_the_fields_of_the_design),
         TEST(test_json_begins_with_the_file),
         TEST(test_json_round_trips),
+        TEST(test_what_a_debugger_tells_round_trips),
+        TEST(test_registers_are_bounded),
+        TEST(test_wild_jumps_have_their_classes),
         TEST(test_from_json_is_strict),
         TEST(test_from_json_takes_objects_only),
         TEST(test_severity_words),
