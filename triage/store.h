@@ -90,6 +90,10 @@ struct intake_item {
     int64_t target;
     const char *source; /* "aflpp" "libfuzzer" "triage" "reports" "api" */
     bool is_report;     /* a report's text, not an input */
+    /* Found before nightjar looked, or by somebody else: its bug is backlog (no alert, no
+     * deadline; its events go to no sink) until a crash joins that is not. The same bytes
+     * given again without it make the crash a fresh one. */
+    bool backlog;
     /*
      * What a person named ("triage" "reports" "api") is read as named. What lies in an
      * engine's folder may have been put there by a hostile target: the file itself must
@@ -193,6 +197,7 @@ struct bug {
     char *reproducer;              /* sha256 */
     char *original;                /* sha256 of the first input */
     bool minimized;
+    bool backlog;          /* all its crashes are: see struct intake_item */
     char *reproducibility; /* reliable flaky unreproducible unknown */
     int k, n;              /* of the crash that stands for it */
     int64_t crash;         /* the crash row that stands for it */
@@ -277,8 +282,8 @@ int store_counters(struct store *store, counter_visit *visit, void *user,
 
 struct event {
     const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
-                            "crash.state"    "worker.state" "campaign.start" "campaign.end"
-                            "target.replay" "gate.verdict" ... */
+                            "bug.backlog" "crash.state" "worker.state" "campaign.start"
+                            "campaign.end"    "target.replay" "gate.verdict" ... */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" */
     int64_t subject_id;
     const char *from, *to; /* states, or NULL */
@@ -287,7 +292,8 @@ struct event {
 };
 
 /* Crash events stay in the log: a flood of broken replays is one event of its target, not
- * a message to every sink for each file. */
+ * a message to every sink for each file. So do those of a bug that is backlog; that it no
+ * longer is tells "bug.backlog" (from "backlog" to "fresh"), with what "bug.new" told. */
 int store_event(struct store *store, const struct event *event, struct err *err);
 
 /* --- campaigns and workers, written by the supervisor's scribe --- */

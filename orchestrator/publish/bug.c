@@ -34,6 +34,7 @@ bug_to_json(const struct bug *bug)
     json_put(o, "last_seen", json_time(bug->last_seen));
     json_put(o, "reproducer", json_text(bug->reproducer));
     json_put(o, "reproducer_bytes", json_integer(bug->reproducer_bytes));
+    json_put(o, "backlog", json_boolean(bug->backlog));
     json_put(o, "minimized", json_boolean(bug->minimized));
     json_put(o, "reproducibility", json_text(bug->reproducibility));
     json_put(o, "reproduced", json_integer(bug->k));

@@ -115,6 +115,10 @@ static const struct {
      "event-chain: event 9 says that worker 1 left slow, but it was running\n"},
     {"DELETE FROM outbox WHERE event = 1",
      "outbox: event 1 never came into the outbox of sink hook\n"},
+    {"UPDATE bug SET backlog = 1 WHERE id = 1",
+     "bug-backlog: NJ-1 is backlog, but 2 of its crashes are not\n"},
+    {"UPDATE crash SET backlog = 1 WHERE bug = 2",
+     "bug-backlog: NJ-2 is not backlog, but 0 of its crashes are not\n"},
 };
 
 /* The text with the one long hash in it, a signature or a blob's name, taken out. */

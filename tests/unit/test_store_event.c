@@ -126,6 +126,69 @@ test_counters_are_listed_with_their_labels(void **state)
         "reproducer_runs_total{\"target\":\"a \\\"b\\\"\",\"result\":\"different\"}=1\n");
 }
 
+#define SINK                                               \
+    "INSERT INTO sink(name, kind, config, since, created)" \
+    " VALUES('a', 'webhook', '{}', 0, 1)"
+
+/* No alert for what others found before, until it is found here. */
+static void
+test_backlog_is_told_to_no_sink_until_a_fresh_crash_joins(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+    const struct said worse = {.type = "Heap-buffer-overflow\nREAD 8"};
+    AUTO(bug_clear) struct bug bug = {0};
+
+    execute(fix, SINK);
+    (void)give_backlog(fix, "a", "aaaa");
+    assert_true(triage_next(fix, &said).bug_is_new);
+    (void)give_backlog(fix, "b", "bb");
+    (void)triage_next(fix, &worse);
+    must(fix, store_bug(fix->store, 1, &bug, &fix->err));
+    assert_true(bug.backlog);
+    assert_int_equal(number(fix, "SELECT count(*) FROM outbox"), 0);
+    assert_int_equal(number(fix, "SELECT count(*) FROM counter"
+                                 " WHERE name = 'bugs_detected_total'"),
+                     0);
+    assert_clean(fix);
+    (void)triage(fix, "fresh", &said);
+    bug_clear(&bug);
+    must(fix, store_bug(fix->store, 1, &bug, &fix->err));
+    assert_false(bug.backlog);
+    assert_int_equal(
+        number(fix, "SELECT e.kind = 'bug.backlog' AND e.from_state = 'backlog'"
+                    " AND e.to_state = 'fresh' AND json_extract(e.detail, '$.title') ="
+                    " 'Heap-buffer-overflow READ 8 in parse'"
+                    " FROM outbox o JOIN event e ON e.id = o.event"),
+        1);
+    assert_int_equal(number(fix, "SELECT sum(value) FROM counter"
+                                 " WHERE name = 'bugs_detected_total'"),
+                     1);
+    assert_clean(fix);
+}
+
+static void
+test_bytes_of_the_backlog_that_are_found_again_are_fresh(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+
+    execute(fix, SINK);
+    (void)give_backlog(fix, "a", "aaaa");
+    (void)give_backlog(fix, "b", "bbbb");
+    assert_int_equal(give(fix, "c", "bbbb"), 2); /* while it waits */
+    (void)triage_next(fix, &said);
+    assert_int_equal(number(fix, "SELECT backlog FROM bug"), 1);
+    assert_int_equal(give_backlog(fix, "d", "aaaa"), 1);
+    assert_int_equal(number(fix, "SELECT backlog FROM bug"), 1);
+    assert_int_equal(give(fix, "e", "aaaa"), 1);
+    assert_int_equal(number(fix, "SELECT backlog FROM bug"), 0);
+    assert_int_equal(number(fix, "SELECT count(*) FROM outbox"), 1);
+    (void)triage_next(fix, &said);
+    assert_int_equal(number(fix, "SELECT count(*) FROM outbox"), 1);
+    assert_clean(fix);
+}
+
 int
 main(void)
 {
@@ -133,6 +196,8 @@ main(void)
         TEST(test_event_goes_to_the_outbox_of_every_sink),
         TEST(test_crash_events_stay_in_the_log),
         TEST(test_event_carries_actor_and_detail),
+        TEST(test_backlog_is_told_to_no_sink_until_a_fresh_crash_joins),
+        TEST(test_bytes_of_the_backlog_that_are_found_again_are_fresh),
         TEST(test_bug_without_outbox_row_is_no_bug),
         TEST(test_counters_are_listed_with_their_labels),
     };

@@ -2,7 +2,115 @@
 
 -- --- severity: by hand, or by a rule of the owners ---
 
+-- bug.severity and bug.severity_score are what counts: what was decided, else what the rules of
+-- triage compute, which stays here beside it. store_settle_severity() keeps the two together.
+ALTER TABLE bug ADD COLUMN computed_severity INTEGER NOT NULL DEFAULT 0
+  CHECK (computed_severity BETWEEN 0 AND 4);
+ALTER TABLE bug ADD COLUMN computed_score REAL NOT NULL DEFAULT 0
+  CHECK (computed_score BETWEEN 0 AND 10);
+UPDATE bug SET computed_severity = severity, computed_score = severity_score;
+
+-- A hand's decision is above an owner's rule. Never touched by triage.
+CREATE TABLE severity_override (
+  bug INTEGER NOT NULL REFERENCES bug,
+  origin TEXT NOT NULL CHECK (origin IN ('hand', 'rule')),
+  severity INTEGER NOT NULL CHECK (severity BETWEEN 0 AND 4),
+  actor TEXT NOT NULL,  -- who typed it, or which rule
+  reason TEXT NOT NULL CHECK (reason <> ''),
+  at INTEGER NOT NULL,
+  PRIMARY KEY (bug, origin)
+) STRICT, WITHOUT ROWID;
+
+-- The rules of nightjar.yaml as they were read last, in their order: the first that matches.
+-- Patterns are PCRE2; NULL matches everything.
+CREATE TABLE severity_rule (
+  id INTEGER PRIMARY KEY,
+  target TEXT,
+  crash_type TEXT,
+  function TEXT,
+  file TEXT,
+  severity INTEGER NOT NULL CHECK (severity BETWEEN 0 AND 4),
+  reason TEXT NOT NULL CHECK (reason <> ''),
+  origin TEXT NOT NULL -- "nightjar.yaml:12"
+) STRICT;
+
 -- --- groups: pins, merges, splits ---
+
+-- Where a crash belongs by its own evidence, where that is a bug that is a duplicate of
+-- crash.bug: what undoing a merge goes back to. NULL: crash.bug.
+ALTER TABLE crash ADD COLUMN home INTEGER REFERENCES bug;
+
+-- Decisions by hand, asked before any rule of grouping (store_group.c). These bytes belong to
+-- this bug, in whichever target they crash.
+CREATE TABLE pin (
+  blob INTEGER PRIMARY KEY REFERENCES blob,
+  bug INTEGER NOT NULL REFERENCES bug,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX pin_bug ON pin (bug);
+
+-- Crashes of a target with this exact stack belong to this bug: what a split left behind.
+CREATE TABLE split (
+  version INTEGER NOT NULL,
+  minor TEXT NOT NULL,
+  target INTEGER NOT NULL REFERENCES target,
+  bug INTEGER NOT NULL REFERENCES bug,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (version, minor, target)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX split_bug ON split (bug);
+
+CREATE INDEX bug_duplicate ON bug (duplicate_of) WHERE duplicate_of IS NOT NULL;
+
+-- The frames of each bug's crash state: which bugs share one (similar bugs, and those that an
+-- older signature found). Kept by frames_of() in store_finish.c; main and the like are in none.
+CREATE TABLE bug_frame (
+  frame TEXT NOT NULL,
+  bug INTEGER NOT NULL REFERENCES bug,
+  PRIMARY KEY (frame, bug)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX bug_frame_bug ON bug_frame (bug);
+WITH RECURSIVE part(bug, line, rest) AS (
+  SELECT id, NULL, rtrim(crash_state, char(10)) || char(10) FROM bug
+  UNION ALL
+  SELECT bug, substr(rest, 1, instr(rest, char(10)) - 1), substr(rest, instr(rest, char(10)) + 1)
+    FROM part WHERE rest <> ''
+)
+INSERT INTO bug_frame SELECT DISTINCT line, bug FROM part
+  WHERE line NOT IN ('', 'NULL', 'main', 'LLVMFuzzerTestOneInput', '_start', '__libc_start_main');
+
+-- --- backlog: found before nightjar looked, or by somebody else ---
+
+-- No alert and no deadline. A bug is backlog as long as all its crashes are; while it is, its
+-- events go to no sink.
+ALTER TABLE crash ADD COLUMN backlog INTEGER NOT NULL DEFAULT 0 CHECK (backlog IN (0, 1));
+ALTER TABLE bug ADD COLUMN backlog INTEGER NOT NULL DEFAULT 0 CHECK (backlog IN (0, 1));
+ALTER TABLE event ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0 CHECK (quiet IN (0, 1));
+
+-- --- examples: what of a bug's crashes is kept ---
+
+-- The crashes that keep record, report and bytes: the first of each exact stack and the first of
+-- each source, bounded (store_example.c says by what); and the smallest and newest that the last
+-- trim saw, which keep their bytes.
+CREATE TABLE example (
+  bug INTEGER NOT NULL REFERENCES bug,
+  kind TEXT NOT NULL CHECK (kind IN ('stack', 'source', 'smallest', 'newest')),
+  name TEXT NOT NULL, -- hash.minor, the source, ''
+  crash INTEGER NOT NULL REFERENCES crash,
+  PRIMARY KEY (bug, kind, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO example SELECT c.bug, 'stack', c.minor, min(c.id) FROM record r
+  JOIN crash c ON c.id = r.crash WHERE c.bug IS NOT NULL GROUP BY c.bug, c.minor;
+-- Crashes of the bug up to this row were weighed: what is no example has no bytes any more.
+ALTER TABLE bug ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
+-- how many crashes it had then
+ALTER TABLE bug ADD COLUMN trimmed_crashes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX bug_original ON bug (original);
+CREATE INDEX bug_reproducer ON bug (reproducer);
 
 -- --- replays: how often, on which build ---
 

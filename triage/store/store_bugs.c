@@ -35,15 +35,15 @@ static const char *const sql[STATEMENTS] = {
         "SELECT id FROM bug WHERE " IN_STATE
         " AND EXISTS (SELECT 1 FROM signature s JOIN target t ON t.id = s.target"
         " WHERE s.bug = bug.id AND t.name = ?3)" WORST_FIRST,
-    [BUG] =
-        "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
-        " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
-        " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
-        " r.sha256, o.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
-        " CASE WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE crash = c.id) END"
-        " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
-        " JOIN blob r ON r.id = g.reproducer JOIN blob o ON o.id = g.original"
-        " WHERE g.id = ?1",
+    [BUG] = "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
+            " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
+            " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
+            " r.sha256, o.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
+            " g.backlog, CASE WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
+            "crash = c.id) END"
+            " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
+            " JOIN blob r ON r.id = g.reproducer JOIN blob o ON o.id = g.original"
+            " WHERE g.id = ?1",
     [WHY] = "SELECT t.name, s.why FROM signature s JOIN target t ON t.id = s.target"
             " WHERE s.bug = ?1 ORDER BY s.first_seen, s.target",
     [PATHS] = "SELECT p.id, p.path, b.sha256, c.bug, c.state FROM crash_path p"
@@ -140,7 +140,8 @@ read_bug(struct stmt *row, struct bug *bug)
     bug->k = (int)stmt_int(row, 21);
     bug->n = (int)stmt_int(row, 22);
     bug->crash = stmt_int(row, 23);
-    read_record(stmt_text(row, 24), bug);
+    bug->backlog = stmt_int(row, 24) != 0;
+    read_record(stmt_text(row, 25), bug);
 }
 
 /* Why each signature belongs to the bug, behind what the record says of its own. */

@@ -30,6 +30,7 @@ enum {
     CAMPAIGN_END,
     EVENT_CHAIN,
     OUTBOX,
+    BACKLOG,
     BLOBS,
     BLOB_STATE,
     STATEMENTS,
@@ -155,9 +156,14 @@ static const char *const sql[STATEMENTS] = {
         " WHERE from_state IS NOT before",
     [OUTBOX] =
         "SELECT format('event %d never came into the outbox of sink %s', e.id, s.name)"
-        " FROM sink s JOIN event e ON e.id > s.since WHERE e.subject <> 'crash'"
+        " FROM sink s JOIN event e ON e.id > s.since WHERE NOT e.quiet"
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event = e.id"
         " AND o.sink = s.id)",
+    [BACKLOG] =
+        "SELECT format('NJ-%d is %sbacklog, but %d of its crashes are not', id,"
+        " iif(backlog, '', 'not '), fresh) FROM (SELECT g.id, g.backlog,"
+        " (SELECT count(*) FROM crash c WHERE c.bug = g.id AND NOT c.backlog) AS fresh"
+        " FROM bug g WHERE g.crashes > 0) WHERE backlog <> (fresh = 0)",
     [BLOBS] = "SELECT id, sha256, bytes, stored_bytes FROM blob"
               " WHERE id > ?1 AND state = 'present' ORDER BY id LIMIT 1",
     [BLOB_STATE] = "SELECT count(*) FROM blob WHERE id = ?1 AND state = 'present'",
@@ -190,6 +196,7 @@ static const struct {
     {"campaign-events", CAMPAIGN_END},
     {"event-chain", EVENT_CHAIN},
     {"outbox", OUTBOX},
+    {"bug-backlog", BACKLOG},
 };
 
 struct check {

@@ -10,6 +10,7 @@
 enum {
     EVENT,
     OUTBOX,
+    QUIET,
     COUNT_UP,
     COUNTERS,
     STATEMENTS,
@@ -18,8 +19,9 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [EVENT] =
         "INSERT INTO event(at, kind, subject, subject_id, from_state, to_state, actor,"
-        " detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        " detail, quiet) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [OUTBOX] = "INSERT INTO outbox(sink, event, next_try) SELECT id, ?1, ?2 FROM sink",
+    [QUIET] = "SELECT backlog FROM bug WHERE id = ?1",
     [COUNT_UP] =
         "INSERT INTO counter(name, labels, value) VALUES(?1, ?2, ?3)"
         " ON CONFLICT(name, labels) DO UPDATE SET value = value + excluded.value",
@@ -27,17 +29,30 @@ static const char *const sql[STATEMENTS] = {
 };
 const struct store_sql store_event_sql = {sql, STATEMENTS};
 
+/* Whether it goes to no sink. */
+static int
+is_quiet(struct store *store, const struct event *event, int64_t *quiet, struct err *err)
+{
+    *quiet = strcmp(event->subject, "crash") == 0;
+    return strcmp(event->subject, "bug") != 0
+               ? 0
+               : db_int(store->db, quiet, err, sql[QUIET], "i", event->subject_id);
+}
+
 int
 store_event_put(struct store *store, const struct event *event, struct err *err)
 {
     AUTO(mem_free) char *detail = event->detail == NULL ? NULL : json_line(event->detail);
     const char *actor = event->actor == NULL ? "nightjar" : event->actor;
     int64_t now = clock_wall_ms();
-    int rc =
-        db_run(store->db, err, sql[EVENT], "ittitttt", now, event->kind, event->subject,
-               event->subject_id, event->from, event->to, actor, detail);
+    int64_t quiet = 0;
+    int rc = is_quiet(store, event, &quiet, err);
 
-    if (rc < 0 || strcmp(event->subject, "crash") == 0) {
+    rc = rc < 0 ? rc
+                : db_run(store->db, err, sql[EVENT], "ittitttti", now, event->kind,
+                         event->subject, event->subject_id, event->from, event->to, actor,
+                         detail, quiet);
+    if (rc < 0 || quiet != 0) {
         return rc;
     }
     return db_run(store->db, err, sql[OUTBOX], "ii", db_last_id(store->db), now);

@@ -11,6 +11,8 @@
 enum {
     CRASH,
     BUG,
+    BUG_FRESH,
+    BUG_TOLD,
     BUG_ADD,
     BUG_STANDS,
     BUG_REPRODUCER,
@@ -24,16 +26,22 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [CRASH] =
         "SELECT c.state, c.is_report, c.target, c.blob, b.bytes, t.name, t.settings,"
-        " c.first_seen, c.written FROM crash c JOIN blob b ON b.id = c.blob"
+        " c.first_seen, c.written, c.backlog FROM crash c JOIN blob b ON b.id = c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
-    [BUG] = "SELECT g.severity, c.reproducibility, b.bytes, g.crashes, r.bytes"
+    [BUG] = "SELECT g.severity, c.reproducibility, b.bytes, g.crashes, r.bytes,"
+            " g.backlog"
             " FROM bug g JOIN crash c ON c.id = g.crash JOIN blob b ON b.id = c.blob"
             " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
         " severity, severity_score, security, class, exploitability, cwe, original,"
-        " reproducer, minimize, first_seen, last_seen) VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
-        " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 'none', ?14, ?14)",
+        " reproducer, minimize, first_seen, last_seen, backlog) VALUES(?1, ?2, ?3, ?4,"
+        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 'none', ?14, ?14, ?15)",
+    [BUG_FRESH] = "UPDATE bug SET backlog = 0 WHERE id = ?1 AND backlog",
+    [BUG_TOLD] = "SELECT g.crash, t.name, g.crash_type, g.crash_state, g.severity,"
+                 " g.signature, c.written, c.first_seen, g.backlog FROM bug g"
+                 " JOIN crash c ON c.id = g.crash JOIN target t ON t.id = g.target"
+                 " WHERE g.id = ?1",
     [BUG_STANDS] = "UPDATE bug SET crash = ?2, crash_type = ?3, crash_state = ?4,"
                    " sanitizer = ?5, severity = ?6, severity_score = ?7, security = ?8,"
                    " class = ?9, exploitability = ?10, cwe = ?11 WHERE id = ?1",
@@ -59,7 +67,7 @@ struct filing {
     const struct job *job;
     struct answer answer;
     bool queued; /* still */
-    bool is_report;
+    bool is_report, backlog;
     int64_t target, blob, bytes, first_seen, written;
     char *target_name;
     json_t *settings;
@@ -95,6 +103,7 @@ load(struct filing *filing, struct err *err)
     filing->bytes = stmt_int(stmt, 4);
     filing->first_seen = stmt_int(stmt, 7);
     filing->written = stmt_int(stmt, 8);
+    filing->backlog = stmt_int(stmt, 9) != 0;
     mem_free(filing->target_name);
     filing->target_name = mem_strdup(stmt_text(stmt, 5));
     AUTO(mem_free) char *settings = mem_strdup(stmt_text(stmt, 6));
@@ -112,6 +121,7 @@ struct plan {
     bool stands;            /* the crash is to stand for the bug */
     bool example;           /* the bug has few yet */
     bool reproduces;        /* its input is to be the bug's reproducer */
+    bool freshens;          /* it ends the bug's being backlog */
 };
 
 static int
@@ -143,6 +153,7 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
     plan->reproduces =
         plan->stands &&
         (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 4)));
+    plan->freshens = stmt_int(bug, 5) != 0 && !filing->backlog;
 }
 
 static int
@@ -175,7 +186,7 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
 static bool
 matters(const struct plan *plan)
 {
-    return plan->stands || plan->example || plan->match.is_new_key;
+    return plan->stands || plan->example || plan->freshens || plan->match.is_new_key;
 }
 
 /* --- the rows --- */
@@ -196,46 +207,63 @@ minimizable(const struct filing *filing)
                : "none";
 }
 
+/* Tell what the bug's row says; not to be told, nor counted, while it is backlog. */
 static int
-event_new(const struct filing *filing, int64_t bug, struct err *err)
+event_new(struct store *store, int64_t bug, struct event *event, struct err *err)
 {
-    const struct record *record = filing->answer.record;
     AUTO(json_decref) json_t *detail = json_object();
-    const struct event event = {.kind = "bug.new",
-                                .subject = "bug",
-                                .subject_id = bug,
-                                .to = "new",
-                                .detail = detail};
-    const char *const labels[] = {"target", filing->target_name, "severity",
-                                  severity_name(record->severity), NULL};
+    struct stmt *row = NULL;
     char title[256];
+    int rc = db_query(store->db, &row, err, sql[BUG_TOLD], "i", bug);
 
-    store_title(title, sizeof(title), record->crash_type, or_empty(record->crash_state));
-    json_put(detail, "crash", json_integer(filing->job->crash));
-    json_put(detail, "target", json_text(filing->target_name));
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc : err_set(err, -EUCLEAN, "NJ-%lld is gone", (long long)bug);
+    }
+    AUTO(mem_free) char *target = mem_strdup(stmt_text(row, 1));
+    const char *severity = severity_name((enum severity)stmt_int(row, 4));
+    const char *const labels[] = {"target", target, "severity", severity, NULL};
+    store_title(title, sizeof(title), stmt_text(row, 2), stmt_text(row, 3));
+    json_put(detail, "crash", json_integer(stmt_int(row, 0)));
+    json_put(detail, "target", json_text(target));
     json_put(detail, "title", json_text(title));
-    json_put(detail, "severity", json_string(severity_name(record->severity)));
-    json_put(detail, "signature", json_text(record->hash_major));
-    json_put(detail, "written", json_integer(filing->written));
-    json_put(detail, "filed", json_integer(filing->first_seen));
-    int rc = store_event_put(filing->store, &event, err);
-    return rc < 0 ? rc
-                  : store_count(filing->store, "bugs_detected_total", labels, 1, err);
+    json_put(detail, "severity", json_string(severity));
+    json_put(detail, "signature", json_text(stmt_text(row, 5)));
+    json_put(detail, "written", json_integer(stmt_int(row, 6)));
+    json_put(detail, "filed", json_integer(stmt_int(row, 7)));
+    bool counts = stmt_int(row, 8) == 0;
+    stmt_reset(row);
+    event->subject = "bug";
+    event->subject_id = bug;
+    event->detail = detail;
+    rc = store_event_put(store, event, err);
+    return rc < 0 || !counts ? rc
+                             : store_count(store, "bugs_detected_total", labels, 1, err);
+}
+
+int
+store_bug_is_fresh(struct store *store, int64_t bug, struct err *err)
+{
+    struct event event = {.kind = "bug.backlog", .from = "backlog", .to = "fresh"};
+    int rc = db_run(store->db, err, sql[BUG_FRESH], "i", bug);
+
+    return rc < 0 || db_changes(store->db) == 0 ? rc : event_new(store, bug, &event, err);
 }
 
 static int
 add_bug(const struct filing *filing, int64_t *bug, struct err *err)
 {
     const struct record *r = filing->answer.record;
-    int rc =
-        db_run(filing->store->db, err, sql[BUG_ADD], "iittttiditttii", filing->target,
-               filing->job->crash, r->hash_major, r->crash_type, or_empty(r->crash_state),
-               or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
-               (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
-               or_empty(r->cwe), filing->blob, filing->first_seen);
+    int rc = db_run(
+        filing->store->db, err, sql[BUG_ADD], "iittttiditttiii", filing->target,
+        filing->job->crash, r->hash_major, r->crash_type, or_empty(r->crash_state),
+        or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
+        (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
+        or_empty(r->cwe), filing->blob, filing->first_seen, (int64_t)filing->backlog);
+    struct event event = {.kind = "bug.new", .to = "new"};
 
     *bug = db_last_id(filing->store->db);
-    return rc < 0 ? rc : event_new(filing, *bug, err);
+    return rc < 0 ? rc : event_new(filing->store, *bug, &event, err);
 }
 
 static int
@@ -385,6 +413,9 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
         rc = keep_record(filing, err);
     }
     rc = rc < 0 ? rc : join(filing, match.bug, report, err);
+    if (rc == 0 && plan->freshens) {
+        rc = store_bug_is_fresh(filing->store, match.bug, err);
+    }
     if (rc == 0 && plan->reproduces) {
         rc = db_run(filing->store->db, err, sql[BUG_REPRODUCER], "iit", match.bug,
                     filing->blob, minimizable(filing));

@@ -24,6 +24,7 @@ enum {
     KNOWN,
     CRASH_ADD,
     CRASH_FIND,
+    CRASH_FRESH,
     PATH_ADD,
     SEEN_AGAIN,
     STATEMENTS,
@@ -59,10 +60,11 @@ static const char *const sql[STATEMENTS] = {
         "SELECT b.state FROM blob b JOIN crash c"
         " ON c.target = ?1 AND c.blob = b.id AND c.is_report = ?3 WHERE b.sha256 = ?2",
     [CRASH_ADD] =
-        "INSERT INTO crash(target, blob, is_report, source, written, first_seen)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-    [CRASH_FIND] = "SELECT id, state, bug FROM crash"
+        "INSERT INTO crash(target, blob, is_report, source, written, first_seen, backlog)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+    [CRASH_FIND] = "SELECT id, state, bug, backlog FROM crash"
                    " WHERE target = ?1 AND blob = ?2 AND is_report = ?3",
+    [CRASH_FRESH] = "UPDATE crash SET backlog = 0 WHERE id = ?1",
     [PATH_ADD] =
         "INSERT INTO crash_path(crash, path) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
     [SEEN_AGAIN] = "UPDATE bug SET last_seen = max(last_seen, ?2) WHERE id = ?1",
@@ -422,9 +424,17 @@ file_again(struct store *store, const struct intake_item *item, int64_t crash,
 {
     bool broken = strcmp(stmt_text(found, 1), "broken") == 0;
     int64_t bug = stmt_int(found, 2);
+    bool fresh = stmt_int(found, 3) != 0 && !item->backlog;
     int rc = 0;
 
     stmt_reset(found);
+    if (fresh) {
+        rc = db_run(store->db, err, sql[CRASH_FRESH], "i", crash);
+        rc = rc < 0 || bug == 0 ? rc : store_bug_is_fresh(store, bug, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
     if (new_path && bug != 0) {
         rc = db_run(store->db, err, sql[SEEN_AGAIN], "ii", bug, clock_wall_ms());
     }
@@ -449,9 +459,9 @@ file_item(struct store *store, const struct intake_item *item, const struct file
 
     rc = rc < 0 ? rc : store_blob_id(store, filed->sha256, &blob, err);
     if (rc == 0) {
-        rc = db_run(store->db, err, sql[CRASH_ADD], "iiitii", item->target, blob,
+        rc = db_run(store->db, err, sql[CRASH_ADD], "iiitiii", item->target, blob,
                     (int64_t)item->is_report, item->source, filed->written,
-                    clock_wall_ms());
+                    clock_wall_ms(), (int64_t)item->backlog);
     }
     bool is_new = rc == 0 && db_changes(store->db) > 0;
     if (rc == 0) {

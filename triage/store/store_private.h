@@ -116,6 +116,9 @@ int store_blob_read(const struct store *store, const char *sha256, int64_t bytes
 
 int store_event_put(struct store *store, const struct event *event, struct err *err);
 
+/* A fresh crash belongs to the bug: if it was backlog it is no more, and is told. */
+int store_bug_is_fresh(struct store *store, int64_t bug, struct err *err);
+
 /* Add to a counter; `labels` are pairs of name and value, ending with NULL. */
 int store_count(struct store *store, const char *name, const char *const *labels,
                 int64_t delta, struct err *err);
