@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/cmd.h"
+#include "triage/rate.h"
 
 enum { SOURCE_MAX = 4 << 20, SOURCE_AROUND = 3, FRAMES_SHOWN = 64 };
 
@@ -193,6 +194,7 @@ print_head(const struct cmd_context *context, const struct bug *bug)
     AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
     char first[CLOCK_TEXT_MAX];
     char last[CLOCK_TEXT_MAX];
+    char rate[96];
 
     clock_iso(first, bug->first_seen);
     clock_iso(last, bug->last_seen);
@@ -210,8 +212,8 @@ print_head(const struct cmd_context *context, const struct bug *bug)
     print_clean(bug->target);
     (void)printf("\n  crashes          %lld, first %s, last %s\n",
                  (long long)bug->crashes, first, last);
-    (void)printf("  reproduces       %d of %d runs (%s)\n", bug->k, bug->n,
-                 bug->reproducibility);
+    rate_show(rate, sizeof(rate), bug->k, bug->n);
+    (void)printf("  reproduces       %s (%s)\n", rate, bug->reproducibility);
     (void)printf("  reproducer       %lld bytes%s, sha256 %.16s\n",
                  (long long)bug->reproducer_bytes, bug->minimized ? " (minimized)" : "",
                  bug->reproducer);

@@ -1,6 +1,9 @@
 #include "orchestrator/publish/bug.h"
 
+#include <math.h>
+
 #include "base/clock.h"
+#include "triage/rate.h"
 
 static json_t *
 json_time(int64_t wall_ms)
@@ -11,9 +14,17 @@ json_time(int64_t wall_ms)
     return json_string(at);
 }
 
+/* To a thousandth: what lies behind is noise. */
+static json_t *
+json_rate(double rate)
+{
+    return json_real(round(rate * 1000.0) / 1000.0);
+}
+
 json_t *
 bug_to_json(const struct bug *bug)
 {
+    const struct rate rate = rate_of(bug->k, bug->n);
     json_t *o = json_object();
 
     json_put(o, "id", json_text(bug->name));
@@ -37,7 +48,9 @@ bug_to_json(const struct bug *bug)
     json_put(o, "backlog", json_boolean(bug->backlog));
     json_put(o, "minimized", json_boolean(bug->minimized));
     json_put(o, "reproducibility", json_text(bug->reproducibility));
-    json_put(o, "reproduced", json_integer(bug->k));
-    json_put(o, "runs", json_integer(bug->n));
+    json_put(o, "k", json_integer(bug->k));
+    json_put(o, "n", json_integer(bug->n));
+    json_put(o, "rate_low", json_rate(rate.low));
+    json_put(o, "rate_high", json_rate(rate.high));
     return o;
 }
