@@ -227,6 +227,26 @@ int store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *
 int store_bug(struct store *store, int64_t id, struct bug *out,
               struct err *err); /* -ENODATA: no such bug */
 
+/* A bug that may be the same one: suggested to a person, never joined unasked. */
+struct similar_bug {
+    int64_t bug;
+    char name[24], state[16];
+    char title[256]; /* crash type and top frame in one line */
+    double score;    /* 0 to 1, of the bugs' stacks: triage/similar.h */
+    bool cluster;    /* so alike that CASR would put the two into one cluster */
+    char why[512];   /* a sentence */
+};
+
+/* Below this nothing is suggested: half the way to CASR's one cluster. */
+#define STORE_SIMILAR_MIN 0.35
+
+/* Visit those most alike first, ten at most, among the 256 bugs that share most frames of
+ * their crash states with it; duplicates are left out. None for a bug without a record.
+ * -ENODATA: no such bug. visit may use the store. */
+typedef int similar_visit(void *user, const struct similar_bug *similar, struct err *err);
+int store_similar(struct store *store, int64_t bug, similar_visit *visit, void *user,
+                  struct err *err);
+
 /* Visit each path that was ever given, in that order, with its crash: `bugs --crashes`.
  * The path's bytes are as given; bug_name NULL where none. */
 typedef int crash_visit(void *user, const char *sha256, const char *path,

@@ -67,7 +67,7 @@ CREATE INDEX split_bug ON split (bug);
 CREATE INDEX bug_duplicate ON bug (duplicate_of) WHERE duplicate_of IS NOT NULL;
 
 -- The frames of each bug's crash state: which bugs share one (similar bugs, and those that an
--- older signature found). Kept by frames_of() in store_finish.c; main and the like are in none.
+-- older signature found). Kept by store_frames_put(); main and the like are in none.
 CREATE TABLE bug_frame (
   frame TEXT NOT NULL,
   bug INTEGER NOT NULL REFERENCES bug,

@@ -263,6 +263,8 @@ add_bug(const struct filing *filing, int64_t *bug, struct err *err)
     struct event event = {.kind = "bug.new", .to = "new"};
 
     *bug = db_last_id(filing->store->db);
+    rc = rc < 0 ? rc
+                : store_frames_put(filing->store, *bug, or_empty(r->crash_state), err);
     return rc < 0 ? rc : event_new(filing->store, *bug, &event, err);
 }
 
@@ -294,6 +296,9 @@ stand_for(const struct filing *filing, const struct plan *plan, struct err *err)
                (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
                or_empty(r->cwe));
 
+    rc = rc < 0 ? rc
+                : store_frames_put(filing->store, plan->match.bug,
+                                   or_empty(r->crash_state), err);
     if (rc < 0 || r->severity == plan->severity) {
         return rc;
     }

@@ -10,6 +10,7 @@
  *   store_finish.c  a crash's answer, filed
  *   store_smaller.c a minimization's answer, filed
  *   store_bugs.c    what people read
+ *   store_similar.c bugs that share frames
  *   store_event.c   events, outbox, counters
  *   store_run.c     campaigns, workers
  *   store_check.c   the invariants
@@ -50,7 +51,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
 };
 extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
-    store_smaller_sql, store_sweep_sql, cluster_sql;
+    store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -167,6 +168,18 @@ void store_settings_from_json(const json_t *object, struct record_settings *out)
 /* "Heap-buffer-overflow READ 4 in foo" */
 void store_title(char *out, size_t size, const char *crash_type, const char *crash_state);
 void store_bug_name(char *out, size_t size, int64_t bug);
+
+/* --- frames (store_similar.c) --- */
+
+/* Remember which frames a bug's state has, in place of those it had; in the caller's
+ * transaction. */
+int store_frames_put(struct store *store, int64_t bug, const char *crash_state,
+                     struct err *err);
+
+/* Append the numbers (int64_t) of at most `max` bugs that share a frame with it, those
+ * that share most first. */
+int store_sharing(struct store *store, int64_t bug, int64_t max, struct buf *ids,
+                  struct err *err);
 
 /* --- jobs (store_jobs.c) --- */
 
