@@ -50,14 +50,16 @@ LDMODE_tsan := -fsanitize=thread
 LDMODE_cov := --coverage
 
 # -iquote only: a plain -I would put our err.h before the system's
-CPPFLAGS_ALL = -D_GNU_SOURCE -DNIGHTJAR_VERSION='"$(VERSION)"' -iquote . -iquote triage -iquote $(B)/gen \
+CPPFLAGS_ALL = -D_GNU_SOURCE -DNIGHTJAR_VERSION='"$(VERSION)"' \
+  -DPRELOAD_FILE='"$(B)/gen/forkserver.so"' -iquote . -iquote triage -iquote $(B)/gen \
   -include triage/base/banned.h $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(WARN) $(MODE_$(BUILD)) $(CFLAGS)
 LDFLAGS_ALL = $(LDMODE_$(BUILD)) $(LDFLAGS)
 
 # --- sources --------------------------------------------------------------------------------
 SRC_base := $(sort $(wildcard triage/base/*.c))
-SRC_triage := $(sort $(filter-out triage/base/%,$(wildcard triage/*.c triage/*/*.c)))
+# preload/ is no part of the program: it is loaded into fuzz targets
+SRC_triage := $(sort $(filter-out triage/base/% triage/preload/%,$(wildcard triage/*.c triage/*/*.c)))
 SRC_orch := $(sort $(filter-out orchestrator/main.c,$(wildcard orchestrator/*.c orchestrator/*/*.c)))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_base := $(B)/libbase.a
@@ -89,6 +91,13 @@ $(B)/gen/migrations.h: $(SQL) scripts/embed
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)scripts/embed migrations $(SQL) >$@.new && mv $@.new $@
+
+# The fork server is embedded as bytes. No sanitizer and no fortification of ours belongs in it.
+$(B)/obj/triage/preload.o: $(B)/gen/forkserver.so
+$(B)/gen/forkserver.so: triage/preload/forkserver.c $(B)/flags
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(WARN) -O2 -fPIC -fvisibility=hidden -shared -Wl,-z,relro,-z,now,-s -o $@ $<
 
 # changed flags rebuild everything
 .PHONY: FORCE
@@ -154,7 +163,7 @@ format: ## rewrite the layout of all C files
 	$(Q)clang-format-14 -i $$(git ls-files '*.c' '*.h')
 
 objects: $(call obj,orchestrator/main.c $(SRC_orch) $(SRC_triage) $(SRC_base) $(patsubst %,tests/unit/%.c,$(UNIT)))
-print-flags: $(B)/gen/migrations.h
+print-flags: $(B)/gen/migrations.h $(B)/gen/forkserver.so
 	@printf '%s\n' '$(subst ','\'',$(CPPFLAGS_ALL)) -std=gnu11 $(WARN)'
 
 # --- install --------------------------------------------------------------------------------

@@ -19,6 +19,16 @@ enum {
     PATHS_MAX = 4096,   /* bytes of a run path */
 };
 
+#if defined(__x86_64__)
+enum { OWN_MACHINE = EM_X86_64 };
+#elif defined(__aarch64__)
+enum { OWN_MACHINE = EM_AARCH64 };
+#elif defined(__riscv)
+enum { OWN_MACHINE = EM_RISCV };
+#else
+#error "which e_machine do programs of this processor have?"
+#endif
+
 static enum program_kind
 kind_of(const char *data, size_t len)
 {
@@ -87,7 +97,8 @@ elf_open(const char *path, struct elf *elf)
         !read_at(elf->fd, &head, sizeof(head), 0) ||
         memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
         head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_ident[EI_DATA] != ELFDATA2LSB ||
-        head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum > SEGMENTS_MAX) {
+        head.e_machine != OWN_MACHINE || head.e_phentsize != sizeof(Elf64_Phdr) ||
+        head.e_phnum > SEGMENTS_MAX) {
         return false;
     }
     elf->n_segments = head.e_phnum;
@@ -130,22 +141,31 @@ add_folder(const char *program, const char *entry, struct strv *out)
 }
 
 static void
-add_folders(const char *program, const struct elf *elf, uint64_t at, struct strv *out)
+add_folders(const char *program, const char *paths, struct strv *out)
 {
-    char paths[PATHS_MAX + 1] = "";
+    AUTO(mem_free) char *list = mem_strdup(paths);
     char *save = NULL;
 
-    if (at > INT64_MAX || pread(elf->fd, paths, PATHS_MAX, (off_t)at) <= 0) {
-        return;
-    }
-    for (char *entry = strtok_r(paths, ":", &save); entry != NULL;
+    for (char *entry = strtok_r(list, ":", &save); entry != NULL;
          entry = strtok_r(NULL, ":", &save)) {
         add_folder(program, entry, out);
     }
 }
 
+/* The text at an offset of the file, up to PATHS_MAX bytes of it. */
 static void
-read_dynamic(const char *program, const struct elf *elf, const Elf64_Phdr *segment,
+add_string(const struct elf *elf, uint64_t at, struct strv *out)
+{
+    char text[PATHS_MAX + 1] = "";
+
+    if (at <= INT64_MAX && pread(elf->fd, text, PATHS_MAX, (off_t)at) > 0) {
+        strv_add(out, text);
+    }
+}
+
+/* The texts of the dynamic section's entries that `wanted` accepts. */
+static void
+read_dynamic(const struct elf *elf, const Elf64_Phdr *segment, bool (*wanted)(int64_t),
              struct strv *out)
 {
     size_t n = segment->p_filesz / sizeof(Elf64_Dyn);
@@ -162,27 +182,59 @@ read_dynamic(const char *program, const struct elf *elf, const Elf64_Phdr *segme
         }
     }
     for (size_t i = 0; i < n && entries[i].d_tag != DT_NULL && strings < INT64_MAX; i++) {
-        if (entries[i].d_tag == DT_RPATH || entries[i].d_tag == DT_RUNPATH) {
-            add_folders(program, elf, strings + (entries[i].d_un.d_val & UINT32_MAX),
-                        out);
+        if (wanted(entries[i].d_tag)) {
+            add_string(elf, strings + (entries[i].d_un.d_val & UINT32_MAX), out);
         }
     }
+}
+
+static bool
+is_run_path(int64_t tag)
+{
+    return tag == DT_RPATH || tag == DT_RUNPATH;
+}
+
+static bool
+is_needed(int64_t tag)
+{
+    return tag == DT_NEEDED;
+}
+
+/* The same of a file; whether it asks for a loader. */
+static bool
+read_program(const char *path, bool (*wanted)(int64_t), struct strv *out)
+{
+    AUTO(mem_free) struct elf *elf = mem_alloc(sizeof(*elf));
+    bool interpreted = false;
+
+    elf->fd = -1;
+    if (elf_open(path, elf)) {
+        for (size_t i = 0; i < elf->n_segments; i++) {
+            interpreted = interpreted || elf->segments[i].p_type == PT_INTERP;
+            if (elf->segments[i].p_type == PT_DYNAMIC) {
+                read_dynamic(elf, &elf->segments[i], wanted, out);
+            }
+        }
+    }
+    fd_close(elf->fd);
+    return interpreted;
 }
 
 void
 program_library_folders(const char *path, struct strv *out)
 {
-    AUTO(mem_free) struct elf *elf = mem_alloc(sizeof(*elf));
+    AUTO(strv_clear) struct strv lists = {0};
 
-    elf->fd = -1;
-    if (elf_open(path, elf)) {
-        for (size_t i = 0; i < elf->n_segments; i++) {
-            if (elf->segments[i].p_type == PT_DYNAMIC) {
-                read_dynamic(path, elf, &elf->segments[i], out);
-            }
-        }
+    (void)read_program(path, is_run_path, &lists);
+    for (size_t i = 0; i < lists.n; i++) {
+        add_folders(path, lists.v[i], out);
     }
-    fd_close(elf->fd);
+}
+
+bool
+program_libraries(const char *path, struct strv *out)
+{
+    return read_program(path, is_needed, out);
 }
 
 char *

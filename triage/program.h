@@ -25,8 +25,13 @@ int program_scan(const char *path, const char *const *marks, size_t n, bool *fou
                  enum program_kind *kind, struct err *err);
 
 /* Append the existing folders of an ELF program's DT_RPATH and DT_RUNPATH, $ORIGIN
- * resolved; nothing for any other file. `path` is absolute. */
+ * resolved; nothing for any other file, or one of another machine. `path` is absolute. */
 void program_library_folders(const char *path, struct strv *out);
+
+/* Append the names of the libraries that an ELF program of this machine asks for
+ * (DT_NEEDED), as it spells them. False, and nothing appended, unless the loader starts
+ * it: a static program, a script, another machine's. */
+bool program_libraries(const char *path, struct strv *out);
 
 /* The absolute path of an executable file called `name` in PATH (a usual one when PATH is
  * unset), or NULL. New string. */
