@@ -106,7 +106,8 @@ enum record_fact {
     FACT_AT_RETURN = 1 << 9,    /* the instruction that faulted is a return, */
     FACT_AT_CALL = 1 << 10,     /* a call through a register or memory, */
     FACT_AT_BRANCH = 1 << 11,   /* or a jump through one */
-    FACT_ALL = (1 << 12) - 1,
+    FACT_JNI_MISUSE = 1 << 12,  /* Android: a wrong reference was given to the JNI */
+    FACT_ALL = (1 << 13) - 1,
 };
 
 /* A register when it crashed. */

@@ -31,7 +31,7 @@ is_security(const struct record *record, const struct severity_rule *rule, bool 
     if ((record->facts & FACT_MIRACLE_PTR) != 0) {
         return false;
     }
-    if ((record->facts & (FACT_FUZZER_ISSUE | FACT_PC_NULL)) != 0) {
+    if ((record->facts & (FACT_FUZZER_ISSUE | FACT_PC_NULL | FACT_JNI_MISUSE)) != 0) {
         return true;
     }
     switch (rule->flag) {

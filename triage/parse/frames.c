@@ -98,6 +98,23 @@ take_location(struct span *s, struct raw_frame *frame)
     return true;
 }
 
+/* gdb: "f () from /lib/libx.so", and "??" for a function that it does not know. */
+static bool
+take_gdb(struct span *s, struct raw_frame *frame)
+{
+    size_t from = span_rfind(*s, ") from /");
+    bool found = from != SPAN_NONE && !frame->has_offset;
+
+    if (found) {
+        frame->module = span_from(*s, from + strlen(") from "));
+        *s = span_to(*s, from + 1);
+    }
+    if (span_is(*s, "?? ()")) {
+        s->len = 0;
+    }
+    return found;
+}
+
 /* What stands behind the number, the address and "in". True when it says where, not only
  * who. */
 static bool
@@ -107,6 +124,7 @@ parse_body(struct span s, struct raw_frame *frame)
     take_build_id(&s, frame);
     bool module = take_module(&s, frame);
     bool file = take_location(&s, frame);
+    module = take_gdb(&s, frame) || module;
     size_t plus = span_rfind(s, "+0x");
     struct span digits = plus == SPAN_NONE ? s : span_from(s, plus + 1);
     uint64_t offset;
@@ -167,18 +185,6 @@ parse_bare(const struct parser *p, int n, struct span s, struct raw_frame *frame
            frame->function.len > 0;
 }
 
-static void
-add_parsed(struct parser *p, int n, struct raw_frame *parsed)
-{
-    struct raw_frame *frame = parser_add_frame(p, n);
-
-    if (frame != NULL) {
-        parsed->n = frame->n;
-        parsed->stack = frame->stack;
-        *frame = *parsed;
-    }
-}
-
 static bool
 numbered_frame(struct parser *p, struct span line)
 {
@@ -195,7 +201,7 @@ numbered_frame(struct parser *p, struct span line)
     if (!ok) {
         return false;
     }
-    add_parsed(p, (int)n, &parsed);
+    parser_add_parsed(p, (int)n, &parsed);
     return true;
 }
 
@@ -223,7 +229,7 @@ windows_frame(struct parser *p, struct span line)
         (void)parser_location(span_to(rest, rest.len - 1), &parsed);
     }
     parsed.function = function;
-    add_parsed(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1, &parsed);
+    parser_add_next(p, &parsed);
     return true;
 }
 
@@ -244,18 +250,18 @@ macos_frame(struct parser *p, struct span line)
     }
     digits = span_from(line, plus + 3);
     s = span_to(s, s.len < digits.len + 3 ? 0 : s.len - digits.len - 3);
-    size_t address = span_find(s, " 0x");
-    if (address == SPAN_NONE || address == 0) {
+    size_t address = span_find(s, "0x");
+    if (address == SPAN_NONE || address == 0 || !span_blank(s.at[address - 1])) {
         return false;
     }
     parsed.module = span_trim(span_to(s, address));
-    s = span_from(s, address + 1);
+    s = span_from(s, address);
     if (!span_eat_hex(&s, &parsed.address) || !span_eat_blanks(&s) ||
         span_find_char(s, '/') != SPAN_NONE || !span_eat_digits(&digits, &offset)) {
         return false;
     }
     parsed.function = span_trim(s);
-    add_parsed(p, (int)n, &parsed);
+    parser_add_parsed(p, (int)n, &parsed);
     return true;
 }
 

@@ -36,12 +36,11 @@ glibc_line(struct parser *p, struct span line)
             continue;
         }
         p->facts |= words_of_glibc[i].fact;
-        if (!parser_has_type(p)) {
-            parser_begin(p, line, "Abrt");
-            /* ": terminated" differs between releases; the name of the program must not
-             * count */
-            size_t stars = span_find(span_from(text, 3), "***");
-            parser_set_state(p, stars == SPAN_NONE ? text : span_to(text, stars + 6), 1);
+        /* ": terminated" differs between releases; the name of the program must not count
+         */
+        size_t stars = span_find(span_from(text, 3), "***");
+        text = stars == SPAN_NONE ? text : span_to(text, stars + 6);
+        if (parser_hearsay(p, line, "Abrt", text)) {
             p->facts |= FACT_HARMLESS_SIGNAL;
         }
         break;

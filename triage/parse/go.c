@@ -140,12 +140,8 @@ go_frame(struct parser *p, struct span line)
     if (!call_line(line, &function)) {
         return place_line(p, line);
     }
-    struct raw_frame *frame =
-        parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
-    if (frame != NULL) {
-        frame->language = LANGUAGE_GO;
-        frame->function = function;
-    }
+    parser_add_next(p,
+                    &(struct raw_frame){.language = LANGUAGE_GO, .function = function});
     return true;
 }
 

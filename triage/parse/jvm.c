@@ -60,15 +60,9 @@ jvm_frame(struct parser *p, struct span line)
     if (p->javascript && (!located || place.column == 0)) {
         return false;
     }
-    struct raw_frame *frame =
-        parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
-    if (frame != NULL) {
-        frame->language = p->javascript ? LANGUAGE_JAVASCRIPT : LANGUAGE_JVM;
-        frame->function = span_trim(span_to(s, open));
-        frame->file = place.file;
-        frame->line = place.line;
-        frame->column = place.column;
-    }
+    place.language = p->javascript ? LANGUAGE_JAVASCRIPT : LANGUAGE_JVM;
+    place.function = span_trim(span_to(s, open));
+    parser_add_next(p, &place);
     return true;
 }
 

@@ -15,19 +15,23 @@
 static const struct parser_ops *const table[] = {
     &parser_noise,  /* lines that never count */
     &parser_oom,    /* out of memory, or the end of the matter when it does not count */
+    &parser_kernel, /* before asan: both say "Read of size 4 at" */
     &parser_assert, /* ASSERT, glibc's and libc++'s assertions */
     &parser_glibc,  /* malloc's, fortify's and the stack guard's last words */
-    &parser_rust,      &parser_gdb,    &parser_msan,     &parser_tsan,   &parser_lsan,
+    &parser_cxx,    /* the C++ runtimes' */
+    &parser_rust,      &parser_gdb,     &parser_windows,
+    &parser_msan,      &parser_tsan,    &parser_lsan,
     &parser_go, /* before ubsan: both say "runtime error:" */
-    &parser_ubsan,     &parser_jvm,    &parser_python,   &parser_signal, /* a sanitizer's
-                                                                            report of a
-                                                                            fatal signal
-                                                                          */
-    &parser_asan,      &parser_extra, /* OSS-Fuzz's extra sanitizers, Centipede */
-    &parser_libfuzzer,                /* behind what it only repeats */
-    &parser_log,                      /* glog, abseil, Chromium */
-    &parser_v8,        &parser_loader, &parser_sections, /* which stack follows */
-    &parser_memory,                                      /* what lies at the address */
+    &parser_ubsan,     &parser_jvm,     &parser_python,
+    &parser_signal, /* a sanitizer's report of a fatal signal */
+    &parser_asan,      &parser_gwpasan, &parser_android,
+    &parser_extra,     /* OSS-Fuzz's extra sanitizers, Centipede */
+    &parser_libfuzzer, /* behind what it only repeats */
+    &parser_log,       /* glog, abseil, Chromium */
+    &parser_v8,        &parser_loader,  &parser_valgrind,
+    &parser_apple,     &parser_fatal, /* signals by name, when nothing else told more */
+    &parser_sections,                 /* which stack follows */
+    &parser_memory,                   /* what lies at the address */
     &parser_frames, /* "#0 0x... in f file:line", the last reader of frames */
 };
 
@@ -86,6 +90,7 @@ parser_set_type(struct parser *p, struct span line, const char *type)
     }
     span_copy(span_of(type), p->type, sizeof(p->type));
     p->message = line;
+    p->hearsay = false;
 }
 
 void
@@ -114,6 +119,20 @@ parser_begin(struct parser *p, struct span line, const char *type)
     p->memory = (struct raw_memory){0};
     p->facts &= lasting;
     p->bad_cast_open = false;
+}
+
+bool
+parser_hearsay(struct parser *p, struct span line, const char *type, struct span text)
+{
+    if (parser_has_type(p) || parser_is_kernel(p)) {
+        return false;
+    }
+    parser_begin(p, line, type);
+    if (text.len > 0) {
+        parser_set_state(p, text, 1);
+    }
+    p->hearsay = true;
+    return true;
 }
 
 void
@@ -184,6 +203,9 @@ parser_set_state_f(struct parser *p, int frames, const char *fmt, ...)
 void
 parser_assertion(struct parser *p, struct span line, struct span text)
 {
+    if (parser_is_kernel(p)) {
+        return;
+    }
     parser_set_type(p, line, "ASSERT");
     p->state_frames = 1;
     if (text.len > 0) {
@@ -261,6 +283,25 @@ parser_add_frame(struct parser *p, int n)
     struct raw_frame *frame = &p->frames[p->n_frames++];
     *frame = (struct raw_frame){.n = n, .stack = p->stack};
     return frame;
+}
+
+void
+parser_add_parsed(struct parser *p, int n, const struct raw_frame *parsed)
+{
+    struct raw_frame *frame = parser_add_frame(p, n);
+
+    if (frame != NULL) {
+        enum stack_kind stack = frame->stack;
+        *frame = *parsed;
+        frame->n = n;
+        frame->stack = stack;
+    }
+}
+
+void
+parser_add_next(struct parser *p, const struct raw_frame *parsed)
+{
+    parser_add_parsed(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1, parsed);
 }
 
 /* Digits at the end behind a colon: taken off, false when there are none. */
@@ -351,7 +392,7 @@ read_line(struct parser *p, struct span line)
             return;
         }
     }
-    if (!parser_has_type(p)) {
+    if (p->type[0] == '\0') {
         return;
     }
     for (size_t i = 0; i < n_readers; i++) {
@@ -487,6 +528,22 @@ copy_frames(const struct parser *p, struct record *record)
     }
 }
 
+/* Android's report of a program without symbols: its name says more than the libraries'
+ * offsets. */
+static bool
+named_by_process(const struct parser *p)
+{
+    if (p->process[0] == '\0' || p->state[0] != '\0') {
+        return false;
+    }
+    for (size_t i = 0; i < p->n_frames; i++) {
+        if (p->frames[i].function.len > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static struct record *
 make_record(const struct parser *p)
 {
@@ -499,6 +556,10 @@ make_record(const struct parser *p)
     record->state_override = clean_state(p);
     record->override_frames = p->state_frames;
     record->state_only_override = p->state_frames >= PARSER_STATE_FRAMES;
+    if (named_by_process(p)) {
+        record->state_override = mem_printf("%s\n", p->process);
+        record->state_only_override = true;
+    }
     record->access = p->access;
     record->access_bytes = p->access_bytes;
     record->near_null = p->address[0] != '\0' && p->fault < 0x10000;
@@ -530,7 +591,7 @@ parse_report(const char *text, size_t len, const struct record_options *options,
     p->frames = frames;
     p->golang = span_has(p->text, ".go:");
     read_lines(p);
-    if (!parser_has_type(p) || p->nothing) {
+    if (p->type[0] == '\0' || p->nothing) {
         return err_set(err, -ENODATA, "no crash in %zu bytes", len);
     }
     *out = make_record(p);

@@ -86,13 +86,24 @@ struct parser {
     bool python;      /* frames come innermost last */
     bool java;        /* "at a.b.C(...)" lines are frames */
     bool javascript;
-    bool bad_cast_open; /* the line that names the source type is still to come */
-    bool fatal_error;   /* V8: "# ..." lines explain the error */
-    int explained;      /* how many of them were read */
-    bool rust_panic;    /* the next line is the panic's message */
-    char source[128];   /* V8: the file of the fatal error */
-    bool nothing;       /* this is not a crash under these options */
-    bool done;          /* what follows does not count */
+    bool hearsay;          /* the type is what a program or a shell said of itself */
+    bool bad_cast_open;    /* the line that names the source type is still to come */
+    bool fatal_error;      /* V8: "# ..." lines explain the error */
+    int explained;         /* how many of them were read */
+    bool rust_panic;       /* the next line is the panic's message */
+    bool kernel;           /* the kernel's frames are looked for */
+    bool kernel_registers; /* the program counter of its registers is the first frame */
+    bool kasan;            /* KASAN's report beats what else the kernel says */
+    bool gwp_asan;         /* its errors and frames are looked for */
+    bool valgrind;         /* the same of Valgrind */
+    bool lldb;             /* the same of lldb */
+    bool at_frames;        /* "@ 0x5555 f()" is a frame */
+    bool apple;            /* a crash report of macOS */
+    bool cxx_exception;    /* the thrown object's what() is still to come */
+    char process[64];      /* Android: names a report without functions */
+    char source[128];      /* V8: the file of the fatal error */
+    bool nothing;          /* this is not a crash under these options */
+    bool done;             /* what follows does not count */
 };
 
 /* Whether later families and the frame readers still see the line. */
@@ -109,11 +120,12 @@ struct parser_ops {
     bool (*frame)(struct parser *p, struct span line);
 };
 
-extern const struct parser_ops parser_noise, parser_oom, parser_assert, parser_glibc,
-    parser_rust, parser_go, parser_gdb, parser_msan, parser_tsan, parser_lsan,
-    parser_ubsan, parser_signal, parser_asan, parser_extra, parser_libfuzzer, parser_jvm,
-    parser_python, parser_log, parser_v8, parser_loader, parser_sections, parser_memory,
-    parser_frames;
+extern const struct parser_ops parser_noise, parser_oom, parser_kernel, parser_assert,
+    parser_glibc, parser_cxx, parser_valgrind, parser_fatal, parser_apple, parser_rust,
+    parser_go, parser_gdb, parser_windows, parser_msan, parser_tsan, parser_lsan,
+    parser_ubsan, parser_signal, parser_asan, parser_gwpasan, parser_android,
+    parser_extra, parser_libfuzzer, parser_jvm, parser_python, parser_log, parser_v8,
+    parser_loader, parser_sections, parser_memory, parser_frames;
 
 /* A headline: the report that starts here replaces the one before: its address, state and
  * frames are forgotten. The type itself stays when the earlier one ranks higher (a
@@ -127,11 +139,19 @@ void parser_set_type(struct parser *p, struct span line, const char *type);
  * upper case. */
 void parser_sanitizer_type(struct span kind, char out[PARSER_TYPE_MAX]);
 
+/* A tool has named the crash. False for hearsay as well, so that any report replaces it.
+ */
 static inline bool
 parser_has_type(const struct parser *p)
 {
-    return p->type[0] != '\0';
+    return p->type[0] != '\0' && !p->hearsay;
 }
+
+/* The program's or the shell's own last words ("Segmentation fault", "terminate called"):
+ * type and, unless text is empty, the first line of the state, until a tool says more.
+ * Does nothing once one has. */
+bool parser_hearsay(struct parser *p, struct span line, const char *type,
+                    struct span text);
 
 /* Drop what was collected of the stack so far. */
 void parser_forget_frames(struct parser *p);
@@ -160,6 +180,16 @@ struct span parser_clean_file(struct span file);
 /* A zeroed frame to fill in, or NULL when there are enough. Its stack is set; a number
  * that is not above the last one's starts another stack. */
 struct raw_frame *parser_add_frame(struct parser *p, int n);
+
+/* Append a frame that was read into `parsed` (its stack aside) as number n; the second
+ * with the number behind the last frame's, for formats that do not number. Beyond the
+ * limit it is dropped. */
+void parser_add_parsed(struct parser *p, int n, const struct raw_frame *parsed);
+void parser_add_next(struct parser *p, const struct raw_frame *parsed);
+
+/* Whether the kernel's report is being read: what a program's log would mean means
+ * nothing there. */
+bool parser_is_kernel(const struct parser *p);
 
 /* "file:line:column" or "file:line" -> file, line, column; false when s is neither. */
 bool parser_location(struct span s, struct raw_frame *frame);

@@ -39,14 +39,10 @@ python_frame(struct parser *p, struct span line)
         !span_eat(&s, ", in ")) {
         return false;
     }
-    struct raw_frame *frame =
-        parser_add_frame(p, p->n_frames == 0 ? 0 : p->frames[p->n_frames - 1].n + 1);
-    if (frame != NULL) {
-        frame->language = LANGUAGE_PYTHON;
-        frame->function = span_trim(s);
-        frame->file = file;
-        frame->line = number > INT32_MAX ? 0 : (int)number;
-    }
+    parser_add_next(p, &(struct raw_frame){.language = LANGUAGE_PYTHON,
+                                           .function = span_trim(s),
+                                           .file = file,
+                                           .line = number > INT32_MAX ? 0 : (int)number});
     return true;
 }
 

@@ -9,6 +9,7 @@ static const struct {
     enum stack_kind stack;
 } sections[] = {
     {"freed by thread", STACK_FREED},
+    {"deallocated by thread", STACK_FREED}, /* GWP-ASan */
     {"allocated by thread", STACK_ALLOCATED},
     {"previously allocated by", STACK_ALLOCATED},
     {"allocated by main thread", STACK_ALLOCATED},
