@@ -25,7 +25,8 @@ endif
 PKGS := sqlite3 libcurl jansson zlib libsystemd yaml-0.1 libarchive libsodium libseccomp libpcre2-8
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-PKG_LIBS += -lm
+# Zydis' package has no .pc file
+PKG_LIBS += -lZydis -lm
 
 # Each warning has found a bug in some C program that its author held to be right.
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wformat=2 \

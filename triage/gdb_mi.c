@@ -248,7 +248,10 @@ gdb_mi_parse(const char *line, size_t len, struct gdb_mi *out, struct err *err)
         return wrong(&r, "more than GDB_MI_LINE_MAX bytes");
     }
     read.token = read_token(&r);
-    char mark = r.at < r.end ? *r.at : '\0';
+    char mark = '\0';
+    if (r.at < r.end) {
+        mark = *r.at;
+    }
     if (mark == '^' || mark == '*' || mark == '+' || mark == '=') {
         r.at++;
         read.kind = mark == '^' ? GDB_MI_RESULT : GDB_MI_ASYNC;

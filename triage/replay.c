@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "triage/judge.h"
 #include "triage/limit.h"
+#include "triage/native.h"
 
 enum {
     GRACE_MS = 2000,        /* for the stack of a hang */
@@ -130,8 +131,8 @@ make_folder(const struct replay_config *config, const void *input, size_t len,
 /* --- one run --- */
 
 static int
-make_argv(const struct replay_config *config, const struct folder *folder,
-          struct strv *argv, struct err *err)
+make_argv(const struct replay_config *config, const struct replay_tool *tool,
+          const struct folder *folder, struct strv *argv, struct err *err)
 {
     AUTO(sandbox_policy_clear) struct sandbox_policy policy = {0};
     AUTO(strv_clear) struct strv shown = {0};
@@ -150,7 +151,11 @@ make_argv(const struct replay_config *config, const struct folder *folder,
     }
     strv_add(&policy.write, folder->path);
     policy.cwd = folder->path;
-    command_arguments(config->command, folder->input, &inner);
+    if (tool == NULL) {
+        command_arguments(config->command, folder->input, &inner);
+    } else {
+        tool->arguments(tool->user, config->command, folder->input, &inner);
+    }
     return sandbox_wrap(config->rung, &policy, &inner, argv, err);
 }
 
@@ -180,7 +185,7 @@ run_target(const struct replay_config *config, const struct folder *folder,
     AUTO(strv_clear) struct strv argv = {0};
     AUTO(strv_clear) struct strv env = {0};
     AUTO(fd_close) int input = -1;
-    int rc = make_argv(config, folder, &argv, err);
+    int rc = make_argv(config, NULL, folder, &argv, err);
 
     if (rc == 0 && config->command->mode == INPUT_STDIN) {
         rc = fs_open(folder->input, &input, NULL, err);
@@ -195,6 +200,26 @@ run_target(const struct replay_config *config, const struct folder *folder,
     spec.in_fd = input;
     spec.limits.file_bytes = FILE_MAX;
     return limit_run(&spec, &limit, out, err);
+}
+
+int
+replay_with(const struct replay_config *config, const struct replay_tool *tool,
+            const void *input, size_t len, struct limit_run *out, struct err *err)
+{
+    AUTO(folder_clear) struct folder folder = {0};
+    AUTO(strv_clear) struct strv argv = {0};
+    struct proc_spec spec = PROC_SPEC_INIT;
+    int rc = make_folder(config, input, len, &folder, err);
+
+    rc = rc < 0 ? rc : make_argv(config, tool, &folder, &argv, err);
+    if (rc < 0) {
+        return rc;
+    }
+    spec.argv = argv.v;
+    spec.envp = tool->env->v;
+    spec.cwd = folder.path;
+    spec.limits.file_bytes = FILE_MAX;
+    return limit_run(&spec, &tool->limit, out, err);
 }
 
 /* Errors of the start that are the target's: it is not there, or cannot be run. */
@@ -237,6 +262,10 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     result.report = run.output;
     run.output = (struct buf)BUF_INIT;
     buf_add(&result.report, buf_str(&run.last_words), run.last_words.len);
+    rc = native_explain(config, input, len, &result, err);
+    if (rc < 0) {
+        return rc;
+    }
     *out = result;
     result = (struct replay_run){0};
     return 0;

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "triage/command.h"
+#include "triage/limit.h"
 #include "triage/record.h"
 #include "triage/sandbox.h"
 #include "triage/symbolize.h"
@@ -29,6 +30,9 @@ struct replay_config {
     struct symbolizer *symbolizer; /* borrowed; NULL: frames stay bare */
     const struct strv *hide;       /* see sandbox_policy; or NULL */
     const char *scratch; /* of replay_scratch(): where the folder of a run is made */
+    /* gdb, for crashes that left no report (native.h): an absolute path; NULL: they stay
+     * bare signals */
+    const char *debugger;
 };
 
 /* A new private folder for the runs of this process, below TMPDIR or /tmp; the caller
@@ -61,6 +65,22 @@ AUTO_DEFINE_CLEAR(struct replay_run, replay_run_clear)
  */
 int replay_once(const struct replay_config *config, const void *input, size_t len,
                 struct replay_run *out, struct err *err);
+
+/* What runs in place of the command, around it: a debugger. */
+struct replay_tool {
+    const void *user;
+    /* append the argument vector, an absolute path first; input: the file's path */
+    void (*arguments)(const void *user, const struct command *command, const char *input,
+                      struct strv *argv);
+    const struct strv *env; /* all of its environment */
+    struct limit limit;
+};
+
+/* Run a tool where replay_once() would have run the command, in a sandbox that shows it
+ * the same files; what it printed is in *out. Its standard input is empty. The errors are
+ * those of replay_once(), and -ENOENT where the tool is not there. */
+int replay_with(const struct replay_config *config, const struct replay_tool *tool,
+                const void *input, size_t len, struct limit_run *out, struct err *err);
 
 const char *replay_outcome_name(
     enum replay_outcome outcome); /* clean crash timeout broken unparsed */

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "triage/judge.h"
 #include "triage/minimize.h"
+#include "triage/native.h"
 #include "triage/parse/parse.h"
 #include "triage/repeat.h"
 #include "triage/symbolize.h"
@@ -31,6 +32,7 @@ enum {
 struct worker {
     const struct worker_config *config;
     struct symbolizer *symbolizer; /* NULL: there is none here */
+    char *debugger;                /* the same */
     char *scratch;
     int out_fd; /* the answers; moved away from descriptor 1 */
     struct buf lines;
@@ -51,6 +53,7 @@ static void
 worker_clear(struct worker *worker)
 {
     symbolizer_free(worker->symbolizer);
+    mem_free(worker->debugger);
     if (worker->scratch != NULL) {
         (void)fs_remove(worker->scratch, NULL);
     }
@@ -136,7 +139,8 @@ replay_config_of(const struct work *work)
                                   .options = &work->options,
                                   .symbolizer = work->worker->symbolizer,
                                   .hide = work->worker->config->hide,
-                                  .scratch = work->worker->scratch};
+                                  .scratch = work->worker->scratch,
+                                  .debugger = work->worker->debugger};
 }
 
 /* --- answers --- */
@@ -469,6 +473,7 @@ start(struct worker *worker, struct err *err)
     if (rc < 0) {
         return rc;
     }
+    worker->debugger = native_debugger();
     if (symbolizer_new(NULL, worker->config->roots, &worker->symbolizer, &no_symbolizer) <
         0) {
         log_line(LOG_WARN, "worker", "msg=\"%s\"", no_symbolizer.msg);

@@ -1,0 +1,190 @@
+#include "triage/native.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "triage/native_gdb.h"
+#include "triage/program.h"
+
+enum { MEMORY_UNLIMITED = 4 };
+
+char *
+native_debugger(void)
+{
+    return program_find("gdb");
+}
+
+/* --- the run --- */
+
+struct under_gdb {
+    const char *gdb;
+    int signal;
+    bool moving;
+};
+
+static void
+put_arguments(const void *user, const struct command *command, const char *input,
+              struct strv *argv)
+{
+    const struct under_gdb *how = user;
+
+    native_gdb_run(how->gdb, command, input, how->signal, how->moving, argv);
+}
+
+/* One run under gdb; whether it stopped by the same signal, with a stack. */
+static int
+look(const struct replay_config *config, const void *input, size_t len,
+     const struct under_gdb *how, struct native_state *state, struct err *err)
+{
+    const struct command *command = config->command;
+    AUTO(strv_clear) struct strv env = {0};
+    AUTO(limit_run_clear) struct limit_run run = {0};
+    const struct replay_tool tool = {
+        .user = how,
+        .arguments = put_arguments,
+        .env = &env,
+        .limit = {.wall_ms = command->timeout_ms + NATIVE_GDB_MS,
+                  .memory_bytes = command->memory_bytes == 0
+                                      ? (int64_t)NATIVE_GDB_MEMORY * MEMORY_UNLIMITED
+                                      : command->memory_bytes + NATIVE_GDB_MEMORY,
+                  .output_bytes = NATIVE_OUTPUT_MAX}};
+
+    native_gdb_environment(&env);
+    int rc = replay_with(config, &tool, input, len, &run, err);
+    if (rc < 0) {
+        return rc;
+    }
+    native_gdb_read(buf_str(&run.output), run.output.len, state);
+    return state->fault.signal == how->signal && state->seen->n_frames > 0;
+}
+
+/* --- the record --- */
+
+/* gdb's frames as the record's. With a symbolizer they are named by it, as those of a
+ * sanitizer's report are, so that one crash has one signature; gdb shows inlined
+ * functions as frames of their own, which the symbolizer does itself. */
+static void
+take_frames(struct record *record, struct record *seen, bool by_symbolizer)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < seen->n_frames; i++) {
+        struct frame *from = &seen->frames[i];
+        bool named = by_symbolizer && from->module != NULL && from->module[0] == '/';
+        struct frame *to = named && from->inlined ? NULL : record_add_frame(record);
+        if (to == NULL) {
+            continue;
+        }
+        *to = *from;
+        to->n = n++;
+        to->function = named ? NULL : mem_strdup(from->function);
+        to->file = named ? NULL : mem_strdup(from->file);
+        to->line = named ? 0 : from->line;
+        to->module = mem_strdup(from->module);
+    }
+}
+
+/* gdb's names for what the symbolizer knows no name of. */
+static void
+name_rest(struct record *record, const struct record *seen)
+{
+    for (size_t i = 0; i < record->n_frames; i++) {
+        struct frame *frame = &record->frames[i];
+        for (size_t k = 0; frame->function == NULL && k < seen->n_frames; k++) {
+            const struct frame *from = &seen->frames[k];
+            if (from->address == frame->address && !from->inlined) {
+                frame->function = mem_strdup(from->function);
+                frame->file = mem_strdup(from->file);
+                frame->line = from->line;
+                break;
+            }
+        }
+    }
+}
+
+static void
+complete(const struct replay_config *config, struct record *record,
+         const struct native_state *state)
+{
+    const struct record *seen = state->seen;
+
+    for (size_t i = 0; i < seen->n_registers; i++) {
+        record_add_register(record, seen->registers[i].name, seen->registers[i].value);
+    }
+    take_frames(record, state->seen, config->symbolizer != NULL);
+    if (config->symbolizer != NULL) {
+        symbolize_record(config->symbolizer, record);
+        name_rest(record, seen);
+    }
+    native_rules(record, &state->fault);
+}
+
+/* --- the report --- */
+
+/* What a person would have asked gdb for, behind what the program printed. */
+static void
+describe(const struct record *record, struct buf *out)
+{
+    buf_addf(out, "%s[nightjar: under gdb]\n%s\n",
+             out->len > 0 && out->data[out->len - 1] != '\n' ? "\n" : "",
+             record->message);
+    for (size_t i = 0; i < record->n_frames; i++) {
+        const struct frame *frame = &record->frames[i];
+        buf_addf(out, "    #%d 0x%012" PRIx64, frame->n, frame->address);
+        if (frame->function != NULL) {
+            buf_addf(out, " in %s", frame->function);
+        }
+        if (frame->file != NULL) {
+            buf_addf(out, " %s:%d", frame->file, frame->line);
+        } else if (frame->module != NULL) {
+            buf_addf(out, " (%s+0x%" PRIx64 ")", frame->module, frame->offset);
+        }
+        buf_addc(out, '\n');
+    }
+    for (size_t i = 0; i < record->n_registers; i++) {
+        buf_addf(out, "%s%s = 0x%" PRIx64, i % 4 == 0 ? i == 0 ? "" : "\n" : "  ",
+                 record->registers[i].name, record->registers[i].value);
+    }
+    buf_adds(out, record->n_registers > 0 ? "\n" : "");
+}
+
+static bool
+needs_gdb(const struct replay_config *config, const struct replay_run *run)
+{
+    return config->debugger != NULL && run->outcome == REPLAY_CRASH &&
+           WIFSIGNALED(run->status) && run->record->n_frames == 0;
+}
+
+int
+native_explain(const struct replay_config *config, const void *input, size_t len,
+               struct replay_run *run, struct err *err)
+{
+    AUTO(native_state_clear) struct native_state state = {0};
+    struct under_gdb how = {.gdb = config->debugger};
+    int rc = 0;
+
+    if (!needs_gdb(config, run)) {
+        return 0;
+    }
+    how.signal = WTERMSIG(run->status);
+    rc = look(config, input, len, &how, &state, err);
+    if (rc == 0) {
+        how.moving = true;
+        rc = look(config, input, len, &how, &state, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 0) {
+        AUTO(mem_free) char *said = STEAL(run->record->message);
+        run->record->message = mem_printf("%s; under gdb it did not happen again", said);
+        return 0;
+    }
+    complete(config, run->record, &state);
+    describe(run->record, &run->report);
+    return record_finish(run->record, config->options, err);
+}

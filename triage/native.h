@@ -1,0 +1,33 @@
+/*
+ * A crash without a report: a build without a sanitizer that was killed by a signal says
+ * nothing of where. A second run, under gdb in the same sandbox, tells the stack,
+ * registers, siginfo and the instruction; CASR's rules for raw signals (native_rules.h)
+ * tell the rest. Costs about 0.2 s for each run that crashed so; every one of them pays
+ * it, since a signature stands on the stack.
+ */
+#ifndef TRIAGE_NATIVE_H
+#define TRIAGE_NATIVE_H
+
+#include "base/err.h"
+#include "triage/replay.h"
+
+enum {
+    NATIVE_GDB_MS = 15000,       /* what gdb may take beyond the run's own limit */
+    NATIVE_GDB_MEMORY = 1 << 30, /* bytes that it may take beyond the run's own */
+    NATIVE_OUTPUT_MAX = 4 << 20, /* bytes of its output */
+};
+
+/* The gdb to use, an absolute path; NULL: there is none in PATH. New string. */
+char *native_debugger(void);
+
+/*
+ * If a run ended by a fatal signal and its record has no stack, run the input once more
+ * under config->debugger (NULL: nothing is done) and complete record and report by what
+ * that shows; when it does not crash by the same signal, once more with addresses as
+ * random as they were, and else the record stays as it is and says so. The record is
+ * finished again. Fails as replay_once() does.
+ */
+int native_explain(const struct replay_config *config, const void *input, size_t len,
+                   struct replay_run *run, struct err *err);
+
+#endif
