@@ -310,8 +310,11 @@ test_a_run_at_its_limit_leaves_nothing(void **state)
     struct fixture *fix = *state;
     static const enum sandbox_rung rungs[] = {SANDBOX_BWRAP, SANDBOX_LANDLOCK,
                                               SANDBOX_NONE};
-    const char *const words[] = {"/bin/sh", "-c",
-                                 "setsid sleep 4321 & echo before; sleep 4321", NULL};
+    /* a number that no other test, of another checkout say, sleeps for */
+    AUTO(mem_free) char *rest = mem_printf("sleep 4321.%d", (int)getpid());
+    AUTO(mem_free)
+    char *script = mem_printf("setsid %s & echo before; %s", rest, rest);
+    const char *const words[] = {"/bin/sh", "-c", script, NULL};
     char *const envp[] = {(char[]){"PATH=/usr/bin:/bin"}, NULL};
 
     for (size_t i = 0; i < COUNT(rungs); i++) {
@@ -326,8 +329,7 @@ test_a_run_at_its_limit_leaves_nothing(void **state)
         assert_int_equal(waitpid(-1, NULL, WNOHANG),
                          -1); /* nothing of it is left to reap */
         assert_int_equal(errno, ECHILD);
-        char *const find[] = {(char[]){"pgrep"}, (char[]){"-fx"}, (char[]){"sleep 4321"},
-                              NULL};
+        char *const find[] = {(char[]){"pgrep"}, (char[]){"-fx"}, rest, NULL};
         spec.argv = find;
         spec.envp = NULL;
         proc_run_clear(&fix->run);
