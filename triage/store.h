@@ -187,8 +187,12 @@ struct bug {
     char name[24];   /* "NJ-12" */
     char *signature; /* hash.major of its first crash */
     char *crash_type, *crash_state, *state, *target, *sanitizer;
-    enum severity severity;
+    enum severity severity; /* what counts: decided by a hand or a rule, else computed */
     double severity_score;
+    enum severity computed_severity;
+    double computed_score;
+    char *decided_by;     /* who decided: a user, "nightjar.yaml:12"; NULL: nobody did */
+    char *decided_reason; /* and why; NULL */
     bool security;
     char *class_name, *exploitability, *cwe;
     int64_t crashes;               /* distinct inputs that joined */
@@ -226,6 +230,76 @@ int store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *
                void *user, struct err *err);
 int store_bug(struct store *store, int64_t id, struct bug *out,
               struct err *err); /* -ENODATA: no such bug */
+
+/* --- what people decide, remembered and never taken back by triage --- */
+
+struct bug_move { /* of crashes, from bug to bug */
+    int64_t from, to, crashes;
+};
+typedef int move_visit(void *user, const struct bug_move *move, struct err *err);
+
+struct decision {
+    const char *actor;  /* who: a user's name */
+    const char *reason; /* why; NULL: not said */
+    bool dry_run;       /* find out what would move, and change nothing */
+    bool bytes_only;    /* store_split(): not what has the same exact stack */
+    move_visit *moved;  /* told of each move afterwards; NULL: nobody is */
+    void *user;
+};
+
+/*
+ * Crashes are named by the SHA-256 of their bytes (8 digits are enough), by a path under
+ * which they were given, or by a file with the same bytes; where bugs are listed `others`
+ * holds their numbers, int64_t each. What is decided holds for later crashes too, has
+ * events with actor and reason, and can be undone; -EINVAL says what is wrong with the
+ * request, -ENODATA that there is no such bug.
+ *
+ * Merge: the others become duplicates of the bug; their crashes count with it, and later
+ * crashes with their signatures join it. Unmerge takes them back, with what was theirs.
+ */
+int store_merge(struct store *store, int64_t bug, const struct buf *others,
+                const struct decision *decision, struct err *err);
+int store_unmerge(struct store *store, const struct buf *bugs,
+                  const struct decision *decision, struct err *err);
+
+/* Take crashes of the bug, and what has their exact stacks (hash.minor, which may be
+ * named itself), out into a new bug, *out. At least one must be left, and one of those
+ * that go must have its bytes. */
+int store_split(struct store *store, int64_t bug, const struct strv *which,
+                const struct decision *decision, int64_t *out, struct err *err);
+
+/* These bytes belong to this bug, whatever any rule says; unpin leaves them to the rules.
+ */
+int store_pin(struct store *store, int64_t bug, const struct strv *which,
+              const struct decision *decision, struct err *err);
+int store_unpin(struct store *store, int64_t bug, const struct strv *which,
+                const struct decision *decision, struct err *err);
+
+/* A severity by hand, which needs a reason, in place of the computed one; its score is
+ * moved into the severity's range. It is above an owner's rule, and stays when triage
+ * finds something worse. */
+int store_set_severity(struct store *store, int64_t bug, enum severity severity,
+                       const struct decision *decision, struct err *err);
+int store_clear_severity(struct store *store, int64_t bug,
+                         const struct decision *decision, struct err *err);
+
+/* open fixing fixed ignored wontfix; not of a duplicate (-EINVAL). */
+int store_set_bug_state(struct store *store, int64_t bug, const char *state,
+                        const struct decision *decision, struct err *err);
+
+/* A rule of the owners, `severity:` in nightjar.yaml. Patterns are those of
+ * triage/pattern.h, NULL: any; function and file are those of the first frame that
+ * counts. */
+struct severity_rule {
+    const char *target, *crash_type, *function, *file;
+    enum severity severity;
+    const char *reason, *origin; /* origin: "nightjar.yaml:12" */
+};
+
+/* These are the rules from now on; the first that matches decides. All bugs are weighed
+ * anew when they changed. */
+int store_put_severity_rules(struct store *store, const struct severity_rule *rules,
+                             size_t n, struct err *err);
 
 /* A bug that may be the same one: suggested to a person, never joined unasked. */
 struct similar_bug {
@@ -302,8 +376,10 @@ int store_counters(struct store *store, counter_visit *visit, void *user,
 
 struct event {
     const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
-                            "bug.backlog" "crash.state" "worker.state" "campaign.start"
-                            "campaign.end"    "target.replay" "gate.verdict" ... */
+                            "bug.backlog" "bug.override" "bug.merge"
+                            "bug.split" "bug.pin" "bug.unpin" "crash.state" "worker.state"
+                            "campaign.start"           "campaign.end"    "target.replay"
+                            "gate.verdict" ... */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" */
     int64_t subject_id;
     const char *from, *to; /* states, or NULL */

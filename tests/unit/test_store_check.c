@@ -100,7 +100,21 @@ static const struct {
     {"UPDATE bug SET state = 'fixed' WHERE id = 1",
      "bug-state-events: NJ-1 is fixed, but its events say new\n"},
     {"UPDATE bug SET severity = 0 WHERE id = 1",
-     "bug-severity-events: NJ-1 is info, but its events say medium\n"},
+     "bug-severity-events: NJ-1 is info, but its events say medium\n"
+     "bug-severity-decided: NJ-1 is 0, not what was decided or computed for it\n"},
+    {"UPDATE bug SET severity = 3, computed_severity = 3 WHERE id = 1",
+     "bug-severity-events: NJ-1 is high, but its events say medium\n"},
+    {"UPDATE crash SET home = 2 WHERE id = 2",
+     "crash-home: crash 2 is of NJ-1, to which its own NJ-2 does not lead\n"},
+    {"INSERT INTO pin SELECT blob, 2, 'me', '', 1 FROM crash WHERE id = 2",
+     "crash-pin: crash 2 is of NJ-1, but pinned to NJ-2\n"},
+    {"INSERT INTO split SELECT version, minor, target, 1, 'me', '', 1 FROM crash"
+     " WHERE id = 3",
+     "crash-split: crash 3 is of NJ-2, but its exact signature was split off to NJ-1\n"},
+    {"UPDATE bug SET state = 'duplicate', duplicate_of = 1 WHERE id = 2;"
+     "INSERT INTO event(at, kind, subject, subject_id, from_state, to_state, actor, "
+     "quiet) VALUES(1, 'bug.state', 'bug', 2, 'new', 'duplicate', 'x', 1)",
+     "bug-duplicate: NJ-2 is a duplicate of NJ-1, but has 1 crashes of its own\n"},
     {"UPDATE bug SET minimize = 'done' WHERE id = 1",
      "bug-minimize-events: NJ-1: minimizing is done, but its events say nothing\n"},
     {"UPDATE worker SET state = 'dead'",

@@ -38,11 +38,15 @@ static const char *const sql[STATEMENTS] = {
     [BUG] = "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
             " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
             " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
-            " r.sha256, o.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
-            " g.backlog, CASE WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
+            " r.sha256, f.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
+            " g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason, CASE "
+            "WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
             "crash = c.id) END"
             " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
-            " JOIN blob r ON r.id = g.reproducer JOIN blob o ON o.id = g.original"
+            " JOIN blob r ON r.id = g.reproducer JOIN blob f ON f.id = g.original"
+            /* a hand's decision comes before a rule's */
+            " LEFT JOIN severity_override o ON o.bug = g.id AND o.origin = (SELECT"
+            " min(origin) FROM severity_override WHERE bug = g.id)"
             " WHERE g.id = ?1",
     [WHY] = "SELECT t.name, s.why FROM signature s JOIN target t ON t.id = s.target"
             " WHERE s.bug = ?1 ORDER BY s.first_seen, s.target",
@@ -66,13 +70,22 @@ const struct store_sql store_bugs_sql = {sql, STATEMENTS};
 
 /* --- one bug --- */
 
+int
+store_no_bug(int64_t bug, struct err *err)
+{
+    return err_set(err, -ENODATA,
+                   "there is no bug NJ-%lld here (nightjar bugs lists them)",
+                   (long long)bug);
+}
+
 void
 bug_clear(struct bug *bug)
 {
-    char *const texts[] = {bug->signature,  bug->crash_type, bug->crash_state,
-                           bug->state,      bug->target,     bug->sanitizer,
-                           bug->class_name, bug->cwe,        bug->exploitability,
-                           bug->reproducer, bug->original,   bug->reproducibility};
+    char *const texts[] = {bug->signature,  bug->crash_type,    bug->crash_state,
+                           bug->state,      bug->target,        bug->sanitizer,
+                           bug->class_name, bug->cwe,           bug->exploitability,
+                           bug->reproducer, bug->original,      bug->reproducibility,
+                           bug->decided_by, bug->decided_reason};
 
     for (size_t i = 0; i < COUNT(texts); i++) {
         mem_free(texts[i]);
@@ -141,7 +154,13 @@ read_bug(struct stmt *row, struct bug *bug)
     bug->n = (int)stmt_int(row, 22);
     bug->crash = stmt_int(row, 23);
     bug->backlog = stmt_int(row, 24) != 0;
-    read_record(stmt_text(row, 25), bug);
+    bug->computed_severity = (enum severity)stmt_int(row, 25);
+    bug->computed_score = stmt_real(row, 26);
+    if (!stmt_null(row, 27)) {
+        bug->decided_by = mem_strdup(stmt_text(row, 27));
+        bug->decided_reason = mem_strdup(stmt_text(row, 28));
+    }
+    read_record(stmt_text(row, 29), bug);
 }
 
 /* Why each signature belongs to the bug, behind what the record says of its own. */
@@ -168,10 +187,7 @@ load_bug(struct store *store, int64_t id, bool light, struct bug *out, struct er
 
     rc = rc < 0 ? rc : stmt_step(row, err);
     if (rc <= 0) {
-        return rc < 0 ? rc
-                      : err_set(err, -ENODATA,
-                                "there is no bug NJ-%lld here (nightjar bugs lists them)",
-                                (long long)id);
+        return rc < 0 ? rc : store_no_bug(id, err);
     }
     read_bug(row, &bug);
     stmt_reset(row);

@@ -13,6 +13,9 @@ enum {
     CRASH_BYTES,
     CRASH_PATH,
     CRASH_SIGNATURE,
+    CRASH_HOME,
+    CRASH_PIN,
+    CRASH_SPLIT,
     CRASH_STATE,
     CRASH_TALLY,
     CRASH_TOTAL,
@@ -24,6 +27,8 @@ enum {
     BUG_COUNT,
     BUG_STATE,
     BUG_SEVERITY,
+    BUG_DECIDED,
+    BUG_DUPLICATE,
     BUG_MINIMIZE,
     WORKER_STATE,
     TARGET_REPLAY,
@@ -60,7 +65,33 @@ static const char *const sql[STATEMENTS] = {
         "SELECT format('crash %d is of NJ-%d, but signature %s of its target has no bug',"
         " c.id, c.bug, c.major) FROM crash c WHERE c.bug IS NOT NULL AND NOT EXISTS"
         " (SELECT 1 FROM signature s WHERE s.version = c.version AND s.major = c.major"
-        " AND s.target = c.target)",
+        " AND s.target = c.target)"
+        " AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = c.blob)",
+    [CRASH_HOME] =
+        "WITH RECURSIVE up(crash, bug, at) AS (SELECT c.id, c.bug, c.home FROM crash c"
+        " WHERE c.home IS NOT NULL UNION SELECT up.crash, up.bug, g.duplicate_of FROM up"
+        " JOIN bug g ON g.id = up.at)"
+        " SELECT format('crash %d is of NJ-%d, to which its own NJ-%d does not lead',"
+        " c.id, c.bug, c.home) FROM crash c WHERE c.home IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM up WHERE up.crash = c.id AND up.at = c.bug)",
+    [CRASH_PIN] =
+        "SELECT format('crash %d is of NJ-%d, but pinned to NJ-%d', c.id,"
+        " coalesce(c.home, c.bug), p.bug) FROM pin p JOIN crash c ON c.blob = p.blob"
+        " WHERE c.bug IS NOT NULL AND coalesce(c.home, c.bug) <> p.bug",
+    [CRASH_SPLIT] =
+        "SELECT format('crash %d is of NJ-%d, but its exact signature was split off to"
+        " NJ-%d', c.id, coalesce(c.home, c.bug), s.bug) FROM split s JOIN crash c"
+        " ON c.version = s.version AND c.minor = s.minor AND c.target = s.target"
+        " WHERE c.bug IS NOT NULL AND coalesce(c.home, c.bug) <> s.bug"
+        " AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = c.blob)",
+    [BUG_DUPLICATE] =
+        "SELECT format('NJ-%d is a duplicate of NJ-%d, but has %d crashes of its own',"
+        " id, duplicate_of, crashes) FROM bug WHERE state = 'duplicate' AND crashes > 0",
+    [BUG_DECIDED] =
+        "SELECT format('NJ-%d is %d, not what was decided or computed for it', g.id,"
+        " g.severity) FROM bug g WHERE g.severity <> coalesce((SELECT o.severity FROM"
+        " severity_override o WHERE o.bug = g.id ORDER BY o.origin LIMIT 1),"
+        " g.computed_severity)",
     /* that a crash joined a bug is counted, not told */
     [CRASH_STATE] =
         "SELECT format('crash %d is %s, but its events say %s', id, state, last) FROM"
@@ -106,7 +137,9 @@ static const char *const sql[STATEMENTS] = {
         " WHERE b.state <> 'present'",
     [BUG_SIGNATURE] = "SELECT format('NJ-%d: no signature leads to it', g.id) FROM bug g"
                       " WHERE g.state <> 'duplicate'"
-                      " AND NOT EXISTS (SELECT 1 FROM signature s WHERE s.bug = g.id)",
+                      " AND NOT EXISTS (SELECT 1 FROM signature s WHERE s.bug = g.id)"
+                      " AND NOT EXISTS (SELECT 1 FROM split s WHERE s.bug = g.id)"
+                      " AND NOT EXISTS (SELECT 1 FROM pin p WHERE p.bug = g.id)",
     [BUG_COUNT] =
         "SELECT format('NJ-%d has %d crashes, but %d are counted', id, n, crashes)"
         " FROM (SELECT g.id, g.crashes, (SELECT count(*) FROM crash c"
@@ -179,6 +212,9 @@ static const struct {
     {"crash-has-bytes", CRASH_BYTES},
     {"crash-has-path", CRASH_PATH},
     {"crash-signature", CRASH_SIGNATURE},
+    {"crash-home", CRASH_HOME},
+    {"crash-pin", CRASH_PIN},
+    {"crash-split", CRASH_SPLIT},
     {"crash-state-events", CRASH_STATE},
     {"crash-counts", CRASH_TALLY},
     {"crash-totals", CRASH_TOTAL},
@@ -190,6 +226,8 @@ static const struct {
     {"bug-counts", BUG_COUNT},
     {"bug-state-events", BUG_STATE},
     {"bug-severity-events", BUG_SEVERITY},
+    {"bug-severity-decided", BUG_DECIDED},
+    {"bug-duplicate", BUG_DUPLICATE},
     {"bug-minimize-events", BUG_MINIMIZE},
     {"worker-state-events", WORKER_STATE},
     {"target-replay-events", TARGET_REPLAY},

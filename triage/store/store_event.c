@@ -13,6 +13,8 @@ enum {
     QUIET,
     COUNT_UP,
     COUNTERS,
+    BUG_FRESH,
+    BUG_TOLD,
     STATEMENTS,
 };
 
@@ -26,6 +28,11 @@ static const char *const sql[STATEMENTS] = {
         "INSERT INTO counter(name, labels, value) VALUES(?1, ?2, ?3)"
         " ON CONFLICT(name, labels) DO UPDATE SET value = value + excluded.value",
     [COUNTERS] = "SELECT name, labels, value FROM counter ORDER BY name, labels",
+    [BUG_FRESH] = "UPDATE bug SET backlog = 0 WHERE id = ?1 AND backlog",
+    [BUG_TOLD] = "SELECT g.crash, t.name, g.crash_type, g.crash_state, g.severity,"
+                 " g.signature, c.written, c.first_seen, g.backlog FROM bug g"
+                 " JOIN crash c ON c.id = g.crash JOIN target t ON t.id = g.target"
+                 " WHERE g.id = ?1",
 };
 const struct store_sql store_event_sql = {sql, STATEMENTS};
 
@@ -103,6 +110,61 @@ store_count(struct store *store, const char *name, const char *const *labels,
     AUTO(mem_free) char *text = json_line(object);
     return db_run(store->db, err, sql[COUNT_UP], "tti", name, text, delta);
 }
+
+/* --- what is told of a bug --- */
+
+/* Tell what the bug's row says; not to be told, nor counted, while it is backlog. */
+static int
+event_new(struct store *store, int64_t bug, struct event *event, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    struct stmt *row = NULL;
+    char title[256];
+    int rc = db_query(store->db, &row, err, sql[BUG_TOLD], "i", bug);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc : err_set(err, -EUCLEAN, "NJ-%lld is gone", (long long)bug);
+    }
+    AUTO(mem_free) char *target = mem_strdup(stmt_text(row, 1));
+    const char *severity = severity_name((enum severity)stmt_int(row, 4));
+    const char *const labels[] = {"target", target, "severity", severity, NULL};
+    store_title(title, sizeof(title), stmt_text(row, 2), stmt_text(row, 3));
+    json_put(detail, "crash", json_integer(stmt_int(row, 0)));
+    json_put(detail, "target", json_text(target));
+    json_put(detail, "title", json_text(title));
+    json_put(detail, "severity", json_string(severity));
+    json_put(detail, "signature", json_text(stmt_text(row, 5)));
+    json_put(detail, "written", json_integer(stmt_int(row, 6)));
+    json_put(detail, "filed", json_integer(stmt_int(row, 7)));
+    bool counts = stmt_int(row, 8) == 0;
+    stmt_reset(row);
+    event->subject = "bug";
+    event->subject_id = bug;
+    event->detail = detail;
+    rc = store_event_put(store, event, err);
+    return rc < 0 || !counts ? rc
+                             : store_count(store, "bugs_detected_total", labels, 1, err);
+}
+
+int
+store_bug_is_new(struct store *store, int64_t bug, const char *actor, struct err *err)
+{
+    struct event event = {.kind = "bug.new", .to = "new", .actor = actor};
+
+    return event_new(store, bug, &event, err);
+}
+
+int
+store_bug_is_fresh(struct store *store, int64_t bug, struct err *err)
+{
+    struct event event = {.kind = "bug.backlog", .from = "backlog", .to = "fresh"};
+    int rc = db_run(store->db, err, sql[BUG_FRESH], "i", bug);
+
+    return rc < 0 || db_changes(store->db) == 0 ? rc : event_new(store, bug, &event, err);
+}
+
+/* --- totals --- */
 
 /* All rows first: the visitor may use the store, and there are few. */
 int

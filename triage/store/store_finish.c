@@ -6,13 +6,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "triage/minimize.h"
-#include "triage/store/cluster.h"
 
 enum {
     CRASH,
     BUG,
-    BUG_FRESH,
-    BUG_TOLD,
     BUG_ADD,
     BUG_STANDS,
     BUG_REPRODUCER,
@@ -28,30 +25,26 @@ static const char *const sql[STATEMENTS] = {
         "SELECT c.state, c.is_report, c.target, c.blob, b.bytes, t.name, t.settings,"
         " c.first_seen, c.written, c.backlog FROM crash c JOIN blob b ON b.id = c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
-    [BUG] = "SELECT g.severity, c.reproducibility, b.bytes, g.crashes, r.bytes,"
-            " g.backlog"
+    [BUG] = "SELECT g.computed_severity, c.reproducibility, b.bytes, g.crashes, r.bytes,"
+            " g.backlog, EXISTS (SELECT 1 FROM bug d WHERE d.duplicate_of = g.id)"
             " FROM bug g JOIN crash c ON c.id = g.crash JOIN blob b ON b.id = c.blob"
             " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
         " severity, severity_score, security, class, exploitability, cwe, original,"
-        " reproducer, minimize, first_seen, last_seen, backlog) VALUES(?1, ?2, ?3, ?4,"
-        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 'none', ?14, ?14, ?15)",
-    [BUG_FRESH] = "UPDATE bug SET backlog = 0 WHERE id = ?1 AND backlog",
-    [BUG_TOLD] = "SELECT g.crash, t.name, g.crash_type, g.crash_state, g.severity,"
-                 " g.signature, c.written, c.first_seen, g.backlog FROM bug g"
-                 " JOIN crash c ON c.id = g.crash JOIN target t ON t.id = g.target"
-                 " WHERE g.id = ?1",
+        " reproducer, minimize, first_seen, last_seen, backlog, computed_severity,"
+        " computed_score) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+        " ?13, 'none', ?14, ?14, ?15, ?7, ?8)",
     [BUG_STANDS] = "UPDATE bug SET crash = ?2, crash_type = ?3, crash_state = ?4,"
-                   " sanitizer = ?5, severity = ?6, severity_score = ?7, security = ?8,"
-                   " class = ?9, exploitability = ?10, cwe = ?11 WHERE id = ?1",
+                   " sanitizer = ?5, security = ?6, class = ?7, exploitability = ?8,"
+                   " cwe = ?9 WHERE id = ?1",
     [BUG_REPRODUCER] =
         "UPDATE bug SET reproducer = ?2, minimize = ?3, minimize_attempts = 0,"
         " minimize_deaths = 0 WHERE id = ?1",
     [CRASH_JOINS] =
         "UPDATE crash SET state = ?2, bug = ?3, reproducibility = ?4, outcome = ?5,"
         " k = ?6, n = ?7, major = ?8, minor = ?9, version = ?10, report = nullif(?11, 0),"
-        " triaged = ?12 WHERE id = ?1",
+        " triaged = ?12, home = nullif(?13, ?3) WHERE id = ?1",
     [CRASH_CLEAN] = "UPDATE crash SET state = 'triaged', reproducibility = ?2,"
                     " outcome = 'clean', k = 0, n = ?3, reason = ?4, triaged = ?5"
                     " WHERE id = ?1",
@@ -116,16 +109,17 @@ load(struct filing *filing, struct err *err)
 /* --- which bug, and what of the crash is kept --- */
 
 struct plan {
-    struct cluster_match match;
-    enum severity severity; /* the bug's now; info for a new one */
-    bool stands;            /* the crash is to stand for the bug */
-    bool example;           /* the bug has few yet */
-    bool reproduces;        /* its input is to be the bug's reproducer */
-    bool freshens;          /* it ends the bug's being backlog */
+    struct cluster_match match; /* bug: after duplicates were followed */
+    int64_t home;               /* before that; 0: a new bug */
+    enum severity severity;     /* computed for the bug until now; info for a new one */
+    bool stands;                /* the crash is to stand for the bug */
+    bool example;               /* the bug has few yet */
+    bool reproduces;            /* its input is to be the bug's reproducer */
+    bool freshens;              /* it ends the bug's being backlog */
 };
 
-static int
-rank(const char *reproducibility)
+int
+store_reproducibility_rank(const char *reproducibility)
 {
     static const char *const order[] = {"unreproducible", "unknown", "flaky", "reliable"};
     int at = 0;
@@ -141,8 +135,8 @@ rank(const char *reproducibility)
 static void
 compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
 {
-    int ours = rank(filing->reproducibility);
-    int theirs = rank(stmt_text(bug, 1));
+    int ours = store_reproducibility_rank(filing->reproducibility);
+    int theirs = store_reproducibility_rank(stmt_text(bug, 1));
     bool smaller = filing->bytes < stmt_int(bug, 2);
 
     plan->severity = (enum severity)stmt_int(bug, 0);
@@ -156,13 +150,52 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
     plan->freshens = stmt_int(bug, 5) != 0 && !filing->backlog;
 }
 
+/* A hand's decision, else the rules; then to the bug that this one is a duplicate of. */
+static int
+find_bug(const struct filing *filing, struct plan *plan, struct err *err)
+{
+    struct store *store = filing->store;
+    const struct record *record = filing->answer.record;
+    const struct group_key key = {.blob = filing->blob,
+                                  .target = filing->target,
+                                  .version = SIGNATURE_VERSION,
+                                  .major = record->hash_major,
+                                  .minor = record->hash_minor};
+    int rc = store_decided(store, &key, &plan->match, err);
+
+    if (rc == 0) {
+        rc = cluster_find(store->db, record, filing->target, &plan->match, err);
+        plan->home = plan->match.bug;
+        return rc < 0 || plan->home == 0
+                   ? rc
+                   : store_root(store, plan->home, &plan->match.bug, err);
+    }
+    plan->home = plan->match.bug;
+    return rc < 0 ? rc : store_root(store, plan->home, &plan->match.bug, err);
+}
+
+/* cluster_find() may have followed duplicates itself. */
+static int
+find_home(const struct filing *filing, struct plan *plan, struct err *err)
+{
+    const struct record *record = filing->answer.record;
+    const struct group_key key = {.blob = filing->blob,
+                                  .target = filing->target,
+                                  .version = SIGNATURE_VERSION,
+                                  .major = record->hash_major,
+                                  .minor = record->hash_minor};
+
+    return plan->match.is_new_key ? 0 : store_home(filing->store, &key, &plan->home, err);
+}
+
 static int
 make_plan(const struct filing *filing, struct plan *out, struct err *err)
 {
     struct db *db = filing->store->db;
     struct stmt *bug = NULL;
     struct plan plan = {.stands = true, .example = true, .reproduces = true};
-    int rc = cluster_find(db, filing->answer.record, filing->target, &plan.match, err);
+    bool merged = false;
+    int rc = find_bug(filing, &plan, err);
 
     if (rc == 0 && plan.match.bug != 0) {
         rc = db_query(db, &bug, err, sql[BUG], "i", plan.match.bug);
@@ -174,7 +207,9 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
         }
         if (rc == 1) {
             compare(filing, bug, &plan);
+            merged = stmt_int(bug, 6) != 0;
             stmt_reset(bug);
+            rc = merged ? find_home(filing, &plan, err) : 0;
         }
     }
     *out = plan;
@@ -197,57 +232,14 @@ or_empty(const char *text)
     return text == NULL ? "" : text;
 }
 
-/* What is worth minimizing: an input that shows the bug every time. */
-static const char *
-minimizable(const struct filing *filing)
+/* An input that shows the bug every time. */
+const char *
+store_minimizable(bool is_report, const char *reproducibility, int64_t bytes)
 {
-    return !filing->is_report && strcmp(filing->reproducibility, "reliable") == 0 &&
-                   filing->bytes > 1 && filing->bytes <= MINIMIZE_INPUT_MAX
+    return !is_report && strcmp(reproducibility, "reliable") == 0 && bytes > 1 &&
+                   bytes <= MINIMIZE_INPUT_MAX
                ? "waiting"
                : "none";
-}
-
-/* Tell what the bug's row says; not to be told, nor counted, while it is backlog. */
-static int
-event_new(struct store *store, int64_t bug, struct event *event, struct err *err)
-{
-    AUTO(json_decref) json_t *detail = json_object();
-    struct stmt *row = NULL;
-    char title[256];
-    int rc = db_query(store->db, &row, err, sql[BUG_TOLD], "i", bug);
-
-    rc = rc < 0 ? rc : stmt_step(row, err);
-    if (rc <= 0) {
-        return rc < 0 ? rc : err_set(err, -EUCLEAN, "NJ-%lld is gone", (long long)bug);
-    }
-    AUTO(mem_free) char *target = mem_strdup(stmt_text(row, 1));
-    const char *severity = severity_name((enum severity)stmt_int(row, 4));
-    const char *const labels[] = {"target", target, "severity", severity, NULL};
-    store_title(title, sizeof(title), stmt_text(row, 2), stmt_text(row, 3));
-    json_put(detail, "crash", json_integer(stmt_int(row, 0)));
-    json_put(detail, "target", json_text(target));
-    json_put(detail, "title", json_text(title));
-    json_put(detail, "severity", json_string(severity));
-    json_put(detail, "signature", json_text(stmt_text(row, 5)));
-    json_put(detail, "written", json_integer(stmt_int(row, 6)));
-    json_put(detail, "filed", json_integer(stmt_int(row, 7)));
-    bool counts = stmt_int(row, 8) == 0;
-    stmt_reset(row);
-    event->subject = "bug";
-    event->subject_id = bug;
-    event->detail = detail;
-    rc = store_event_put(store, event, err);
-    return rc < 0 || !counts ? rc
-                             : store_count(store, "bugs_detected_total", labels, 1, err);
-}
-
-int
-store_bug_is_fresh(struct store *store, int64_t bug, struct err *err)
-{
-    struct event event = {.kind = "bug.backlog", .from = "backlog", .to = "fresh"};
-    int rc = db_run(store->db, err, sql[BUG_FRESH], "i", bug);
-
-    return rc < 0 || db_changes(store->db) == 0 ? rc : event_new(store, bug, &event, err);
 }
 
 static int
@@ -260,62 +252,49 @@ add_bug(const struct filing *filing, int64_t *bug, struct err *err)
         or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
         (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
         or_empty(r->cwe), filing->blob, filing->first_seen, (int64_t)filing->backlog);
-    struct event event = {.kind = "bug.new", .to = "new"};
-
     *bug = db_last_id(filing->store->db);
     rc = rc < 0 ? rc
                 : store_frames_put(filing->store, *bug, or_empty(r->crash_state), err);
-    return rc < 0 ? rc : event_new(filing->store, *bug, &event, err);
-}
-
-static int
-event_severity(const struct filing *filing, int64_t bug, enum severity before,
-               struct err *err)
-{
-    AUTO(json_decref) json_t *detail = json_object();
-    const struct event event = {.kind = "bug.severity",
-                                .subject = "bug",
-                                .subject_id = bug,
-                                .from = severity_name(before),
-                                .to = severity_name(filing->answer.record->severity),
-                                .detail = detail};
-
-    json_put(detail, "crash", json_integer(filing->job->crash));
-    json_put(detail, "reasons", json_strv(&filing->answer.record->reasons));
-    return store_event_put(filing->store, &event, err);
+    rc = rc < 0 ? rc
+                : store_computed_severity(filing->store, *bug, filing->target_name, r,
+                                          NULL, err);
+    return rc < 0 ? rc : store_bug_is_new(filing->store, *bug, NULL, err);
 }
 
 static int
 stand_for(const struct filing *filing, const struct plan *plan, struct err *err)
 {
     const struct record *r = filing->answer.record;
-    int rc =
-        db_run(filing->store->db, err, sql[BUG_STANDS], "iitttidittt", plan->match.bug,
-               filing->job->crash, r->crash_type, or_empty(r->crash_state),
-               or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
-               (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
-               or_empty(r->cwe));
+    AUTO(json_decref) json_t *detail = json_object();
+    struct event event = {.detail = detail};
+    int rc = db_run(filing->store->db, err, sql[BUG_STANDS], "iitttittt", plan->match.bug,
+                    filing->job->crash, r->crash_type, or_empty(r->crash_state),
+                    or_empty(r->sanitizer), (int64_t)r->security, or_empty(r->class_name),
+                    or_empty(r->exploitability), or_empty(r->cwe));
 
+    json_put(detail, "crash", json_integer(filing->job->crash));
+    json_put(detail, "reasons", json_strv(&r->reasons));
     rc = rc < 0 ? rc
                 : store_frames_put(filing->store, plan->match.bug,
                                    or_empty(r->crash_state), err);
-    if (rc < 0 || r->severity == plan->severity) {
-        return rc;
-    }
-    return event_severity(filing, plan->match.bug, plan->severity, err);
+    return rc < 0 ? rc
+                  : store_computed_severity(filing->store, plan->match.bug,
+                                            filing->target_name, r, &event, err);
 }
 
 static int
-join(const struct filing *filing, int64_t bug, int64_t report, struct err *err)
+join(const struct filing *filing, const struct cluster_match *match, int64_t home,
+     int64_t report, struct err *err)
 {
     const struct answer *answer = &filing->answer;
     const char *state = answer->outcome == OUTCOME_UNPARSED ? "unparsed" : "triaged";
 
-    return db_run(
-        filing->store->db, err, sql[CRASH_JOINS], "itittiittiii", filing->job->crash,
-        state, bug, filing->reproducibility, store_outcome_name(answer->outcome),
-        (int64_t)answer->k, (int64_t)answer->n, answer->record->hash_major,
-        answer->record->hash_minor, (int64_t)SIGNATURE_VERSION, report, clock_wall_ms());
+    return db_run(filing->store->db, err, sql[CRASH_JOINS], "itittiittiiii",
+                  filing->job->crash, state, match->bug, filing->reproducibility,
+                  store_outcome_name(answer->outcome), (int64_t)answer->k,
+                  (int64_t)answer->n, answer->record->hash_major,
+                  answer->record->hash_minor, (int64_t)SIGNATURE_VERSION, report,
+                  clock_wall_ms(), home);
 }
 
 static int
@@ -417,15 +396,17 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
     if (rc == 0 && (plan->stands || plan->example)) {
         rc = keep_record(filing, err);
     }
-    rc = rc < 0 ? rc : join(filing, match.bug, report, err);
+    rc = rc < 0 ? rc : join(filing, &match, is_new ? match.bug : plan->home, report, err);
     if (rc == 0 && plan->freshens) {
         rc = store_bug_is_fresh(filing->store, match.bug, err);
     }
     if (rc == 0 && plan->reproduces) {
-        rc = db_run(filing->store->db, err, sql[BUG_REPRODUCER], "iit", match.bug,
-                    filing->blob, minimizable(filing));
+        rc = db_run(
+            filing->store->db, err, sql[BUG_REPRODUCER], "iit", match.bug, filing->blob,
+            store_minimizable(filing->is_report, filing->reproducibility, filing->bytes));
     }
     if (rc == 0 && match.is_new_key) {
+        match.bug = is_new ? match.bug : plan->home;
         rc = cluster_add(filing->store->db, filing->answer.record, filing->target, &match,
                          err);
     }

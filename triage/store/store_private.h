@@ -10,6 +10,12 @@
  *   store_finish.c  a crash's answer, filed
  *   store_smaller.c a minimization's answer, filed
  *   store_bugs.c    what people read
+ *   store_group.c   which bug a hand chose; merging
+ *   store_split.c   splitting, pinning
+ *   store_choose.c  crashes as a person names them
+ *   store_settle.c  a bug's row after crashes moved
+ *   store_state.c   a bug's state by hand
+ *   store_severity.c  what a hand or an owner's rule says of severity
  *   store_similar.c bugs that share frames
  *   store_event.c   events, outbox, counters
  *   store_run.c     campaigns, workers
@@ -22,6 +28,7 @@
 
 #include "base/hash.h"
 #include "triage/store.h"
+#include "triage/store/cluster.h"
 
 enum {
     STORE_NAME_MAX = 512,    /* bytes of a target's or worker's escaped name */
@@ -51,7 +58,9 @@ struct store_sql { /* a test prepares each and looks at its plan */
 };
 extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
-    store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql;
+    store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
+    store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
+    store_state_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -168,6 +177,120 @@ void store_settings_from_json(const json_t *object, struct record_settings *out)
 /* "Heap-buffer-overflow READ 4 in foo" */
 void store_title(char *out, size_t size, const char *crash_type, const char *crash_state);
 void store_bug_name(char *out, size_t size, int64_t bug);
+
+/* --- groups (store_group.c, store_split.c, store_choose.c) --- */
+
+/* "there is no bug NJ-7 here (nightjar bugs lists them)": -ENODATA. */
+int store_no_bug(int64_t bug, struct err *err);
+
+/* The bug that it is a duplicate of, in the end; itself when it is none. */
+int store_root(struct store *store, int64_t bug, int64_t *root, struct err *err);
+
+struct group_key { /* what decides where a crash belongs */
+    int64_t blob, target, version;
+    const char *major, *minor;
+};
+
+/* 1: a hand chose its bug, before duplicates are followed, and why; 0: none did. */
+int store_decided(struct store *store, const struct group_key *key,
+                  struct cluster_match *out, struct err *err);
+
+/* Where a crash belongs that was grouped before: as a hand chose, else by its signature.
+ * -ENODATA: its signature has no bug. */
+int store_home(struct store *store, const struct group_key *key, int64_t *bug,
+               struct err *err);
+
+struct moves { /* from bug to bug, each pair once */
+    struct bug_move *v;
+    size_t n;
+};
+void moves_clear(struct moves *moves);
+AUTO_DEFINE_CLEAR(struct moves, moves_clear)
+void store_moved(struct moves *moves, int64_t from, int64_t to, int64_t crashes);
+
+/* The end of a decision's transaction, in place of store_end(): a dry run is rolled back;
+ * then its visitor is told. */
+int store_decide_end(struct store *store, const struct decision *decision,
+                     const struct moves *moves, int rc, struct err *err);
+
+struct hand_event {
+    int64_t bug;
+    const char *kind, *from, *to;
+    int64_t other; /* 0: none; a bug that the detail names as `other_is` */
+    const char *other_is;
+    int64_t crashes; /* that moved */
+};
+int store_event_by_hand(struct store *store, const struct decision *decision,
+                        const struct hand_event *hand, struct err *err);
+
+/* -ENODATA: no such bug. */
+int store_crashes_of(struct store *store, int64_t bug, int64_t *crashes, struct err *err);
+
+/* Make `other` a duplicate of `root`, a bug that is none, and move its crashes; in the
+ * caller's transaction, and without settling root. -EINVAL: it is one already. */
+int store_merge_one(struct store *store, int64_t root, int64_t other,
+                    const struct decision *decision, struct moves *moves,
+                    struct err *err);
+
+struct chosen {                                /* a crash that a person named */
+    int64_t crash, blob, target, bug, version; /* bug 0: none */
+    char minor[RECORD_HASH_MAX], major[RECORD_HASH_MAX];
+    char sha256[HASH_HEX_MAX];
+    char state[16];
+    bool present; /* its bytes */
+};
+struct chosen_list {
+    struct chosen *v;
+    size_t n;
+};
+void chosen_list_clear(struct chosen_list *list);
+AUTO_DEFINE_CLEAR(struct chosen_list, chosen_list_clear)
+
+/* Add the crashes that the text names, of every target: a SHA-256 or the beginning of one
+ * (8 digits at least), a path under which a crash of `bug` was given, a file with its
+ * bytes. -EINVAL: there is none; the message says what lists them. */
+int store_choose(struct store *store, int64_t bug, const char *text,
+                 struct chosen_list *out, struct err *err);
+
+/* The first crash of the bug with this exact signature whose bytes are kept; -ENODATA. */
+int store_choose_exact(struct store *store, int64_t bug, const char *minor,
+                       struct chosen *out, struct err *err);
+bool store_is_minor(const char *text); /* 40 hex digits */
+
+/* --- a bug's row (store_settle.c, store_finish.c, store_severity.c), in the caller's
+ * transaction --- */
+
+struct settling {
+    const char *actor; /* of the events that follow */
+    int64_t lender; /* a crash whose record is taken where none of the bug's kept one */
+    bool is_new;    /* its "bug.new" comes after this and tells the severity */
+};
+
+/* After crashes came or went: what stands for the bug, its inputs, times, severity.
+ * -ENODATA when the bytes of all its crashes were dropped. */
+int store_settle_bug(struct store *store, int64_t bug, const struct settling *how,
+                     struct err *err);
+
+/* Examples of the bug whose crashes belong to another by now go there. */
+int store_examples_follow(struct store *store, int64_t bug, struct err *err);
+
+/* Tell a new bug, as its row is. */
+int store_bug_is_new(struct store *store, int64_t bug, const char *actor,
+                     struct err *err);
+
+/* What the rules of triage say of the record that stands for the bug; what counts
+ * follows, and the rules of the owners are asked. `event` is a draft of the event for a
+ * change that counts (NULL: none is written). */
+int store_computed_severity(struct store *store, int64_t bug, const char *target,
+                            const struct record *record, struct event *event,
+                            struct err *err);
+
+/* Reproducibility in the order in which a bug prefers it: 0 unreproducible ... 3
+ * reliable. */
+int store_reproducibility_rank(const char *reproducibility);
+
+/* Whether such an input is worth minimizing: "waiting" or "none". */
+const char *store_minimizable(bool is_report, const char *reproducibility, int64_t bytes);
 
 /* --- frames (store_similar.c) --- */
 
