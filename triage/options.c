@@ -11,11 +11,14 @@
  * engine with the defaults found must show again;
  * - detect_leaks=1 as in OSS-Fuzz's base-runner and as a person sees it at a shell;
  * - redzone=64: far overflows that hit a neighbour at 16 are caught every time;
- * - the slow unwinder stays on: it reads programs that were built without frame pointers.
+ * - the slow unwinder stays on: it reads programs that were built without frame pointers;
+ * - dump_instruction_bytes=1 tells a fault of the program from one of ASan's check before
+ * it, which says READ whatever the program was about to do.
  */
-#define COMMON                                                                     \
-    "exitcode=77:handle_abort=1:handle_segv=1:handle_sigbus=1:handle_sigfpe=1:"    \
-    "handle_sigill=1:allow_user_segv_handler=0:use_sigaltstack=1:print_summary=1:" \
+#define COMMON                                                                           \
+    "dump_instruction_bytes=1:exitcode=77:handle_abort=1:handle_segv=1:handle_sigbus=1:" \
+    "handle_sigfpe=1:"                                                                   \
+    "handle_sigill=1:allow_user_segv_handler=0:use_sigaltstack=1:print_summary=1:"       \
     "print_suppressions=0:disable_coredump=1"
 /* What afl-fuzz sets itself when these variables are absent (4.04c); it refuses to start
  * when they are there without abort_on_error=1, symbolize=0 or, for MSan, exit_code=86.
@@ -76,6 +79,7 @@ bool
 options_is_cosmetic(const char *option)
 {
     static const char *const cosmetic[] = {"symbolize=",
+                                           "dump_instruction_bytes=",
                                            "exitcode=",
                                            "handle_segv=",
                                            "handle_sigbus=",
@@ -169,6 +173,28 @@ options_is_sanitizer(const char *pair)
         }
     }
     return false;
+}
+
+const char *
+options_layout(size_t i)
+{
+    /* ClusterFuzz draws from 16 to 512. Beyond 64 it mistrusts "out of memory", and so
+     * does repeat.c. */
+    static const char *const layouts[] = {"ASAN_OPTIONS=redzone=256",
+                                          "ASAN_OPTIONS=redzone=16"};
+
+    return i < COUNT(layouts) ? layouts[i] : NULL;
+}
+
+const char *
+options_layout_find(const char *text)
+{
+    for (size_t i = 0; options_layout(i) != NULL; i++) {
+        if (strcmp(options_layout(i), text) == 0) {
+            return options_layout(i);
+        }
+    }
+    return NULL;
 }
 
 static void

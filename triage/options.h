@@ -37,6 +37,17 @@ const char *options_name(size_t i);
 bool options_is_cosmetic(const char *option);
 
 /*
+ * Other layouts of memory that a crash may need: the i-th, as "ASAN_OPTIONS=redzone=256";
+ * NULL beyond the last. An overflow that jumps over the red zone into a neighbour is seen
+ * with a larger one, and one that needs its neighbour near with a smaller one, as engines
+ * use it. Constant.
+ */
+const char *options_layout(size_t i);
+
+/* The constant among them that reads like this, or NULL. */
+const char *options_layout_find(const char *text);
+
+/*
  * Put the sanitizers' variables into env. `user` may hold some of them: its options win
  * one by one, except those that would send the report elsewhere (log_path, ...) or that a
  * reader relies on (symbolize=0). rss_limit_bytes 0: no limit by the sanitizer.

@@ -107,7 +107,10 @@ enum record_fact {
     FACT_AT_CALL = 1 << 10,     /* a call through a register or memory, */
     FACT_AT_BRANCH = 1 << 11,   /* or a jump through one */
     FACT_JNI_MISUSE = 1 << 12,  /* Android: a wrong reference was given to the JNI */
-    FACT_ALL = (1 << 13) - 1,
+    /* ASan's check before an access faulted, not the access: the address is that of
+     * shadow memory, and whether the program read or wrote is not told */
+    FACT_IN_CHECK = 1 << 13,
+    FACT_ALL = (1 << 14) - 1,
 };
 
 /* A register when it crashed. */
@@ -161,10 +164,16 @@ struct record {
     size_t n_registers;
     const char *build; /* kind of the build that showed it (record_build_kind()); NULL:
                           the one that it was to run on */
+    int samples; /* of a hang: so often its stack was taken, and the frames are those that
+                    all samples share, so that the first one has the loop; 0: the stack is
+                    of one moment */
+    const char
+        *replay_options;      /* of options_layout(): shows only with them; NULL: none */
     int shipped_k, shipped_n; /* runs of the `release` build, what is shipped, and how
                                  many of them crashed; 0 of 0: there is no such build */
     /* set by record_finish() */
     int cycle_frames; /* length of the recursion's cycle; 0: none seen */
+    bool in_harness;  /* see harness.h; its class is "harness" where the options say so */
     bool security;
     enum severity severity;
     double severity_score;      /* 0.0 to 10.0, SARIF's security-severity scale */
@@ -184,6 +193,11 @@ struct record_options {
                                 `parse`) */
     bool asserts_are_security;
     bool checks_are_security;
+    /* A crash in the harness is class "harness" and severity info. `parse` leaves it off:
+     * a bare report keeps CASR's class. */
+    bool judge_harness;
+    const void *input; /* that made it crash, for the severity; NULL: not known */
+    size_t input_len;
     /* PCRE2 patterns, tried from the start of a frame's text "function file:line" as
      * ClusterFuzz's stack_frame_ignore_regexes are (".*x" for any place); or NULL */
     const struct strv *ignore_frames;

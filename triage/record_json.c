@@ -278,6 +278,21 @@ put_verdict(struct buf *out, const struct record *record)
     put_text(out, "cwe", record->cwe);
 }
 
+/* What holds for few records. */
+static void
+put_runs(struct buf *out, const struct record *record)
+{
+    if (record->in_harness) {
+        put_bool(out, "in_harness", true);
+    }
+    if (record->samples > 0) {
+        put_int(out, "samples", record->samples);
+    }
+    if (record->replay_options != NULL) {
+        put_text(out, "replay_options", record->replay_options);
+    }
+}
+
 void
 record_write_json(const struct record *record, const char *file, struct buf *out)
 {
@@ -304,6 +319,7 @@ record_write_json(const struct record *record, const char *file, struct buf *out
     put_frames(out, record);
     put_processor(out, record);
     put_builds(out, record);
+    put_runs(out, record);
     put_key(out, "hash");
     buf_addc(out, '{');
     put_int(out, "version", SIGNATURE_VERSION);

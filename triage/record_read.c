@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/mem.h"
+#include "triage/options.h"
 #include "triage/record_words.h"
 #include "triage/severity.h"
 #include "triage/stack.h"
@@ -365,6 +366,22 @@ get_builds(const json_t *object, struct record *record, struct err *err)
     return rc;
 }
 
+static int
+get_runs(const json_t *object, struct record *record, struct err *err)
+{
+    const char *options = json_get_str(object, "replay_options", NULL);
+    int64_t samples = 0;
+    int rc = get_bool(object, "in_harness", &record->in_harness, err);
+
+    rc = rc < 0 ? rc : get_int(object, "samples", 0, RECORD_RUNS_MAX, &samples, err);
+    record->samples = (int)samples;
+    record->replay_options = options == NULL ? NULL : options_layout_find(options);
+    if (rc == 0 && options != NULL && record->replay_options == NULL) {
+        return wrong(err, "replay_options", "has options that are not known");
+    }
+    return rc;
+}
+
 int
 record_from_json(const json_t *object, struct record **out, struct err *err)
 {
@@ -383,6 +400,7 @@ record_from_json(const json_t *object, struct record **out, struct err *err)
     rc = rc < 0 ? rc
                 : registers_from_json(json_object_get(object, "registers"), record, err);
     rc = rc < 0 ? rc : get_builds(object, record, err);
+    rc = rc < 0 ? rc : get_runs(object, record, err);
     rc = rc < 0 ? rc : get_evidence(json_object_get(object, "evidence"), record, err);
     rc = rc < 0 ? rc : get_sentences(object, "reasons", &record->reasons, err);
     rc = rc < 0 ? rc : get_sentences(object, "grouping", &record->grouping, err);

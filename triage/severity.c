@@ -4,8 +4,10 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/harness.h"
 #include "triage/parse/span.h"
 #include "triage/severity_rules.h"
+#include "triage/severity_steps.h"
 
 /* --- the security flag --- */
 
@@ -147,25 +149,6 @@ band(double score)
                           : SEVERITY_INFO;
 }
 
-/* At least, or at most, so much; the sentence only when it changed something. */
-static void
-raise_to(struct record *record, double score, const char *why)
-{
-    if (record->severity_score < score) {
-        record->severity_score = score;
-        strv_add(&record->reasons, why);
-    }
-}
-
-static void
-lower_to(struct record *record, double score, const char *why)
-{
-    if (record->severity_score > score) {
-        record->severity_score = score;
-        strv_add(&record->reasons, why);
-    }
-}
-
 static void
 explain_access(struct record *record, const struct severity_rule *rule)
 {
@@ -176,62 +159,45 @@ explain_access(struct record *record, const struct severity_rule *rule)
         strv_add(&record->reasons, "it writes, which damages memory: worse than reading");
     } else if (record->access == ACCESS_READ) {
         strv_add(&record->reasons, "it reads: memory may leak or the program may crash");
+    } else if ((record->facts & FACT_IN_CHECK) != 0) {
+        strv_add(&record->reasons,
+                 "the sanitizer's check before the access is what faulted: "
+                 "whether it would read or write is not told, held for "
+                 "a read");
     } else {
         strv_add(&record->reasons,
                  "whether it read or wrote is not known: held for a read");
     }
 }
 
+/* The program is not to blame: what counts is said, and what it would be otherwise. */
 static void
-adjust(struct record *record, const struct severity_rule *rule)
+blame_harness(struct record *record, const struct frame *frame)
 {
-    bool wild = strcmp(rule->class_name, "AccessViolation") == 0;
-    bool jumps = (record->facts & (FACT_AT_RETURN | FACT_AT_CALL | FACT_AT_BRANCH)) != 0;
+    const char *slash = strrchr(frame->file, '/');
 
-    if (jumps && ((record->facts & FACT_AT_RETURN) != 0 || !record->near_null)) {
-        raise_to(record, 9.4,
-                 (record->facts & FACT_AT_RETURN) != 0
-                     ? "it returned to a wild address: the stack was overwritten"
-                     : "it jumped through a wild pointer");
-    } else if (jumps) {
-        raise_to(record, 5.0, "it jumped through a null pointer");
-    } else if ((record->facts & FACT_PC_IS_ADDRESS) != 0 && !record->near_null) {
-        raise_to(
-            record, 9.4,
-            "the program counter is the address that faulted: the program jumped to it");
-    } else if ((record->facts & FACT_PC_NULL) != 0) {
-        raise_to(record, 5.0, "the program jumped to null: a function pointer was wrong");
-    } else if (wild && record->near_null) {
-        lower_to(record, 3.9, "the address is near null: rarely more than a crash");
+    strv_addf(&record->reasons, "as a crash of the program: %s %.1f, %s",
+              severity_name(record->severity), record->severity_score,
+              record->class_name);
+    strv_addf(&record->reasons, "but it lies in the fuzz harness itself: %s in %s",
+              frame->function, slash == NULL ? frame->file : slash + 1);
+    if (strcmp(record->class_name, "AbortSignal") == 0 ||
+        strcmp(record->class_name, "TrapSignal") == 0) {
+        strv_add(&record->reasons, "if the harness checks there what the program did, it "
+                                   "may be the program that is wrong");
     }
-    if ((record->facts & FACT_STACK_GUARD) != 0) {
-        raise_to(record, 7.4,
-                 "the stack guard was overwritten: a buffer on the stack overflowed");
-    }
-    if ((record->facts & FACT_HEAP_CHECK) != 0) {
-        raise_to(record, 7.0, "malloc found its heap damaged");
-    }
-    if ((record->facts & FACT_FORTIFY) != 0) {
-        raise_to(record, 4.4,
-                 "a fortified function stopped an overflow that it knew the size of");
-    }
-    if ((record->facts & FACT_FUZZER_ISSUE) != 0) {
-        raise_to(record, 7.0, "the fuzzer marked it as a security issue");
-    }
-    if ((record->facts & FACT_MIRACLE_PTR) != 0) {
-        lower_to(record, 3.9, "MiraclePtr protects this pointer");
-    }
-    if (record->access_bytes > 16 && record->access == ACCESS_WRITE &&
-        rule->write_score > 0) {
-        raise_to(record, rule->write_score + 0.2,
-                 "more than 16 bytes at once: the size may come from the input");
-    }
+    record->class_name = severity_find_class("harness");
+    record->exploitability = severity_rules_exploitability(record->class_name);
+    record->severity_score = 0.0;
+    record->severity = SEVERITY_INFO;
+    record->security = false;
 }
 
 void
 severity_decide(struct record *record, const struct record_options *options)
 {
     const struct severity_rule *rule = severity_rules_find(record->crash_type);
+    const struct frame *harness = harness_frame(record);
     bool writes = record->access == ACCESS_WRITE && rule->write_score > 0;
 
     strv_clear(&record->reasons);
@@ -243,9 +209,13 @@ severity_decide(struct record *record, const struct record_options *options)
     record->severity_score = writes ? rule->write_score : rule->score;
     strv_add(&record->reasons, rule->reason);
     explain_access(record, rule);
-    adjust(record, rule);
+    severity_steps(record, rule, options);
     record->severity = band(record->severity_score);
     if (record->security) {
         strv_add(&record->reasons, "this kind of crash is held for a security problem");
+    }
+    record->in_harness = harness != NULL;
+    if (record->in_harness && options->judge_harness) {
+        blame_harness(record, harness);
     }
 }

@@ -93,6 +93,8 @@ static const struct class_info {
     {"undefined-behavior", not_exploitable},
     /* CASR names these after the exception; a constant has to do here */
     {"uncaught-exception", not_exploitable},
+    /* no crash of the program at all, see harness.h */
+    {"harness", not_exploitable},
 };
 
 /* --- rules: one row for each kind of crash --- */

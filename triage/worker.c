@@ -99,6 +99,7 @@ take_options(struct work *work, struct err *err)
         .ooms_and_hangs = json_get_bool(object, "ooms_and_hangs", false),
         .asserts_are_security = json_get_bool(object, "asserts_are_security", true),
         .checks_are_security = json_get_bool(object, "checks_are_security", false),
+        .judge_harness = true,
         .ignore_frames = &work->ignore_frames,
     };
     return 0;

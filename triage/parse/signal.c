@@ -145,6 +145,28 @@ begin_signal(struct parser *p, struct span line, size_t which, struct span rest)
     return LINE_DONE;
 }
 
+/*
+ * "First 16 instruction bytes at pc: 8a 80 00 80 ff 7f ..." (dump_instruction_bytes=1).
+ * ASan looks at shadow memory, at 0x7fff8000 + address / 8 on x86-64, before each access;
+ * where the program's pointer is wild that look is what faults: a read, whatever the
+ * program was about to do, and of some other address. The constant stands in its
+ * instruction.
+ */
+static void
+note_check(struct parser *p, struct span bytes)
+{
+    static const char shadow[] = "00 80 ff 7f";
+    enum { BEFORE = 5 * 3 }; /* prefixes, opcode, ModRM, SIB */
+    size_t at = span_find(span_to(bytes, BEFORE + sizeof(shadow) - 1), shadow);
+
+    if (at == SPAN_NONE || !span_starts(span_of(p->type), "UNKNOWN")) {
+        return;
+    }
+    p->facts |= FACT_IN_CHECK;
+    p->access = ACCESS_UNKNOWN;
+    span_copy(span_of("UNKNOWN"), p->type, sizeof(p->type));
+}
+
 static enum line_verdict
 signal_line(struct parser *p, struct span line)
 {
@@ -161,6 +183,10 @@ signal_line(struct parser *p, struct span line)
                           sizeof(p->type));
             }
         }
+        return LINE_GO_ON;
+    }
+    if (span_after(line, " instruction bytes at pc: ", &s)) {
+        note_check(p, s);
         return LINE_GO_ON;
     }
     if (!span_after(line, "Sanitizer", &s)) {
@@ -184,6 +210,7 @@ signal_line(struct parser *p, struct span line)
 const struct parser_ops parser_signal = {
     .name = "signal",
     .words = (const char *const[]){"Sanitizer: ", "ERROR: AddressSanitizer",
-                                   "The signal is caused by a ", NULL},
+                                   "The signal is caused by a ",
+                                   " instruction bytes at pc: ", NULL},
     .line = signal_line,
 };

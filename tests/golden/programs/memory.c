@@ -273,6 +273,14 @@ wild_noncanonical(void)
     return read_at((const char *)(uintptr_t)0x4141414141414141, one);
 }
 
+/* where its shadow would be there is none: ASan's check faults before the write does */
+NOINLINE static int
+wild_in_check(void)
+{
+    write_at((char *)(uintptr_t)0x4141414148, one);
+    return 0;
+}
+
 NOINLINE static int
 call_wild(void)
 {
@@ -458,6 +466,7 @@ static const struct {
     {"wild-read", wild_read},
     {"wild-write", wild_write},
     {"wild-noncanonical", wild_noncanonical},
+    {"wild-in-check", wild_in_check},
     {"call-wild", call_wild},
     {"call-null", call_null},
     {"recurse", recurse},
