@@ -237,6 +237,9 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     AUTO(replay_run_clear) struct replay_run result = {0};
     AUTO(limit_run_clear) struct limit_run run = {0};
     AUTO(folder_clear) struct folder folder = {0};
+    struct record_options options =
+        *config->options; /* with the input, for the severity */
+    struct replay_config knowing = *config;
     struct err own = ERR_INIT;
     int rc = make_folder(config, input, len, &folder, err);
 
@@ -252,7 +255,10 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     } else if (rc < 0) {
         return err_set(err, rc, "%s", own.msg);
     } else {
-        rc = judge_run(config, &run, &result, err);
+        options.input = input;
+        options.input_len = len;
+        knowing.options = &options;
+        rc = judge_run(&knowing, &run, &result, err);
         if (rc < 0) {
             return rc;
         }
