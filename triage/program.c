@@ -17,6 +17,9 @@ enum {
     SEGMENTS_MAX = 256,
     DYNAMIC_MAX = 4096, /* entries */
     PATHS_MAX = 4096,   /* bytes of a run path */
+    NOTES_MAX = 65536,  /* bytes of a segment of notes, of the compilers' names */
+    SECTIONS_MAX = 1024,
+    COMPILERS_MAX = 8,
 };
 
 #if defined(__x86_64__)
@@ -235,6 +238,114 @@ bool
 program_libraries(const char *path, struct strv *out)
 {
     return read_program(path, is_needed, out);
+}
+
+/* --- who made it --- */
+
+static size_t
+padded(uint32_t size)
+{
+    return ((size_t)size + 3) & ~(size_t)3;
+}
+
+/* The GNU build id among the notes of a segment. */
+static char *
+find_build_id(const unsigned char *notes, size_t len)
+{
+    AUTO(buf_clear) struct buf hex = BUF_INIT;
+    Elf64_Nhdr head;
+
+    for (size_t at = 0; len - at >= sizeof(head);) {
+        memcpy(&head, notes + at, sizeof(head));
+        at += sizeof(head);
+        size_t name = padded(head.n_namesz);
+        size_t text = padded(head.n_descsz);
+        if (name > len - at || text > len - at - name) {
+            return NULL;
+        }
+        const unsigned char *id = notes + at + name;
+        if (head.n_type == NT_GNU_BUILD_ID && head.n_namesz == sizeof("GNU") &&
+            memcmp(notes + at, "GNU", sizeof("GNU")) == 0 && head.n_descsz > 0) {
+            for (size_t i = 0; i < head.n_descsz; i++) {
+                buf_addf(&hex, "%02x", id[i]);
+            }
+            return buf_steal(&hex);
+        }
+        at += name + text;
+    }
+    return NULL;
+}
+
+char *
+program_build_id(const char *path)
+{
+    AUTO(mem_free) struct elf *elf = mem_alloc(sizeof(*elf));
+    AUTO(mem_free) unsigned char *notes = mem_alloc(NOTES_MAX);
+    char *found = NULL;
+
+    elf->fd = -1;
+    if (elf_open(path, elf)) {
+        for (size_t i = 0; i < elf->n_segments && found == NULL; i++) {
+            const Elf64_Phdr *segment = &elf->segments[i];
+            if (segment->p_type == PT_NOTE && segment->p_filesz <= NOTES_MAX &&
+                read_at(elf->fd, notes, segment->p_filesz, segment->p_offset)) {
+                found = find_build_id(notes, segment->p_filesz);
+            }
+        }
+    }
+    fd_close(elf->fd);
+    return found;
+}
+
+/* Strings, each behind a NUL; a linked program has one for each compiler, often twice. */
+static char *
+join_comments(const char *text, size_t len)
+{
+    AUTO(strv_clear) struct strv seen = {0};
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+
+    for (size_t at = 0; at < len; at += strlen(text + at) + 1) {
+        if (text[at] != '\0' && !strv_has(&seen, text + at) && seen.n < COMPILERS_MAX) {
+            strv_add(&seen, text + at);
+            buf_addf(&out, "%s%s", out.len == 0 ? "" : "; ", text + at);
+        }
+    }
+    return out.len == 0 ? NULL : buf_steal(&out);
+}
+
+static bool
+is_comment(const struct elf *elf, const Elf64_Shdr *names, const Elf64_Shdr *section)
+{
+    char name[sizeof(".comment")] = "";
+
+    return section->sh_type == SHT_PROGBITS && section->sh_size <= NOTES_MAX &&
+           read_at(elf->fd, name, sizeof(name), names->sh_offset + section->sh_name) &&
+           memcmp(name, ".comment", sizeof(name)) == 0;
+}
+
+char *
+program_compiler(const char *path)
+{
+    AUTO(mem_free) struct elf *elf = mem_alloc(sizeof(*elf));
+    AUTO(mem_free) Elf64_Shdr *sections = mem_array(SECTIONS_MAX, sizeof(*sections));
+    AUTO(mem_free) char *text = mem_alloc(NOTES_MAX + 1);
+    char *found = NULL;
+    Elf64_Ehdr head;
+
+    elf->fd = -1;
+    if (elf_open(path, elf) && read_at(elf->fd, &head, sizeof(head), 0) &&
+        head.e_shentsize == sizeof(*sections) && head.e_shnum <= SECTIONS_MAX &&
+        head.e_shstrndx < head.e_shnum &&
+        read_at(elf->fd, sections, head.e_shnum * sizeof(*sections), head.e_shoff)) {
+        for (size_t i = 0; i < head.e_shnum && found == NULL; i++) {
+            if (is_comment(elf, &sections[head.e_shstrndx], &sections[i]) &&
+                read_at(elf->fd, text, sections[i].sh_size, sections[i].sh_offset)) {
+                found = join_comments(text, sections[i].sh_size);
+            }
+        }
+    }
+    fd_close(elf->fd);
+    return found;
 }
 
 char *

@@ -33,6 +33,15 @@ void program_library_folders(const char *path, struct strv *out);
  * it: a static program, a script, another machine's. */
 bool program_libraries(const char *path, struct strv *out);
 
+/* The build id of an ELF file in hex, or NULL: it has none, or is no such file. New
+ * string. */
+char *program_build_id(const char *path);
+
+/* Who compiled an ELF file, as its .comment section says ("GCC: (Debian ...) 12.2.0",
+ * "Debian clang version 14.0.6"), each compiler once, separated by "; "; NULL when it
+ * says nothing. Any bytes. New string. */
+char *program_compiler(const char *path);
+
 /* The absolute path of an executable file called `name` in PATH (a usual one when PATH is
  * unset), or NULL. New string. */
 char *program_find(const char *name);

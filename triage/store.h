@@ -347,6 +347,22 @@ int store_report(struct store *store, int64_t crash, struct buf *out, struct err
 int store_bug_command(struct store *store, int64_t bug, struct command *out,
                       struct record_settings *settings, struct err *err);
 
+/* Crashes of one bug with one signature in one target. */
+struct variant {
+    const char *target, *signature; /* borrowed, like all below */
+    /* of its oldest crash whose record is kept; "" where none is */
+    const char *crash_type, *crash_state, *sanitizer, *build;
+    int64_t crashes, stacks;       /* inputs; distinct stacks (hash.minor) among them */
+    int64_t first_seen, last_seen; /* wall ms */
+    const char *sha256;            /* of that crash's input */
+};
+
+/* Visit the variants of a bug, those with most crashes first, at most `limit`. visit may
+ * use the store. */
+typedef int variant_visit(void *user, const struct variant *variant, struct err *err);
+int store_variants(struct store *store, int64_t bug, int limit, variant_visit *visit,
+                   void *user, struct err *err);
+
 struct store_counts {
     int64_t crashes, queued, triaged, unparsed, untriageable, broken;
     int64_t bugs[5]; /* open ones by severity */
@@ -391,6 +407,19 @@ struct event {
  * a message to every sink for each file. So do those of a bug that is backlog; that it no
  * longer is tells "bug.backlog" (from "backlog" to "fresh"), with what "bug.new" told. */
 int store_event(struct store *store, const struct event *event, struct err *err);
+
+struct event_row {
+    int64_t id, at; /* at: wall ms */
+    const char *kind, *actor;
+    const char *from, *to; /* "": none */
+    json_t *detail;        /* NULL: none; to be read alone */
+};
+
+/* Visit the newest `limit` events of a subject, oldest first; *older is how many there
+ * are before them. visit may use the store. */
+typedef int event_visit(void *user, const struct event_row *event, struct err *err);
+int store_events(struct store *store, const char *subject, int64_t subject_id, int limit,
+                 int64_t *older, event_visit *visit, void *user, struct err *err);
 
 /* --- campaigns and workers, written by the supervisor's scribe --- */
 

@@ -1,22 +1,33 @@
+#include "orchestrator/cmd/show.h"
+
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/publish/bug.h"
+#include "triage/explain.h"
 #include "triage/rate.h"
 
-enum { SOURCE_MAX = 4 << 20, SOURCE_AROUND = 3, FRAMES_SHOWN = 64 };
+enum { HEX_BYTES = 256, WIDTH_MIN = 60, WIDTH_MAX = 160 };
 
-static bool raw_report;
+static bool raw_report, markdown;
+static int64_t hex_bytes = HEX_BYTES;
 
 static const struct cmd_option *
 options(void)
 {
     static const struct cmd_option table[] = {
+        {CMD_FLAG, "markdown", 0, &markdown, NULL,
+         "to be pasted into a ticket: Markdown, whole names, no colours"},
+        {CMD_NUMBER, "hex", 0, &hex_bytes, "N",
+         "bytes of the reproducer that are shown (default 256)"},
         {CMD_FLAG, "report", 0, &raw_report, NULL,
          "the raw report as the target printed it (control bytes dropped)"},
         {.kind = CMD_END}};
@@ -25,279 +36,273 @@ options(void)
 }
 
 static void
-print_clean(const char *text)
+show_clear(struct show *show)
 {
-    AUTO(buf_clear) struct buf clean = BUF_INIT;
-
-    str_clean(&clean, text, strlen(text));
-    (void)fputs(buf_str(&clean), stdout);
+    bug_clear(&show->bug);
+    command_clear(&show->command);
 }
+AUTO_DEFINE_CLEAR(struct show, show_clear)
 
-static void
-heading(const struct cmd_context *context, const char *text)
-{
-    (void)printf("\n%s%s%s\n", cmd_color(context, "1"), text, cmd_color(context, "0"));
-}
+/* --- the head --- */
 
-/* A report names its files itself, so a path is hostile: only regular files that are
- * called like source code are read, never a key or a password file that a target would
- * like to see printed. */
-static bool
-is_source(const char *path)
-{
-    static const char *const endings[] = {
-        ".c", ".cc", ".cpp", ".cxx",  ".h",  ".hh", ".hpp", ".hxx", ".inc", ".rs", ".go",
-        ".m", ".mm", ".py",  ".java", ".js", ".y",  ".l",   ".S",   ".ipp", ".def"};
-
-    for (size_t i = 0; i < COUNT(endings); i++) {
-        if (str_ends(path, endings[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void
-print_source(const struct cmd_context *context, const struct frame *frame)
-{
-    AUTO(buf_clear) struct buf text = BUF_INIT;
-    AUTO(mem_free) char *real = NULL;
-
-    /* a target may have planted "x.c" as a link to a secret: what counts is where it
-     * leads */
-    if (frame->file == NULL || frame->line <= 0 ||
-        fs_real(frame->file, &real, NULL) < 0 || !is_source(real) ||
-        fs_read(real, SOURCE_MAX, &text, NULL) < 0) {
-        return;
-    }
-    AUTO(mem_free)
-    char *title = mem_printf("Source (%s:%d)", fs_base(frame->file), frame->line);
-    heading(context, title);
-    int line = 1;
-    for (char *at = text.data; at != NULL && *at != '\0'; line++) {
-        char *end = strchr(at, '\n');
-        if (end != NULL) {
-            *end = '\0';
-        }
-        if (line >= frame->line - SOURCE_AROUND && line <= frame->line + SOURCE_AROUND) {
-            (void)printf("%s%s%5d  ",
-                         line == frame->line ? cmd_color(context, "31;1") : "",
-                         line == frame->line ? ">" : " ", line);
-            print_clean(at);
-            (void)printf("%s\n", line == frame->line ? cmd_color(context, "0") : "");
-        }
-        at = end == NULL ? NULL : end + 1;
-    }
-}
-
-static void
-print_frame(const struct cmd_context *context, const struct frame *frame)
-{
-    AUTO(buf_clear) struct buf line = BUF_INIT;
-
-    buf_addf(&line, "%s#%-3d", frame->kept ? "* " : "  ", frame->n);
-    if (frame->function != NULL) {
-        buf_adds(&line, frame->function);
-    } else if (frame->module != NULL) {
-        buf_addf(&line, "%s+0x%llx", frame->module, (unsigned long long)frame->offset);
-    } else {
-        buf_addf(&line, "0x%llx", (unsigned long long)frame->address);
-    }
-    if (frame->file != NULL && frame->line > 0) {
-        buf_addf(&line, "  %s:%d", frame->file, frame->line);
-        if (frame->column > 0) {
-            buf_addf(&line, ":%d", frame->column);
-        }
-    } else if (frame->file != NULL) {
-        buf_addf(&line, "  %s (line unknown)", frame->file);
-    }
-    (void)fputs(frame->kept ? "" : cmd_color(context, "2"), stdout);
-    print_clean(buf_str(&line));
-    (void)fputs(frame->inlined ? "  [inlined]" : "", stdout);
-    if (frame->stack == STACK_CRASH && !frame->kept && frame->rule != NULL) {
-        (void)printf("  (%s)", frame->rule);
-    }
-    (void)printf("%s\n", frame->kept ? "" : cmd_color(context, "0"));
-}
-
-static const struct frame *
-first_kept(const struct record *record)
-{
-    for (size_t i = 0; i < record->n_frames; i++) {
-        if (record->frames[i].kept) {
-            return &record->frames[i];
-        }
-    }
-    return NULL;
-}
-
-/* The stacks behind the crash's own, by what they tell. */
-static const char *const stack_titles[] = {
-    [STACK_CRASH] = "Stack (* counts for the signature)",
-    [STACK_FREED] = "Freed at",
-    [STACK_ALLOCATED] = "Allocated at",
-    [STACK_THREAD] = "Thread made at",
-    [STACK_ORIGIN] = "Uninitialised since",
-    [STACK_STORED] = "Copied at",
-    [STACK_OBJECT] = "The object lies in the frame of",
-    [STACK_LEAK] = "A further leak",
-    [STACK_OTHER] = "A further stack"};
-
-static void
-print_stack(const struct cmd_context *context, const struct record *record)
-{
-    const struct frame *top = first_kept(record);
-
-    heading(context, stack_titles[STACK_CRASH]);
-    if (record->message != NULL) {
-        (void)fputs("  ", stdout);
-        print_clean(record->message);
-        (void)putchar('\n');
-    }
-    if (record->n_frames == 0) {
-        (void)puts("  the report has no stack");
-    }
-    for (size_t i = 0; i < record->n_frames; i++) {
-        if (i == FRAMES_SHOWN) {
-            (void)printf("  ... %zu further frames; nightjar show --json has them all\n",
-                         record->n_frames - i);
-            break;
-        }
-        const struct frame *frame = &record->frames[i];
-        if (i > 0 && frame->stack != STACK_CRASH &&
-            (frame->stack != record->frames[i - 1].stack || frame->n == 0)) {
-            heading(context, stack_titles[frame->stack]);
-        }
-        print_frame(context, frame);
-    }
-    if (top != NULL) {
-        print_source(context, top);
-    }
-}
-
-static void
-print_reasons(const struct cmd_context *context, const char *title,
-              const struct strv *reasons)
-{
-    heading(context, title);
-    for (size_t i = 0; i < reasons->n; i++) {
-        (void)fputs("  - ", stdout);
-        print_clean(reasons->v[i]);
-        (void)putchar('\n');
-    }
-}
-
-static void
-print_head(const struct cmd_context *context, const struct bug *bug)
+static char *
+title_of(const struct bug *bug)
 {
     AUTO(mem_free) char *type = record_type_line(bug->crash_type);
-    AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
+    AUTO(mem_free) char *top = record_top_frame(bug->crash_type, bug->crash_state);
+
+    return mem_printf("%s  %s in %s", bug->name, type, top);
+}
+
+static enum page_style
+style_of(enum severity severity)
+{
+    return severity >= SEVERITY_HIGH  ? STYLE_BAD
+           : severity >= SEVERITY_LOW ? STYLE_STRONG
+                                      : STYLE_DIM;
+}
+
+/* The line of the frame to look at first. */
+static void
+put_where(struct page *page, const struct record *record)
+{
+    const struct frame *top = record == NULL ? NULL : explain_frame(record);
+    AUTO(buf_clear) struct buf where = BUF_INIT;
+
+    if (top == NULL) {
+        return;
+    }
+    buf_adds(&where, top->function == NULL ? "" : top->function);
+    if (top->file != NULL && top->line > 0) {
+        buf_addf(&where, "%s%s:%d", where.len == 0 ? "" : ", ", top->file, top->line);
+    } else if (top->module != NULL) {
+        buf_addf(&where, "%s%s+0x%" PRIx64, where.len == 0 ? "" : ", ",
+                 fs_base(top->module), top->offset);
+    }
+    page_fact(page, "where", buf_str(&where), STYLE_STRONG);
+}
+
+static void
+put_runs(struct page *page, const struct bug *bug)
+{
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    const struct record *record = bug->record;
+    char rate[96];
+
+    if (bug->n > 0) {
+        rate_show(rate, sizeof(rate), bug->k, bug->n);
+        buf_addf(&text, "%s (%s)", rate, bug->reproducibility);
+    } else {
+        buf_adds(&text, "never run: it stems from a report's text");
+    }
+    if (record != NULL && record->build != NULL) {
+        buf_addf(&text, ", on the %s build", record->build);
+    }
+    page_fact(page, "reproduces", buf_str(&text), STYLE_PLAIN);
+    if (record != NULL && record->shipped_n > 0) {
+        AUTO(mem_free)
+        char *shipped =
+            mem_printf("crashes what we ship: %d of %d runs of the release build",
+                       record->shipped_k, record->shipped_n);
+        page_fact(page, "release", shipped,
+                  record->shipped_k > 0 ? STYLE_BAD : STYLE_PLAIN);
+    }
+}
+
+static void
+show_head(struct page *page, const struct show *show)
+{
+    const struct bug *bug = &show->bug;
     char first[CLOCK_TEXT_MAX];
     char last[CLOCK_TEXT_MAX];
-    char rate[96];
 
     clock_iso(first, bug->first_seen);
     clock_iso(last, bug->last_seen);
-    (void)printf("%s%s%s  ", cmd_color(context, "1"), bug->name, cmd_color(context, "0"));
-    print_clean(type);
-    (void)fputs(" in ", stdout);
-    print_clean(frame);
-    (void)printf("\n  severity         %s%s%s (%.1f)%s\n",
-                 cmd_color(context, bug_severity_color(bug->severity)),
-                 severity_name(bug->severity), cmd_color(context, "0"),
-                 bug->severity_score, bug->security ? ", a security bug" : "");
-    (void)printf("  class            %s, %s%s%s\n", bug->class_name, bug->exploitability,
-                 bug->cwe[0] == '\0' ? "" : ", ", bug->cwe);
-    (void)printf("  state            %s\n  target           ", bug->state);
-    print_clean(bug->target);
-    (void)printf("\n  crashes          %lld, first %s, last %s\n",
-                 (long long)bug->crashes, first, last);
-    rate_show(rate, sizeof(rate), bug->k, bug->n);
-    (void)printf("  reproduces       %s (%s)\n", rate, bug->reproducibility);
-    (void)printf("  reproducer       %lld bytes%s, sha256 %.16s\n",
-                 (long long)bug->reproducer_bytes, bug->minimized ? " (minimized)" : "",
-                 bug->reproducer);
+    AUTO(mem_free) char *title = title_of(bug);
+    AUTO(mem_free)
+    char *severity =
+        mem_printf("%s (%.1f)%s", severity_name(bug->severity), bug->severity_score,
+                   bug->security ? ", a security bug" : "");
+    AUTO(mem_free)
+    char *class = mem_printf("%s, %s%s%s", bug->class_name, bug->exploitability,
+                             bug->cwe[0] == '\0' ? "" : ", ", bug->cwe);
+    AUTO(mem_free)
+    char *seen = mem_printf("%" PRId64 " crash%s, first %s, last %s", bug->crashes,
+                            bug->crashes == 1 ? "" : "es", first, last);
+    AUTO(mem_free)
+    char *input = mem_printf("%" PRId64 " byte%s%s, sha256 %.16s", bug->reproducer_bytes,
+                             bug->reproducer_bytes == 1 ? "" : "s",
+                             bug->minimized ? " (minimized)" : "", bug->reproducer);
+    page_title(page, title);
+    put_where(page, bug->record);
+    page_fact(page, "severity", severity, style_of(bug->severity));
+    page_fact(page, "class", class, STYLE_PLAIN);
+    page_fact(page, "state", bug->state, STYLE_PLAIN);
+    page_fact(page, "target", bug->target, STYLE_PLAIN);
+    page_fact(page, "seen", seen, STYLE_PLAIN);
+    put_runs(page, bug);
+    page_fact(page, "reproducer", input, STYLE_PLAIN);
 }
 
 static void
-print_command(const struct cmd_context *context, struct store *store,
-              const struct bug *bug)
+show_story(struct page *page, const struct record *record)
 {
-    AUTO(command_clear) struct command command = {0};
-    struct record_settings settings = {0};
+    AUTO(buf_clear) struct buf what = BUF_INIT;
 
-    heading(context, "Reproduce");
-    (void)printf("  nightjar repro %s\n", bug->name);
-    if (store_bug_command(store, bug->id, &command, &settings, NULL) == 0 &&
-        command.argv.n > 0) {
-        AUTO(mem_free) char *input = mem_printf("%s.input", bug->name);
-        AUTO(mem_free) char *line = command_shell(&command, input);
-        (void)printf("  by hand: nightjar repro %s --export . && \\\n    ", bug->name);
-        print_clean(line);
-        (void)putchar('\n');
-    }
-    strv_clear(&settings.ignore_frames);
+    explain_what(record, &what);
+    page_heading(page, "What happened");
+    page_text(page, buf_str(&what));
+    page_heading(page, "Kind of fix");
+    page_text(page, explain_fix(record));
 }
 
 static void
-print_json(const struct bug *bug)
+show_sentences(struct page *page, const char *title, const struct strv *list)
 {
-    AUTO(json_decref) json_t *o = bug_to_json(bug);
-
-    if (bug->record != NULL) {
-        json_put(o, "record", record_to_json(bug->record));
-        json_put(o, "reasons", json_strv(&bug->record->reasons));
-        json_put(o, "grouping", json_strv(&bug->record->grouping));
+    if (list->n == 0) {
+        return;
     }
-    json_print(stdout, o);
+    page_heading(page, title);
+    for (size_t i = 0; i < list->n; i++) {
+        page_item(page, list->v[i]);
+    }
+}
+
+/* --- one bug --- */
+
+static int
+show_page(struct page *page, const struct show *show, struct err *err)
+{
+    const struct record *record = show->bug.record;
+    int rc = 0;
+
+    show_head(page, show);
+    if (record != NULL) {
+        show_story(page, record);
+        show_stacks(page, show);
+        show_source(page, show);
+        show_registers(page, show);
+    }
+    rc = show_hex(page, show, err);
+    show_commands(page, show);
+    if (record != NULL) {
+        show_sentences(page, "Why this severity", &record->reasons);
+        show_sentences(page, "Why this group", &record->grouping);
+    }
+    rc = rc < 0 ? rc : show_variants(page, show, err);
+    return rc < 0 ? rc : show_timeline(page, show, err);
 }
 
 static int
-show_report(struct store *store, const struct bug *bug, struct err *err)
+show_json(const struct show *show, struct err *err)
+{
+    AUTO(json_decref) json_t *o = bug_to_json(&show->bug);
+    const struct record *record = show->bug.record;
+    json_t *list = NULL;
+
+    if (record != NULL) {
+        AUTO(buf_clear) struct buf what = BUF_INIT;
+        explain_what(record, &what);
+        json_put(o, "what", json_text(buf_str(&what)));
+        json_put(o, "fix", json_text(explain_fix(record)));
+        json_put(o, "record", record_to_json(record));
+        json_put(o, "reasons", json_strv(&record->reasons));
+        json_put(o, "grouping", json_strv(&record->grouping));
+    }
+    if (show->command.argv.n > 0) {
+        AUTO(mem_free) char *line = command_shell(&show->command, "input");
+        json_put(o, "command", json_text(line));
+    }
+    int rc = show_variants_json(show, &list, err);
+    if (rc == 0) {
+        json_put(o, "variants", list);
+        rc = show_timeline_json(show, &list, err);
+    }
+    if (rc == 0) {
+        json_put(o, "timeline", list);
+        json_print(stdout, o);
+    }
+    return rc;
+}
+
+static int
+show_report(const struct show *show, struct err *err)
 {
     AUTO(buf_clear) struct buf report = BUF_INIT;
-    int rc = store_report(store, bug->crash, &report, err);
+    AUTO(buf_clear) struct buf clean = BUF_INIT;
+    int rc = store_report(show->store, show->bug.crash, &report, err);
 
     if (rc < 0) {
         return rc;
     }
     if (report.len == 0) {
         return err_set(err, -ENODATA, "%s has no report: the target printed nothing",
-                       bug->name);
+                       show->bug.name);
     }
-    print_clean(buf_str(&report));
+    str_clean(&clean, buf_str(&report), report.len);
+    (void)fputs(buf_str(&clean), stdout);
     return 0;
 }
 
 static int
-show(const struct cmd_context *context, struct store *store, const char *id,
-     struct err *err)
+load(struct show *show, const char *id, struct err *err)
 {
-    AUTO(bug_clear) struct bug bug = {0};
+    struct record_settings settings = {0};
     int64_t number = 0;
     int rc = bug_parse_id(id, &number, err);
 
-    if (rc == 0) {
-        rc = store_bug(store, number, &bug, err);
+    rc = rc < 0 ? rc : store_bug(show->store, number, &show->bug, err);
+    if (rc < 0) {
+        return rc;
     }
+    (void)store_bug_command(show->store, number, &show->command, &settings, NULL);
+    strv_clear(&settings.ignore_frames);
+    return 0;
+}
+
+/* Columns of the terminal; 0: standard output is none. */
+static size_t
+terminal_columns(void)
+{
+    struct winsize size;
+
+    if (isatty(STDOUT_FILENO) == 0) {
+        return 0;
+    }
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0) {
+        return 80;
+    }
+    return size.ws_col < WIDTH_MIN   ? WIDTH_MIN
+           : size.ws_col > WIDTH_MAX ? WIDTH_MAX
+                                     : size.ws_col;
+}
+
+static int
+show_one(const struct cmd_context *context, struct store *store, const char *id,
+         struct err *err)
+{
+    AUTO(show_clear) struct show show = {.store = store, .hex_bytes = hex_bytes};
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    AUTO(page_clear) struct page page = {0};
+    int rc = load(&show, id, err);
+
     if (rc < 0) {
         return rc;
     }
     if (raw_report) {
-        return show_report(store, &bug, err);
+        return show_report(&show, err);
     }
     if (context->json) {
-        print_json(&bug);
-        return 0;
+        return show_json(&show, err);
     }
-    print_head(context, &bug);
-    if (bug.record != NULL) {
-        print_stack(context, bug.record);
-        print_reasons(context, "Why this severity", &bug.record->reasons);
-        print_reasons(context, "Why this group", &bug.record->grouping);
+    if (markdown) {
+        page_markdown(&page, &text);
+    } else {
+        page_terminal(&page, &text, terminal_columns(), context->color);
     }
-    print_command(context, store, &bug);
-    return 0;
+    rc = show_page(&page, &show, err);
+    (void)fwrite(buf_str(&text), 1, text.len, stdout);
+    return rc;
 }
 
 static int
@@ -315,20 +320,28 @@ run(const struct cmd_context *context, const struct strv *args,
     }
     int rc = store_open(context->state, DB_READ, &store, &err);
     for (size_t i = 0; rc == 0 && i < args->n; i++) {
-        rc = show(context, store, args->v[i], &err);
+        if (i > 0 && !context->json) {
+            (void)putchar('\n');
+        }
+        rc = show_one(context, store, args->v[i], &err);
     }
     return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
 }
 
 const struct cmd cmd_show = {
     .name = "show",
-    .summary = "explain one bug: stack, source, severity, grouping, reproduction",
-    .usage = "BUG...",
+    .summary =
+        "explain one bug: what happened, where, how bad, how to fix and reproduce it",
+    .usage = "BUG... [--markdown]",
     .about =
-        "Explain a bug: the symbolised stack with the source round the crash line, why "
-        "it has this\n"
-        "severity, why these crashes are one bug, and the command that reproduces it.\n\n"
+        "Explain a bug to somebody who has never seen the program: what happened and "
+        "what\n"
+        "kind of change cures it, the symbolised stacks with the source round the line,\n"
+        "the reproducer's bytes and how to run it, why it has this severity, why these\n"
+        "crashes are one bug, its variants and its history. Names are escaped, whatever\n"
+        "they hold; --json has all of them whole.\n\n"
         "  nightjar show NJ-1\n"
+        "  nightjar show NJ-1 --markdown     ready to paste into a ticket\n"
         "  nightjar show NJ-1 --report       what the sanitizer printed",
     .options = options,
     .run = run,

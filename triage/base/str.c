@@ -59,6 +59,39 @@ is_control(const unsigned char *s, size_t len)
            (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
 }
 
+static unsigned
+code_point(const unsigned char *s, size_t len)
+{
+    unsigned c = len == 1 ? s[0] : s[0] & (0xffU >> (len + 1));
+
+    for (size_t i = 1; i < len; i++) {
+        c = c << 6 | (s[i] & 0x3fU);
+    }
+    return c;
+}
+
+/* Characters that reorder what stands round them or cannot be seen, so that a name reads
+ * as another one (Unicode TR 36: bidirectional controls, zero width, line separators,
+ * tags). */
+static bool
+is_deceptive(const unsigned char *s, size_t len)
+{
+    static const struct {
+        unsigned from, to;
+    } ranges[] = {{0xad, 0xad},     {0x61c, 0x61c},    {0x115f, 0x1160}, {0x17b4, 0x17b5},
+                  {0x180b, 0x180f}, {0x200b, 0x200f},  {0x2028, 0x202e}, {0x2060, 0x206f},
+                  {0x3164, 0x3164}, {0xfe00, 0xfe0f},  {0xfeff, 0xfeff}, {0xffa0, 0xffa0},
+                  {0xfff0, 0xfffb}, {0xe0000, 0xe0fff}};
+    unsigned c = len < 2 ? 0 : code_point(s, len);
+
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        if (c >= ranges[i].from && c <= ranges[i].to) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 str_is_utf8(const char *data, size_t len, size_t *bad)
 {
@@ -138,8 +171,8 @@ add_hex(struct buf *out, const unsigned char *s, size_t n)
     return add_whole(out, text, 4 * n);
 }
 
-void
-str_name(struct buf *out, const char *data, size_t len)
+static void
+add_shown(struct buf *out, const char *data, size_t len, const char *backslash)
 {
     const unsigned char *s = (const unsigned char *)data;
     bool more = true;
@@ -153,8 +186,8 @@ str_name(struct buf *out, const char *data, size_t len)
         }
         n = utf8_length(s + i, len - i);
         if (n > 0 && s[i] == '\\') {
-            more = add_whole(out, "\\\\", 2);
-        } else if (n > 0 && !is_control(s + i, n)) {
+            more = add_whole(out, backslash, strlen(backslash));
+        } else if (n > 0 && !is_control(s + i, n) && !is_deceptive(s + i, n)) {
             more = add_whole(out, s + i, n);
         } else {
             n = n == 0 ? 1 : n;
@@ -162,6 +195,18 @@ str_name(struct buf *out, const char *data, size_t len)
         }
         i += n;
     }
+}
+
+void
+str_name(struct buf *out, const char *data, size_t len)
+{
+    add_shown(out, data, len, "\\\\");
+}
+
+void
+str_visible(struct buf *out, const char *data, size_t len)
+{
+    add_shown(out, data, len, "\\");
 }
 
 char *

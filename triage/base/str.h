@@ -25,8 +25,12 @@ bool str_is_utf8(const char *data, size_t len, size_t *bad);
 void str_clean(struct buf *out, const char *data, size_t len);
 
 /* A file name or path as printable UTF-8 that round-trips: a backslash becomes `\\`, a
- * control byte or a byte of an invalid sequence `\xNN`. Appends to out, cut as above. */
+ * byte of a control character, of an invalid sequence, or of a character that reorders or
+ * hides text, `\xNN`. Appends to out, cut as above. */
 void str_name(struct buf *out, const char *data, size_t len);
+
+/* Text for a person's eyes, one line: the same, but a backslash stays as it is. */
+void str_visible(struct buf *out, const char *data, size_t len);
 
 /* The same as a new string. */
 char *str_name_dup(const char *name);

@@ -17,6 +17,7 @@
  *   store_state.c   a bug's state by hand
  *   store_severity.c  what a hand or an owner's rule says of severity
  *   store_similar.c bugs that share frames
+ *   store_history.c variants of a bug, its events
  *   store_event.c   events, outbox, counters
  *   store_run.c     campaigns, workers
  *   store_check.c   the invariants
@@ -60,7 +61,7 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
     store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
-    store_state_sql;
+    store_state_sql, store_history_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,

@@ -1,0 +1,224 @@
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "triage/explain.h"
+#include "triage/parse/parse.h"
+
+static int
+setup(void **state)
+{
+    *state = NULL;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    return 0;
+}
+
+static struct record *
+parsed(const char *text, size_t len)
+{
+    const struct record_options options = RECORD_OPTIONS_INIT;
+    struct record *record = NULL;
+    struct err err = ERR_INIT;
+
+    if (parse_report(text, len, &options, &record, &err) < 0 ||
+        record_finish(record, &options, &err) < 0) {
+        fail_msg("%s", err.msg);
+    }
+    return record;
+}
+
+/* Of a golden report, which really came from a program that crashed. */
+static void
+assert_told(const char *name, const char *wanted)
+{
+    AUTO(mem_free) char *path = mem_printf("tests/golden/%s/log", name);
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+
+    assert_int_equal(fs_read(path, 1 << 20, &text, NULL), 0);
+    AUTO(record_free) struct record *record = parsed(buf_str(&text), text.len);
+    explain_what(record, &said);
+    assert_string_equal(buf_str(&said), wanted);
+}
+
+static void
+test_heap_overflow_names_block_and_allocation(void **state)
+{
+    (void)state;
+    assert_told("asan/heap-read",
+                "read_at() reads 1 byte right behind the end of a 10-byte "
+                "heap block, which heap_read() allocated at memory.c:46.");
+}
+
+static void
+test_use_after_free_names_who_freed(void **state)
+{
+    (void)state;
+    assert_told(
+        "asan/use-after-free",
+        "read_at() reads 1 byte, 5 bytes into a 32-byte heap block that release() had "
+        "freed before at memory.c:145; use_after_free() had allocated it at "
+        "memory.c:151.");
+}
+
+static void
+test_double_free_names_both(void **state)
+{
+    (void)state;
+    assert_told(
+        "asan/double-free",
+        "release() frees a 32-byte heap block a second time: release() had freed it "
+        "before at memory.c:145; double_free() had allocated it at memory.c:170.");
+}
+
+static void
+test_stack_and_global_name_the_variable(void **state)
+{
+    (void)state;
+    assert_told(
+        "asan/stack-write",
+        "write_at() writes 1 byte, 1 byte behind the end of the local variable "
+        "'local' of 8 bytes (line 97), which belongs to stack_write() at memory.c:96.");
+    assert_told("asan/global-write",
+                "write_at() writes 1 byte, 1 byte behind the end of the global variable "
+                "'global_table' of 16 bytes (memory.c:17:13).");
+}
+
+static void
+test_null_is_told_from_wild(void **state)
+{
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+    static const char wild[] =
+        "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x600000001234 (pc 0x5 bp "
+        "0x7 sp 0x7 T0)\n==1==The signal is caused by a WRITE memory access.\n"
+        "    #0 0x5 in put /s/a.c:3:4\n";
+
+    (void)state;
+    assert_told(
+        "asan/null-read",
+        "read_at() reads from address 0x000000000008: a null pointer was used, plus "
+        "the offset of a member or index.");
+    AUTO(record_free) struct record *record = parsed(wild, sizeof(wild) - 1);
+    explain_what(record, &said);
+    assert_string_equal(buf_str(&said),
+                        "put() writes to address 0x600000001234, where "
+                        "nothing is mapped: a pointer or an index is wild.");
+}
+
+static void
+test_recursion_names_its_circle(void **state)
+{
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+
+    (void)state;
+    buf_adds(&text,
+             "==1==ERROR: AddressSanitizer: stack-overflow on address 0x7ffd0 (pc 0x5 "
+             "bp 0x7 sp 0x7 T0)\n");
+    for (int i = 0; i < 40; i += 2) {
+        buf_addf(&text, "    #%d 0x5 in even /s/a.c:3:4\n    #%d 0x6 in odd /s/a.c:7:4\n",
+                 i, i + 1);
+    }
+    AUTO(record_free) struct record *record = parsed(buf_str(&text), text.len);
+    explain_what(record, &said);
+    assert_string_equal(
+        buf_str(&said),
+        "even() used up the stack: even() was called by odd() in a circle.");
+    assert_string_equal(explain_fix(record),
+                        "Limit the depth of the recursion, or make it a loop.");
+}
+
+static void
+test_anything_else_has_the_programs_own_words(void **state)
+{
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+    static const char text[] = "/s/a.c:3:4: runtime error: division by zero\n"
+                               "    #0 0x5 in half /s/a.c:3:4\n";
+
+    (void)state;
+    AUTO(record_free) struct record *record = parsed(text, sizeof(text) - 1);
+    explain_what(record, &said);
+    assert_string_equal(
+        buf_str(&said),
+        "In half(): division by zero. The report says: /s/a.c:3:4: runtime "
+        "error: division by zero");
+}
+
+static void
+test_without_a_stack_it_is_the_program(void **state)
+{
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+    AUTO(record_free) struct record *record = record_from_signal(11);
+
+    (void)state;
+    assert_null(explain_frame(record));
+    explain_what(record, &said);
+    assert_string_equal(buf_str(&said),
+                        "the program accesses address (unknown), where "
+                        "nothing is mapped: a pointer or an index is wild.");
+}
+
+static void
+test_every_kind_has_a_cure(void **state)
+{
+    static const char other[] =
+        "Make the program refuse this input with an error instead of "
+        "going on.";
+    static const char *const kinds[] = {"Heap-buffer-overflow\nREAD 1",
+                                        "Stack-buffer-underflow\nREAD 1",
+                                        "Global-buffer-overflow",
+                                        "Heap-use-after-free\nWRITE 8",
+                                        "Heap-double-free",
+                                        "Invalid-free",
+                                        "Use-of-uninitialized-value",
+                                        "Null-dereference READ",
+                                        "UNKNOWN WRITE",
+                                        "Integer-overflow",
+                                        "Direct-leak",
+                                        "Timeout",
+                                        "Out-of-memory",
+                                        "Data race\nWRITE 4",
+                                        "ASSERT",
+                                        "CHECK failure",
+                                        "Abrt",
+                                        "Bad-cast"};
+    struct record record = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        AUTO(mem_free) char *type = mem_strdup(kinds[i]);
+        record.crash_type = type;
+        if (strcmp(explain_fix(&record), other) == 0) {
+            fail_msg("%s has no cure", kinds[i]);
+        }
+    }
+    AUTO(mem_free) char *unknown = mem_strdup("Something new");
+    record.crash_type = unknown;
+    assert_string_equal(explain_fix(&record), other);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_heap_overflow_names_block_and_allocation),
+        TEST(test_use_after_free_names_who_freed),
+        TEST(test_double_free_names_both),
+        TEST(test_stack_and_global_name_the_variable),
+        TEST(test_null_is_told_from_wild),
+        TEST(test_recursion_names_its_circle),
+        TEST(test_anything_else_has_the_programs_own_words),
+        TEST(test_without_a_stack_it_is_the_program),
+        TEST(test_every_kind_has_a_cure),
+    };
+
+    return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
+}
