@@ -137,7 +137,11 @@ show_head(struct page *page, const struct show *show)
     put_where(page, bug->record);
     page_fact(page, "severity", severity, style_of(bug->severity));
     page_fact(page, "class", class, STYLE_PLAIN);
-    page_fact(page, "state", bug->state, STYLE_PLAIN);
+    AUTO(mem_free)
+    char *state = mem_printf(
+        "%s%s", bug->state,
+        bug->backlog ? ", backlog: known before, no alert and no deadline" : "");
+    page_fact(page, "state", state, STYLE_PLAIN);
     page_fact(page, "target", bug->target, STYLE_PLAIN);
     page_fact(page, "seen", seen, STYLE_PLAIN);
     put_runs(page, bug);
@@ -190,7 +194,29 @@ show_page(struct page *page, const struct show *show, struct err *err)
         show_sentences(page, "Why this group", &record->grouping);
     }
     rc = rc < 0 ? rc : show_variants(page, show, err);
+    rc = rc < 0 ? rc : show_similar(page, show, err);
     return rc < 0 ? rc : show_timeline(page, show, err);
+}
+
+static int
+show_lists(const struct show *show, json_t *object, struct err *err)
+{
+    static const struct {
+        const char *key;
+        int (*list)(const struct show *show, json_t **out, struct err *err);
+    } lists[] = {{"variants", show_variants_json},
+                 {"similar", show_similar_json},
+                 {"timeline", show_timeline_json}};
+    int rc = 0;
+
+    for (size_t i = 0; i < COUNT(lists) && rc == 0; i++) {
+        json_t *list = NULL;
+        rc = lists[i].list(show, &list, err);
+        if (rc == 0) {
+            json_put(object, lists[i].key, list);
+        }
+    }
+    return rc;
 }
 
 static int
@@ -198,7 +224,6 @@ show_json(const struct show *show, struct err *err)
 {
     AUTO(json_decref) json_t *o = bug_to_json(&show->bug);
     const struct record *record = show->bug.record;
-    json_t *list = NULL;
 
     if (record != NULL) {
         AUTO(buf_clear) struct buf what = BUF_INIT;
@@ -213,13 +238,8 @@ show_json(const struct show *show, struct err *err)
         AUTO(mem_free) char *line = command_shell(&show->command, "input");
         json_put(o, "command", json_text(line));
     }
-    int rc = show_variants_json(show, &list, err);
+    int rc = show_lists(show, o, err);
     if (rc == 0) {
-        json_put(o, "variants", list);
-        rc = show_timeline_json(show, &list, err);
-    }
-    if (rc == 0) {
-        json_put(o, "timeline", list);
         json_print(stdout, o);
     }
     return rc;

@@ -32,10 +32,12 @@ void show_hex_lines(const unsigned char *data, size_t len, size_t max, struct st
 
 /* What else is known of the bug (show_history.c). */
 int show_variants(struct page *page, const struct show *show, struct err *err);
+int show_similar(struct page *page, const struct show *show, struct err *err);
 int show_timeline(struct page *page, const struct show *show, struct err *err);
 
 /* The same for --json; new references. */
 int show_variants_json(const struct show *show, json_t **out, struct err *err);
+int show_similar_json(const struct show *show, json_t **out, struct err *err);
 int show_timeline_json(const struct show *show, json_t **out, struct err *err);
 
 #endif

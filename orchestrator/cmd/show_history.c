@@ -93,6 +93,62 @@ show_variants_json(const struct show *show, json_t **out, struct err *err)
     return rc;
 }
 
+/* --- similar bugs --- */
+
+static int
+similar_item(void *user, const struct similar_bug *similar, struct err *err)
+{
+    struct strv *items = user;
+
+    (void)err;
+    strv_addf(items, "%s (%s) %s: %s", similar->name, similar->state, similar->title,
+              similar->why);
+    return 0;
+}
+
+int
+show_similar(struct page *page, const struct show *show, struct err *err)
+{
+    AUTO(strv_clear) struct strv items = {0};
+    int rc = store_similar(show->store, show->bug.id, similar_item, &items, err);
+
+    if (rc < 0 || items.n == 0) {
+        return rc;
+    }
+    page_heading(page, "Similar bugs (suggested, never merged unasked)");
+    for (size_t i = 0; i < items.n; i++) {
+        page_item(page, items.v[i]);
+    }
+    return 0;
+}
+
+static int
+similar_json(void *user, const struct similar_bug *similar, struct err *err)
+{
+    json_t *o = json_object();
+
+    (void)err;
+    json_put(o, "id", json_text(similar->name));
+    json_put(o, "state", json_text(similar->state));
+    json_put(o, "title", json_text(similar->title));
+    json_put(o, "score", json_real(similar->score));
+    json_put(o, "cluster", json_boolean(similar->cluster));
+    json_put(o, "why", json_text(similar->why));
+    return json_array_append_new(user, o);
+}
+
+int
+show_similar_json(const struct show *show, json_t **out, struct err *err)
+{
+    AUTO(json_decref) json_t *list = json_array();
+    int rc = store_similar(show->store, show->bug.id, similar_json, list, err);
+
+    if (rc == 0) {
+        *out = STEAL(list);
+    }
+    return rc;
+}
+
 /* --- events --- */
 
 /* What an event's detail says for a person, without what the page says already. */

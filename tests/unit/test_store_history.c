@@ -66,9 +66,9 @@ test_events_are_the_newest_in_order(void **state)
     struct fixture *fix = *state;
     AUTO(json_decref) json_t *detail = json_object();
     AUTO(buf_clear) struct buf out = BUF_INIT;
-    const struct event first = {.kind = "a", .subject = "bug", .subject_id = 5};
+    const struct event first = {.kind = "a", .subject = "gate", .subject_id = 5};
     const struct event second = {.kind = "b",
-                                 .subject = "bug",
+                                 .subject = "gate",
                                  .subject_id = 5,
                                  .from = "new",
                                  .to = "open",
@@ -82,11 +82,12 @@ test_events_are_the_newest_in_order(void **state)
     must(fix, store_event(fix->store, &second, &fix->err));
     must(fix, store_event(fix->store, &other, &fix->err));
     must(fix,
-         store_events(fix->store, "bug", 5, 10, &older, list_event, &out, &fix->err));
+         store_events(fix->store, "gate", 5, 10, &older, list_event, &out, &fix->err));
     assert_string_equal(buf_str(&out), "a > nightjar -; b new>open me seen; ");
     assert_int_equal(older, 0);
     buf_clear(&out);
-    must(fix, store_events(fix->store, "bug", 5, 1, &older, list_event, &out, &fix->err));
+    must(fix,
+         store_events(fix->store, "gate", 5, 1, &older, list_event, &out, &fix->err));
     assert_string_equal(buf_str(&out), "b new>open me seen; ");
     assert_int_equal(older, 1);
 }
