@@ -46,7 +46,7 @@ struct named {
 };
 
 /* Read its path and, where files are checked, look into it; kind is as it was set
- * otherwise. */
+ * otherwise, and for a plain program. */
 static int
 read_program(const struct config_reader *reader, const struct config_key *key,
              const struct config_node *node, struct named *out, struct err *err)
@@ -57,8 +57,9 @@ read_program(const struct config_reader *reader, const struct config_key *key,
     if (rc < 0 || !reader->check) {
         return rc;
     }
-    if (target_probe(out->path, &out->probe, &why) < 0 ||
-        target_build_kind(&out->probe, &out->kind, &why) < 0) {
+    rc = target_probe(out->path, &out->probe, &why);
+    bool plain = rc == 0 && out->kind == BUILD_RELEASE && target_is_plain(&out->probe);
+    if (rc < 0 || (!plain && target_build_kind(&out->probe, &out->kind, &why) < 0)) {
         return config_node_fail(reader->shown, node, err, "%s: '%s': %s", key->name,
                                 out->path, why.msg);
     }
@@ -119,6 +120,7 @@ static const struct config_key build_keys[] = {
     {.name = "sanitizer", .read = read_build, .min = BUILD_SANITIZER},
     {.name = "libfuzzer", .read = read_build, .min = BUILD_LIBFUZZER},
     {.name = "coverage", .read = read_build, .min = BUILD_COVERAGE},
+    {.name = "release", .read = read_build, .min = BUILD_RELEASE},
     {.name = NULL},
 };
 

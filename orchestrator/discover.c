@@ -242,6 +242,15 @@ take_cmplog_note(const char *path, struct target *target)
     }
 }
 
+/* A plain program in a folder `release` is what is shipped. */
+static bool
+is_shipped(const char *path)
+{
+    AUTO(mem_free) char *folder = folder_of(path);
+
+    return strcmp(fs_base(folder), "release") == 0;
+}
+
 /* A program that passed all rules. */
 static int
 accept(struct discovery *d, const char *path, const char *stem, const struct probe *probe,
@@ -250,7 +259,9 @@ accept(struct discovery *d, const char *path, const char *stem, const struct pro
     enum build_kind kind;
     struct err why = ERR_INIT;
 
-    if (target_build_kind(probe, &kind, &why) < 0) {
+    if (target_is_plain(probe) && is_shipped(path)) {
+        kind = BUILD_RELEASE;
+    } else if (target_build_kind(probe, &kind, &why) < 0) {
         refuse(d, path, "%s", why.msg);
         return 0;
     }

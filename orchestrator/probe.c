@@ -131,6 +131,13 @@ target_probe(const char *path, struct probe *out, struct err *err)
     return 0;
 }
 
+bool
+target_is_plain(const struct probe *probe)
+{
+    return probe->executable && !probe->coverage && !probe->afl && !probe->libfuzzer &&
+           !probe->asan && !probe->msan && !probe->tsan && !probe->ubsan;
+}
+
 int
 target_build_kind(const struct probe *probe, enum build_kind *out, struct err *err)
 {

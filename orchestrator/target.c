@@ -16,6 +16,7 @@ build_kind_name(enum build_kind kind)
         [BUILD_SANITIZER] = "sanitizer",
         [BUILD_LIBFUZZER] = "libfuzzer",
         [BUILD_COVERAGE] = "coverage",
+        [BUILD_RELEASE] = "release",
     };
 
     return names[kind];
@@ -174,9 +175,9 @@ target_list_clear(struct target_list *list)
 /* --- commands --- */
 
 /* Builds that replays can run on, the best first: without an engine around it a report is
- * the plainest. */
+ * the plainest, and what is shipped has none. */
 static const enum build_kind replay_order[] = {BUILD_SANITIZER, BUILD_LIBFUZZER,
-                                               BUILD_AFL, BUILD_CMPLOG};
+                                               BUILD_AFL, BUILD_CMPLOG, BUILD_RELEASE};
 
 static int
 no_build(const struct target *target, struct err *err)
@@ -226,21 +227,14 @@ set_arguments(const struct target *target, enum build_kind kind, struct command 
     }
 }
 
-int
-target_command(const struct target *target, struct command *out, struct err *err)
+static int
+command_of(const struct target *target, enum build_kind kind, struct command *out,
+           struct err *err)
 {
-    const char *path = NULL;
-    enum build_kind kind = BUILD_SANITIZER;
+    const char *path = target->builds[kind];
     struct probe probe;
-
-    for (size_t i = 0; path == NULL && i < COUNT(replay_order); i++) {
-        kind = replay_order[i];
-        path = target->builds[kind];
-    }
-    if (path == NULL) {
-        return no_build(target, err);
-    }
     int rc = target_probe(path, &probe, err);
+
     if (rc < 0) {
         return err_wrap(err, rc, "target '%s'", target->name);
     }
@@ -258,4 +252,52 @@ target_command(const struct target *target, struct command *out, struct err *err
     /* what a script starts may be anything: its memory is limited as ASan's is */
     out->asan = probe.asan || probe.msan || probe.tsan || probe.script;
     return 0;
+}
+
+/* Whether the program of a kind is that of one before it: a CMPLOG build stands in for
+ * AFL's. */
+static bool
+is_repeated(const struct target *target, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        const char *earlier = target->builds[replay_order[i]];
+        if (earlier != NULL && strcmp(earlier, target->builds[replay_order[at]]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+target_builds(const struct target *target, struct build_list *out, struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    for (size_t i = 0; i < COUNT(replay_order); i++) {
+        AUTO(command_clear) struct command command = {0};
+        enum build_kind kind = replay_order[i];
+        if (target->builds[kind] == NULL || is_repeated(target, i)) {
+            continue;
+        }
+        int rc = command_of(target, kind, &command, &why);
+        if (rc < 0 && out->n == 0) {
+            return err_set(err, rc, "%s", why.msg);
+        }
+        if (rc == 0) {
+            build_list_add(out, build_kind_name(kind), &command);
+        }
+    }
+    return out->n == 0 ? no_build(target, err) : 0;
+}
+
+int
+target_command(const struct target *target, struct command *out, struct err *err)
+{
+    AUTO(build_list_clear) struct build_list builds = {0};
+    int rc = target_builds(target, &builds, err);
+
+    if (rc == 0) {
+        command_copy(out, &builds.v[0].command);
+    }
+    return rc;
 }

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "triage/build.h"
 #include "triage/command.h"
 
 enum build_kind { /* what a binary was compiled for; found by probing the file */
@@ -24,11 +25,13 @@ enum build_kind { /* what a binary was compiled for; found by probing the file *
                                       preference */
                   BUILD_LIBFUZZER, /* libFuzzer linked in */
                   BUILD_COVERAGE,  /* source-based coverage */
+                  BUILD_RELEASE,   /* what is shipped: neither engine nor sanitizer. Only
+                                      by the user's word, or from a folder `release` */
                   BUILD_KINDS,
 };
 
-const char *
-build_kind_name(enum build_kind kind); /* afl cmplog sanitizer libfuzzer coverage */
+const char *build_kind_name(
+    enum build_kind kind); /* afl cmplog sanitizer libfuzzer coverage release */
 
 enum {
     TARGET_NAME_MAX = 128,     /* bytes of a target's name */
@@ -88,10 +91,15 @@ struct target *target_list_find(const struct target_list *list,
 void target_list_clear(struct target_list *list);
 AUTO_DEFINE_CLEAR(struct target_list, target_list_clear)
 
-/* How to replay one input: on the sanitizer build, else libFuzzer's, else AFL's. -ENOEXEC
+/* How to replay one input: on the sanitizer build, else libFuzzer's, AFL's, what is
+ * shipped. -ENOEXEC
  * when the target has no build that can be run. Absolute paths among the arguments and
  * target->read may be read. */
 int target_command(const struct target *target, struct command *out, struct err *err);
+
+/* All builds that it can be replayed on, in this order: the first is target_command()'s,
+ * of the others those that cannot be run are left out. Appends to out, which is empty. */
+int target_builds(const struct target *target, struct build_list *out, struct err *err);
 
 /*
  * What a file is, by its ELF symbols, the calls in its code and, where it was stripped,
@@ -114,8 +122,11 @@ struct probe {
  */
 int target_probe(const char *path, struct probe *out, struct err *err);
 
+/* A program that can be run and has neither engine, sanitizer nor coverage in it. */
+bool target_is_plain(const struct probe *probe);
+
 /* The kind of build that a probed program is. -ENOEXEC, with the reason, when it is none
- * of them. */
+ * of them; a plain program is none either, see BUILD_RELEASE. */
 int target_build_kind(const struct probe *probe, enum build_kind *out, struct err *err);
 
 /*
@@ -123,7 +134,8 @@ int target_build_kind(const struct probe *probe, enum build_kind *out, struct er
  * extension, entry point; T.options, T.dict, T_seed_corpus.zip, afl_cmplog.txt,
  * afl++.dict), and ours: a strict T.yaml beside T (command-line targets). The same name
  * in several sub-folders is one target in several builds; of two builds of one kind the
- * one with ASan stays, else the first. Appends to list, or adds builds to targets in it.
+ * one with ASan stays, else the first; a plain program is what is shipped when its folder
+ * is called `release`. Appends to list, or adds builds to targets in it.
  * -ENOENT when there is none, saying what was looked at and why each candidate was
  * refused; -EINVAL for a bad T.yaml, with its place. Links to files are followed, links
  * to folders and hidden folders are not.

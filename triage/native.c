@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -24,6 +25,7 @@ struct under_gdb {
     const char *gdb;
     int signal;
     bool moving;
+    bool slow; /* it came to a limit: once is enough */
 };
 
 static void
@@ -35,10 +37,11 @@ put_arguments(const void *user, const struct command *command, const char *input
     native_gdb_run(how->gdb, command, input, how->signal, how->moving, argv);
 }
 
-/* One run under gdb; whether it stopped by the same signal, with a stack. */
+/* One run under gdb: 1 when it stopped by the same signal, with a stack, else 0. A gdb
+ * that is gone is none. */
 static int
 look(const struct replay_config *config, const void *input, size_t len,
-     const struct under_gdb *how, struct native_state *state, struct err *err)
+     struct under_gdb *how, struct native_state *state, struct err *err)
 {
     const struct command *command = config->command;
     AUTO(strv_clear) struct strv env = {0};
@@ -58,8 +61,9 @@ look(const struct replay_config *config, const void *input, size_t len,
     if (rc < 0) {
         return rc;
     }
+    how->slow = run.hit != LIMIT_NONE;
     native_gdb_read(buf_str(&run.output), run.output.len, state);
-    return state->fault.signal == how->signal && state->seen->n_frames > 0;
+    return state->fault.signal == how->signal && state->seen->n_frames > 0 ? 1 : 0;
 }
 
 /* --- the record --- */
@@ -156,7 +160,8 @@ static bool
 needs_gdb(const struct replay_config *config, const struct replay_run *run)
 {
     return config->debugger != NULL && run->outcome == REPLAY_CRASH &&
-           WIFSIGNALED(run->status) && run->record->n_frames == 0;
+           WIFSIGNALED(run->status) && run->record->n_frames == 0 &&
+           access(config->debugger, X_OK) == 0;
 }
 
 int
@@ -172,7 +177,7 @@ native_explain(const struct replay_config *config, const void *input, size_t len
     }
     how.signal = WTERMSIG(run->status);
     rc = look(config, input, len, &how, &state, err);
-    if (rc == 0) {
+    if (rc == 0 && !how.slow) {
         how.moving = true;
         rc = look(config, input, len, &how, &state, err);
     }

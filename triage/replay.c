@@ -155,6 +155,7 @@ make_argv(const struct replay_config *config, const struct replay_tool *tool,
         command_arguments(config->command, folder->input, &inner);
     } else {
         tool->arguments(tool->user, config->command, folder->input, &inner);
+        strv_add(&policy.read, inner.v[0]);
     }
     return sandbox_wrap(config->rung, &policy, &inner, argv, err);
 }

@@ -33,6 +33,7 @@
 #include "base/db.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "triage/build.h"
 #include "triage/command.h"
 #include "triage/record.h"
 
@@ -77,9 +78,12 @@ int store_put_target(struct store *store, const char *name, const struct command
                      const struct record_settings *settings, int64_t *id,
                      struct err *err);
 
-/* A compiled variant; kind is build_kind_name()'s, build_id hex or NULL. Inserts once. */
-int store_put_build(struct store *store, int64_t target, const char *kind,
-                    const char *path, const char *build_id, struct err *err);
+/* All builds of a target that there are now, in the order in which they are tried; the
+ * one that store_put_target() was given the command of is among them. A crash is replayed
+ * on those of them that have to do with its source, and its bug's command is that of the
+ * build that showed it. */
+int store_put_builds(struct store *store, int64_t target, const struct build_list *builds,
+                     struct err *err);
 
 /* --- the ledger --- */
 

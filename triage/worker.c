@@ -20,6 +20,7 @@
 #include "triage/native.h"
 #include "triage/parse/parse.h"
 #include "triage/repeat.h"
+#include "triage/route.h"
 #include "triage/symbolize.h"
 
 enum {
@@ -186,24 +187,49 @@ put_counts(json_t *answer, int k, int n, int other)
 
 /* --- the operations --- */
 
+/* What it did on each build, for the store. */
+static void
+put_replays(json_t *answer, const struct route_result *result)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < result->n_replays; i++) {
+        const struct route_replay *replay = &result->replays[i];
+        json_t *object = json_object();
+        json_put(object, "kind", json_text(replay->kind));
+        json_put(object, "outcome", json_string(replay_outcome_name(replay->outcome)));
+        json_put(object, "major",
+                 replay->major[0] == '\0' ? json_null() : json_string(replay->major));
+        json_put(object, "k", json_integer(replay->k));
+        json_put(object, "n", json_integer(replay->n));
+        (void)json_array_append_new(array, object);
+    }
+    json_put(answer, "replays", array);
+}
+
 static int
 do_triage(struct work *work, struct err *err)
 {
-    AUTO(repeat_result_clear) struct repeat_result result = {0};
+    AUTO(route_result_clear) struct route_result result = {0};
+    AUTO(build_list_clear) struct build_list builds = {0};
     const struct replay_config config = replay_config_of(work);
+    const char *build = json_get_str(work->request, "build", NULL);
     int64_t runs = json_get_int(work->request, "runs", 1);
 
     if (runs < 1 || runs > WORKER_RUNS_MAX) {
         return err_set(err, -EINVAL, "'runs' is not a number from 1 to %d",
                        WORKER_RUNS_MAX);
     }
-    int rc =
-        repeat(&config, buf_str(&work->input), work->input.len, (int)runs, &result, err);
+    int rc = build_list_from_json(json_object_get(work->request, "builds"), &builds, err);
+    rc = rc < 0 ? rc
+                : route(&config, build == NULL ? NULL : record_build_kind(build), &builds,
+                        &work->input, (int)runs, &result, err);
     if (rc < 0) {
         return rc;
     }
-    put_counts(work->answer, result.crashed, result.runs, result.other);
-    put_run(work->answer, &result.best);
+    put_counts(work->answer, result.shown.crashed, result.shown.runs, result.shown.other);
+    put_run(work->answer, &result.shown.best);
+    put_replays(work->answer, &result);
     return 0;
 }
 

@@ -7,6 +7,9 @@
  *
  * job:    {"job":7, "op":"triage",   "input":"/abs/path", "command":{...},
  * "options":{...}, "runs":3}
+ *         with, where the target has several builds, "build":"sanitizer", the kind of
+ *         "command", and "builds":[{"kind":"afl","command":{...}},...], the others in the
+ *         order in which they are tried (route.h)
  *         {"job":8, "op":"minimize", "input":"/abs/path", "command":{...},
  * "options":{...}, "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
  *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a
@@ -16,7 +19,9 @@
  * "asserts_are_security":bool, "checks_are_security":bool, "ignore_frames":[...]} answer:
  * {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3,
  * "other":0, "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX",
- * "reason":null|"...", "wall_ms":41} minimize adds "bytes", "execs", "finished"; the
+ * "reason":null|"...", "wall_ms":41}. triage adds "replays":[{"kind":null|"release",
+ * "outcome":..., "major":null|"<hash>", "k":3, "n":3}], what it did on each build;
+ * minimize adds "bytes", "execs", "finished"; the
  * bytes themselves stand in the file "output". test is one trial of a minimization that
  * is led elsewhere: {"job":10, "shows":false, "execs":1}, or "shows":true, with all of
  * the above, when MINIMIZE_CONFIRM runs in a row show the signature.

@@ -14,7 +14,7 @@ triage_plan_clear(struct triage_plan *plan)
     for (size_t i = 0; i < plan->n_targets; i++) {
         mem_free(plan->targets[i].name);
         mem_free(plan->targets[i].source);
-        command_clear(&plan->targets[i].command);
+        build_list_clear(&plan->targets[i].builds);
         strv_clear(&plan->targets[i].ignore_frames);
     }
     mem_free(STEAL(plan->targets));
@@ -37,12 +37,20 @@ find_target(const struct triage_plan *plan, const char *name)
 }
 
 static bool
-same_command(const struct command *a, const struct command *b)
+same_builds(const struct build_list *a, const struct build_list *b)
 {
-    AUTO(json_decref) json_t *left = command_to_json(a);
-    AUTO(json_decref) json_t *right = command_to_json(b);
+    AUTO(json_decref) json_t *left = build_list_to_json(a);
+    AUTO(json_decref) json_t *right = build_list_to_json(b);
 
     return json_equal(left, right) == 1;
+}
+
+static void
+copy_builds(struct build_list *to, const struct build_list *from)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        build_list_add(to, from->v[i].kind, &from->v[i].command);
+    }
 }
 
 /* A program's name made one that a target may bear. */
@@ -66,10 +74,10 @@ name_of_program(const char *program)
     return name;
 }
 
-/* The index of a target with this command, made if there is none; steals nothing. Two
+/* The index of a target with these builds, made if there is none; steals nothing. Two
  * programs of one name get different ones: "png", "png-2". */
 static size_t
-add_target(struct triage_plan *plan, const char *wanted, const struct command *command)
+add_target(struct triage_plan *plan, const char *wanted, const struct build_list *builds)
 {
     AUTO(mem_free) char *name = mem_strdup(wanted);
 
@@ -78,7 +86,7 @@ add_target(struct triage_plan *plan, const char *wanted, const struct command *c
         if (known == NULL) {
             break;
         }
-        if (same_command(&known->command, command)) {
+        if (same_builds(&known->builds, builds)) {
             return (size_t)(known - plan->targets);
         }
         mem_free(name);
@@ -88,17 +96,30 @@ add_target(struct triage_plan *plan, const char *wanted, const struct command *c
         mem_resize(plan->targets, (plan->n_targets + 1) * sizeof(*plan->targets));
     struct triage_target *target = &plan->targets[plan->n_targets++];
     *target = (struct triage_target){.name = STEAL(name)};
-    command_copy(&target->command, command);
+    copy_builds(&target->builds, builds);
     return plan->n_targets - 1;
 }
 
 /* --- commands --- */
 
+/* What a person wrote behind "--". */
+static int
+build_from_argv(const struct strv *argv, struct build_list *out, struct err *err)
+{
+    AUTO(command_clear) struct command command = {0};
+    int rc = command_from_argv(argv, &command, err);
+
+    if (rc == 0) {
+        build_list_add(out, "given", &command);
+    }
+    return rc;
+}
+
 /* --target without a command: what nightjar.yaml says of it. A name that is not in there
  * is merely a name. */
 static int
-command_from_config(const struct triage_request *request, struct command *out,
-                    struct strv *ignore_frames, struct err *err)
+builds_from_config(const struct triage_request *request, struct build_list *out,
+                   struct strv *ignore_frames, struct err *err)
 {
     const struct target *target =
         target_list_find(&request->config->targets, request->target);
@@ -107,7 +128,7 @@ command_from_config(const struct triage_request *request, struct command *out,
         return 0;
     }
     strv_add_all(ignore_frames, &target->ignore_frames);
-    return target_command(target, out, err);
+    return target_builds(target, out, err);
 }
 
 static int
@@ -132,34 +153,48 @@ no_command(const struct triage_request *request, const struct crash_group *group
         group->kind == CRASH_LIBFUZZER ? "" : " @@");
 }
 
-/* The command of one group: given behind "--", of --target, or what AFL++ left behind. */
+/* What AFL++ left behind names its own build. */
+static int
+builds_from_afl(const struct crash_group *files, struct build_list *out, char **source,
+                struct err *err)
+{
+    AUTO(command_clear) struct command command = {0};
+    int rc = afl_tree_command(&files->instances, &command, source, err);
+
+    if (rc == 0) {
+        build_list_add(out, "afl", &command);
+    }
+    return rc;
+}
+
+/* The builds of one group: given behind "--", of --target, or what AFL++ left behind. */
 static int
 plan_group(const struct triage_request *request, struct triage_plan *plan,
-           const struct command *given, size_t group, struct err *err)
+           const struct build_list *given, size_t group, struct err *err)
 {
     const struct crash_group *files = &plan->files.v[group];
-    AUTO(command_clear) struct command command = {0};
+    AUTO(build_list_clear) struct build_list builds = {0};
     AUTO(mem_free) char *source = NULL;
     AUTO(mem_free) char *name = NULL;
     int rc = 0;
 
-    if (given->argv.n > 0 || request->reports) {
-        command_copy(&command, given);
+    if (given->n > 0 || request->reports) {
+        copy_builds(&builds, given);
     } else if (files->kind == CRASH_AFL) {
-        rc = afl_tree_command(&files->instances, &command, &source, err);
+        rc = builds_from_afl(files, &builds, &source, err);
     } else {
         rc = no_command(request, files, err);
     }
     if (rc < 0) {
         return rc;
     }
-    const char *program = command.argv.n == 0 ? "reports" : command.argv.v[0];
-    if (request->timeout_ms > 0) {
-        command.timeout_ms = request->timeout_ms;
+    const char *program = builds.n == 0 ? "reports" : builds.v[0].command.argv.v[0];
+    for (size_t i = 0; i < builds.n && request->timeout_ms > 0; i++) {
+        builds.v[i].command.timeout_ms = request->timeout_ms;
     }
     name =
         request->target != NULL ? mem_strdup(request->target) : name_of_program(program);
-    size_t index = add_target(plan, name, &command);
+    size_t index = add_target(plan, name, &builds);
     plan->target_of[group] = index;
     if (plan->targets[index].source == NULL) {
         plan->targets[index].source = STEAL(source);
@@ -195,15 +230,15 @@ triage_plan_make(const struct triage_request *request, struct triage_plan *out,
                  struct err *err)
 {
     AUTO(triage_plan_clear) struct triage_plan plan = {.reports = request->reports};
-    AUTO(command_clear) struct command given = {0};
+    AUTO(build_list_clear) struct build_list given = {0};
     AUTO(strv_clear) struct strv ignore_frames = {0};
     int rc = check_request(request, err);
 
     if (rc == 0 && request->command->n > 0) {
-        rc = command_from_argv(request->command, &given, err);
+        rc = build_from_argv(request->command, &given, err);
     } else if (rc == 0 && request->target != NULL && !request->reports &&
                request->paths->n > 0) {
-        rc = command_from_config(request, &given, &ignore_frames, err);
+        rc = builds_from_config(request, &given, &ignore_frames, err);
     }
     if (rc < 0) {
         return rc;

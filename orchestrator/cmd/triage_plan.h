@@ -14,12 +14,12 @@
 #include "base/err.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/crash_files.h"
-#include "triage/command.h"
+#include "triage/build.h"
 #include "triage/store.h"
 
 struct triage_target {
     char *name;
-    struct command command; /* argv.n 0: reports alone, nothing is run */
+    struct build_list builds; /* none: reports alone, nothing is run */
     struct strv ignore_frames;
     char *source; /* the file that told the command; NULL: the person */
 };

@@ -188,9 +188,7 @@ register_targets(struct run *run, struct err *err)
             .asserts_are_security = run->config->triage.asserts_are_security,
             .checks_are_security = run->config->triage.checks_are_security,
             .ignore_frames = of->ignore_frames};
-        int rc = pipeline_target(run->pipeline, of->name,
-                                 of->command.argv.n == 0 ? NULL : &of->command, &settings,
-                                 err);
+        int rc = pipeline_target(run->pipeline, of->name, &of->builds, &settings, err);
         if (rc < 0) {
             return rc;
         }
@@ -317,9 +315,10 @@ say_plan(struct run *run)
         const struct triage_target *of = &run->plan.targets[i];
         if (of->source != NULL) {
             AUTO(buf_clear) struct buf line = BUF_INIT;
-            for (size_t k = 0; k < of->command.argv.n; k++) {
+            const struct strv *argv = &of->builds.v[0].command.argv;
+            for (size_t k = 0; k < argv->n; k++) {
                 buf_adds(&line, k == 0 ? "" : " ");
-                str_shell(&line, of->command.argv.v[k]);
+                str_shell(&line, argv->v[k]);
             }
             (void)cmd_fail(0, "replaying with: %s (from %s)", buf_str(&line), of->source);
         }

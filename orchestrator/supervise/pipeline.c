@@ -413,7 +413,7 @@ on_told(void *user, const json_t *answer)
 
 int
 pipeline_target(struct pipeline *pipeline, const char *name,
-                const struct command *command, const struct record_settings *settings,
+                const struct build_list *builds, const struct record_settings *settings,
                 struct err *err)
 {
     json_t *request;
@@ -431,8 +431,7 @@ pipeline_target(struct pipeline *pipeline, const char *name,
     json_put(object, "ignore_frames", json_strv(&settings->ignore_frames));
     json_put(request, "op", json_string("target"));
     json_put(request, "name", json_text(name));
-    json_put(request, "command",
-             command == NULL ? json_null() : command_to_json(command));
+    json_put(request, "builds", build_list_to_json(builds));
     json_put(request, "settings", object);
     scribe_link_send(pipeline->link, request, on_told, pipeline);
     pipeline->busy = true;

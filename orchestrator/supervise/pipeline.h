@@ -90,10 +90,11 @@ int pipeline_new(const struct pipeline_config *config, struct pipeline **out,
 void pipeline_free(struct pipeline *pipeline); /* kills what still runs */
 AUTO_DEFINE(struct pipeline *, pipeline_free)
 
-/* Register a target before its first file. */
+/* Register a target before its first file: the builds that it is replayed on, the first
+ * by preference; none: there are only reports. */
 int pipeline_target(struct pipeline *pipeline, const char *name,
-                    const struct command *command, const struct record_settings *settings,
-                    struct err *err);
+                    const struct build_list *builds,
+                    const struct record_settings *settings, struct err *err);
 
 /* Hand over a file. `done` (may be NULL) is called once it is in the ledger (code 0) or
  * refused: only then may the caller delete or forget it. -ECANCELED: pipeline_stop() came

@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "orchestrator/supervise/channel.h"
 #include "orchestrator/supervise/pool_policy.h"
+#include "triage/build.h"
+#include "triage/native.h"
 #include "triage/worker.h"
 
 enum {
@@ -96,13 +98,24 @@ set_timer(struct slot *slot, int64_t ms)
     }
 }
 
+/* One run. One that leaves no report is followed by two under gdb. */
+static int64_t
+run_ms(const json_t *command, bool reports)
+{
+    int64_t limit = json_get_int(command, "timeout_ms", COMMAND_TIMEOUT_MS);
+
+    return limit + RUN_SLACK_MS + (reports ? 0 : 2 * (limit + NATIVE_GDB_MS));
+}
+
 /* How long a job may take at most, from what it asks for: a timeout is confirmed by one
- * run more. */
+ * run more, and each build has its turn. */
 static int64_t
 deadline_ms(const struct pool *pool, const json_t *request)
 {
     const json_t *command = json_object_get(request, "command");
-    int64_t run = json_get_int(command, "timeout_ms", COMMAND_TIMEOUT_MS) + RUN_SLACK_MS;
+    const json_t *builds = json_object_get(request, "builds");
+    int64_t turns = 1 + (int64_t)json_array_size(builds);
+    int64_t run = run_ms(command, turns == 1 && json_get_bool(command, "asan", false));
     int64_t slack = pool->config.slack_ms > 0 ? pool->config.slack_ms : POOL_SLACK_MS;
     const char *op = json_get_str(request, "op", "");
 
@@ -112,7 +125,7 @@ deadline_ms(const struct pool *pool, const json_t *request)
     if (strcmp(op, "minimize") == 0) {
         return json_get_int(request, "wall_ms", 0) + 2 * run + slack;
     }
-    return (json_get_int(request, "runs", 1) + 1) * run + slack;
+    return turns * (json_get_int(request, "runs", 1) + 1) * run + slack;
 }
 
 /* --- the end of a worker --- */
@@ -432,12 +445,18 @@ give(struct slot *slot)
 {
     const json_t *request = json_object_get(slot->job, "request");
     AUTO(command_clear) struct command command = {0};
+    AUTO(build_list_clear) struct build_list builds = {0};
     AUTO(buf_clear) struct buf ignored = BUF_INIT;
     struct err err = ERR_INIT;
     size_t needs = 0;
 
     if (command_from_json(json_object_get(request, "command"), &command, &err) == 0) {
         needs = pool_policy_know(&slot->pool->policy, &command);
+    }
+    (void)build_list_from_json(json_object_get(request, "builds"), &builds, &err);
+    for (size_t i = 0; i < builds.n; i++) {
+        size_t too = pool_policy_know(&slot->pool->policy, &builds.v[i].command);
+        needs = too > needs ? too : needs;
     }
     if (slot->state == SLOT_IDLE && slot->knows < needs) {
         reap(slot, false, &ignored);

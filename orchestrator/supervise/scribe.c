@@ -81,7 +81,7 @@ static int
 op_target(struct scribe *scribe, const json_t *request, const char *body, size_t len,
           json_t *answer, struct err *err)
 {
-    AUTO(command_clear) struct command command = {0};
+    AUTO(build_list_clear) struct build_list builds = {0};
     AUTO(strv_clear) struct strv ignore = {0};
     const json_t *given = json_object_get(request, "settings");
     const char *name = json_get_str(request, "name", "");
@@ -89,10 +89,7 @@ op_target(struct scribe *scribe, const json_t *request, const char *body, size_t
 
     (void)body;
     (void)len;
-    /* reports alone need no command */
-    bool runs = json_is_object(json_object_get(request, "command"));
-    int rc =
-        runs ? command_from_json(json_object_get(request, "command"), &command, err) : 0;
+    int rc = build_list_from_json(json_object_get(request, "builds"), &builds, err);
     if (rc < 0) {
         return rc;
     }
@@ -102,8 +99,11 @@ op_target(struct scribe *scribe, const json_t *request, const char *body, size_t
         .asserts_are_security = json_get_bool(given, "asserts_are_security", true),
         .checks_are_security = json_get_bool(given, "checks_are_security", false),
         .ignore_frames = ignore};
-    rc = store_put_target(scribe->store, name, runs ? &command : NULL, &settings, &id,
-                          err);
+    /* reports alone need no command */
+    rc =
+        store_put_target(scribe->store, name, builds.n == 0 ? NULL : &builds.v[0].command,
+                         &settings, &id, err);
+    rc = rc < 0 || builds.n == 0 ? rc : store_put_builds(scribe->store, id, &builds, err);
     if (rc < 0) {
         return rc;
     }

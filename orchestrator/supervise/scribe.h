@@ -7,7 +7,7 @@
  * output, one for each request, in order. A request may be repeated after the scribe was
  * killed: all of them are idempotent. Request (>) and answer (<), without their "seq":
  *
- *   > {"op":"target","name":N,"command":{...},"settings":{...}}
+ *   > {"op":"target","name":N,"builds":[{"kind":K,"command":{...}}],"settings":{...}}
  *   < {"target":3}
  *   > {"op":"intake","target":N,"path":P,"source":S,"report":false}
  *   < {"code":0,"crash":7,"fresh":true}   or   {"code":-2,"reason":"..."}

@@ -439,16 +439,15 @@ open_pipeline(struct supervisor *s, struct err *err)
 
     for (size_t i = 0; rc == 0 && i < config->targets->n; i++) {
         const struct target *target = config->targets->v[i];
-        AUTO(command_clear) struct command command = {0};
+        AUTO(build_list_clear) struct build_list builds = {0};
         struct record_settings settings = {
             .ooms_and_hangs = config->ooms_and_hangs,
             .asserts_are_security = config->asserts_are_security,
             .checks_are_security = config->checks_are_security,
             .ignore_frames = target->ignore_frames};
-        rc = target_command(target, &command, err);
-        rc = rc < 0
-                 ? rc
-                 : pipeline_target(s->pipeline, target->name, &command, &settings, err);
+        rc = target_builds(target, &builds, err);
+        rc = rc < 0 ? rc
+                    : pipeline_target(s->pipeline, target->name, &builds, &settings, err);
     }
     return rc;
 }

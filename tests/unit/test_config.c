@@ -366,7 +366,24 @@ test_builds_must_be_what_they_are_named(void **state)
     assert_refused(
         fix, "targets: [{name: x, builds: {address: afl}}]\n",
         "nightjar.yaml:1:30: unknown key 'address': there are afl, cmplog, sanitizer, "
-        "libfuzzer, coverage");
+        "libfuzzer, coverage, release");
+    AUTO(mem_free)
+    char *shipped = mem_printf(
+        "nightjar.yaml:1:39: release: '%s/afl' is a build of kind afl", fix->root);
+    assert_refused(fix, "targets: [{name: x, builds: {release: afl}}]\n", shipped);
+}
+
+static void
+test_what_is_shipped_is_a_plain_program(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_program(fix, "afl", "afl");
+    put_program(fix, "plain", "plain");
+    assert_int_equal(
+        load(fix, "targets: [{name: x, builds: {afl: afl, release: plain}}]\n"), 0);
+    const struct target *target = target_list_find(&fix->config->targets, "x");
+    assert_true(str_ends(target->builds[BUILD_RELEASE], "/plain"));
 }
 
 static void
@@ -564,6 +581,7 @@ main(void)
         TEST(test_errors_of_other_modules_get_a_place),
         TEST(test_messages_show_no_raw_bytes),
         TEST(test_builds_must_be_what_they_are_named),
+        TEST(test_what_is_shipped_is_a_plain_program),
         TEST(test_entries_and_folders_are_merged),
         TEST(test_folder_without_targets_is_an_error_at_its_place),
         TEST(test_settings_need_no_files),

@@ -186,6 +186,23 @@ test_command_line_targets_need_a_yaml(void **state)
 }
 
 static void
+test_plain_programs_count_as_what_is_shipped(void **state)
+{
+    struct fixture *fix = *state;
+
+    put(fix, "sanitizer", "address/foo");
+    put(fix, "plain", "release/foo");
+    put(fix, "plain", "other/foo");
+    assert_int_equal(discover(fix), 0);
+    const struct target *t = only(fix);
+    assert_path(fix, t->builds[BUILD_SANITIZER], "address/foo");
+    assert_path(fix, t->builds[BUILD_RELEASE], "release/foo");
+    assert_int_equal(fix->notes.n, 1);
+    assert_string_equal(fix->notes.v[0], "other/foo: it has neither AFL++, libFuzzer, a "
+                                         "sanitizer nor coverage in it");
+}
+
+static void
 test_nothing_found_says_what_was_looked_at(void **state)
 {
     struct fixture *fix = *state;
@@ -493,6 +510,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_variants_of_one_name_are_one_target),
         TEST(test_command_line_targets_need_a_yaml),
+        TEST(test_plain_programs_count_as_what_is_shipped),
         TEST(test_nothing_found_says_what_was_looked_at),
         TEST(test_missing_folders_and_files_are_said),
         TEST(test_rules_of_names),

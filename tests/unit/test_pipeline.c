@@ -184,6 +184,7 @@ static void
 make_pipeline(struct fixture *fix, int jobs, const char *program)
 {
     AUTO(command_clear) struct command command = {0};
+    AUTO(build_list_clear) struct build_list builds = {0};
     AUTO(strv_clear) struct strv argv = {0};
     const struct record_settings settings = {true, true, false, {0}};
     const struct pipeline_config config = {
@@ -198,7 +199,8 @@ make_pipeline(struct fixture *fix, int jobs, const char *program)
     strv_add(&argv, "/bin/true");
     assert_int_equal(command_from_argv(&argv, &command, &fix->err), 0);
     assert_int_equal(pipeline_new(&config, &fix->pipeline, &fix->err), 0);
-    assert_int_equal(pipeline_target(fix->pipeline, "t", &command, &settings, &fix->err),
+    build_list_add(&builds, "given", &command);
+    assert_int_equal(pipeline_target(fix->pipeline, "t", &builds, &settings, &fix->err),
                      0);
 }
 
@@ -568,9 +570,10 @@ test_target_without_a_name_is_refused(void **state)
 {
     struct fixture *fix = *state;
     const struct record_settings settings = {0};
+    const struct build_list none = {.n = 0};
 
     make_pipeline(fix, 1, NULL);
-    assert_int_equal(pipeline_target(fix->pipeline, "", NULL, &settings, &fix->err),
+    assert_int_equal(pipeline_target(fix->pipeline, "", &none, &settings, &fix->err),
                      -EINVAL);
     assert_string_equal(fix->err.msg, "a target needs a name: --target NAME");
 }

@@ -303,23 +303,6 @@ test_broken_crash_is_queued_again_when_a_person_gives_it_again(void **state)
     assert_clean(fix);
 }
 
-static void
-test_build_is_known_once(void **state)
-{
-    struct fixture *fix = *state;
-
-    for (int i = 0; i < 2; i++) {
-        must(fix, store_put_build(fix->store, fix->target, "sanitizer", "/b/t", "abcd",
-                                  &fix->err));
-        must(fix,
-             store_put_build(fix->store, fix->target, "afl", "/a/t", NULL, &fix->err));
-    }
-    assert_int_equal(number(fix, "SELECT count(*) FROM build"), 2);
-    assert_int_equal(
-        store_put_build(fix->store, fix->target, "odd", "/b/t", NULL, &fix->err),
-        -EEXIST);
-}
-
 int
 main(void)
 {
@@ -338,7 +321,6 @@ main(void)
         TEST(test_changed_command_gives_a_second_chance),
         TEST(test_rebuilt_program_gives_a_second_chance),
         TEST(test_broken_crash_is_queued_again_when_a_person_gives_it_again),
-        TEST(test_build_is_known_once),
     };
 
     return cmocka_run_group_tests_name("store_ledger", tests, NULL, NULL);

@@ -29,6 +29,7 @@ build_kit(void **state)
         "clang-14 -fsanitize=address in.c main.c -o sanitizer\n"
         "clang-14 -fprofile-instr-generate in.c main.c -o coverage\n"
         "afl-clang-fast -fsanitize=fuzzer in.c -o afl\n"
+        "gcc in.c main.c -o release\n"
         "cp sanitizer not-executable && chmod 644 not-executable\n"
         "printf '#!/bin/sh\\n# LLVMFuzzerTestOneInput\\n' >script && chmod +x script\n");
     return 0;
@@ -162,6 +163,43 @@ test_replay_prefers_the_sanitizer_build(void **state)
 }
 
 static void
+test_builds_come_in_the_order_of_replays(void **state)
+{
+    static const char *const kinds[] = {"sanitizer", "libfuzzer", "afl", "release"};
+    struct fixture *fix = *state;
+    AUTO(build_list_clear) struct build_list builds = {0};
+
+    fix->target->in_process = true;
+    give(fix, BUILD_RELEASE, "release");
+    assert_command(fix, INPUT_ARGUMENT, "release @@");
+    give(fix, BUILD_AFL, "afl");
+    give(fix, BUILD_CMPLOG, "afl"); /* one program for both is one build */
+    give(fix, BUILD_LIBFUZZER, "libfuzzer");
+    give(fix, BUILD_SANITIZER, "sanitizer");
+    give(fix, BUILD_COVERAGE, "coverage");
+    assert_int_equal(target_builds(fix->target, &builds, &fix->err), 0);
+    assert_int_equal(builds.n, COUNT(kinds));
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        assert_string_equal(builds.v[i].kind, kinds[i]);
+    }
+    assert_true(builds.v[0].command.asan);
+    assert_int_equal(builds.v[1].command.mode, INPUT_LIBFUZZER);
+    assert_false(builds.v[3].command.asan);
+}
+
+static void
+test_builds_that_cannot_run_are_left_out(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(build_list_clear) struct build_list builds = {0};
+
+    give(fix, BUILD_SANITIZER, "sanitizer");
+    give(fix, BUILD_RELEASE, "not-executable");
+    assert_int_equal(target_builds(fix->target, &builds, &fix->err), 0);
+    assert_int_equal(builds.n, 1);
+}
+
+static void
 test_command_line_targets_keep_their_arguments(void **state)
 {
     struct fixture *fix = *state;
@@ -260,6 +298,8 @@ main(void)
         TEST(test_new_targets_have_defaults),
         TEST(test_environment_merges_sanitizer_options_only),
         TEST(test_replay_prefers_the_sanitizer_build),
+        TEST(test_builds_come_in_the_order_of_replays),
+        TEST(test_builds_that_cannot_run_are_left_out),
         TEST(test_command_line_targets_keep_their_arguments),
         TEST(test_command_carries_limits_environment_and_files),
         TEST(test_scripts_limit_their_memory_themselves),

@@ -127,6 +127,7 @@ CREATE TABLE build (
   build_id TEXT NOT NULL DEFAULT '', -- hex; '' where the file has none
   command TEXT, -- JSON: how one input is replayed on it; NULL: it is not
   current INTEGER NOT NULL DEFAULT 1 CHECK (current IN (0, 1)),
+  place INTEGER NOT NULL DEFAULT 0, -- in the order in which they are tried
   first_seen INTEGER NOT NULL,
   UNIQUE (target, kind, path, build_id)
 ) STRICT;

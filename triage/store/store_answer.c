@@ -25,6 +25,17 @@ store_outcome_name(enum outcome outcome)
     return outcome_names[outcome];
 }
 
+int
+store_outcome_find(const char *name)
+{
+    for (size_t i = 0; i < COUNT(outcome_names); i++) {
+        if (strcmp(outcome_names[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -EINVAL;
+}
+
 const char *
 store_reproducibility(int k, int n)
 {
@@ -71,16 +82,14 @@ read_number(const json_t *object, const char *key, int64_t max, int64_t *out,
 static int
 read_outcome(const json_t *object, struct answer *out, struct err *err)
 {
-    const char *name = json_get_str(object, "outcome", "");
+    int outcome = store_outcome_find(json_get_str(object, "outcome", ""));
 
-    for (size_t i = 0; i < COUNT(outcome_names); i++) {
-        if (strcmp(outcome_names[i], name) == 0) {
-            out->outcome = (enum outcome)i;
-            return 0;
-        }
+    if (outcome < 0) {
+        return err_set(err, -EBADMSG,
+                       "'outcome' is none of crash clean timeout broken unparsed");
     }
-    return err_set(err, -EBADMSG,
-                   "'outcome' is none of crash clean timeout broken unparsed");
+    out->outcome = (enum outcome)outcome;
+    return 0;
 }
 
 static int
@@ -157,6 +166,7 @@ store_answer_read(const struct job *job, const json_t *object, struct answer *ou
     rc = rc < 0 ? rc : read_counts(object, &answer, err);
     rc = rc < 0 ? rc : read_report(object, &answer, err);
     rc = rc < 0 ? rc : read_record(object, &answer, err);
+    rc = rc < 0 ? rc : store_read_replays(object, &answer, err);
     if (rc == 0 && job->kind == JOB_MINIMIZE) {
         rc = read_number(object, "bytes", STORE_INPUT_MAX, &answer.bytes, err);
         answer.finished = json_get_bool(object, "finished", false);

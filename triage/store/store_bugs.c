@@ -57,9 +57,9 @@ static const char *const sql[STATEMENTS] = {
         "SELECT coalesce(r.sha256, CASE WHEN c.is_report THEN b.sha256 END)"
         " FROM crash c JOIN blob b ON b.id = c.blob LEFT JOIN blob r ON r.id = c.report"
         " WHERE c.id = ?1",
-    [COMMAND] =
-        "SELECT t.command, t.settings, t.name FROM bug g JOIN crash c ON c.id = g.crash"
-        " JOIN target t ON t.id = c.target WHERE g.id = ?1 AND NOT c.is_report",
+    [COMMAND] = "SELECT " SHOWN_COMMAND
+                ", t.settings, t.name FROM bug g JOIN crash c ON c.id = g.crash"
+                " JOIN target t ON t.id = c.target WHERE g.id = ?1 AND NOT c.is_report",
     [CRASH_COUNTS] = "SELECT state, sum(n) FROM crash_count GROUP BY state",
     [BUG_COUNTS] = "SELECT severity, count(*), count(*) FILTER (WHERE state IN"
                    " ('new', 'open', 'fixing', 'regressed')) FROM bug GROUP BY severity",

@@ -395,6 +395,9 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
     }
     if (rc == 0 && (plan->stands || plan->example)) {
         rc = keep_record(filing, err);
+        rc = rc < 0 ? rc
+                    : store_put_replays(filing->store, filing->job->crash, filing->target,
+                                        &filing->answer, err);
     }
     rc = rc < 0 ? rc : join(filing, &match, is_new ? match.bug : plan->home, report, err);
     if (rc == 0 && plan->freshens) {

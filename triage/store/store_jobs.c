@@ -35,7 +35,7 @@ static const char *const sql[STATEMENTS] = {
                    " ORDER BY id LIMIT ?1",
     [CRASH] =
         "SELECT c.state, c.is_report, c.attempts, c.deaths, b.sha256, b.bytes, t.name,"
-        " t.command, t.settings, t.id FROM crash c"
+        " t.command, t.settings, t.id, c.source FROM crash c"
         " JOIN blob b ON b.id = c.blob JOIN target t ON t.id = c.target WHERE c.id = ?1",
     [HAND_CRASH] =
         "UPDATE crash SET attempts = attempts + 1 WHERE id = ?1 AND state = 'queued'",
@@ -50,8 +50,8 @@ static const char *const sql[STATEMENTS] = {
     [NEXT_BUG] = "SELECT id FROM bug WHERE minimize = 'waiting'"
                  " AND state IN ('new', 'open', 'fixing', 'regressed')"
                  " ORDER BY severity DESC, severity_score DESC, id LIMIT ?1",
-    [BUG] = "SELECT g.crash, b.sha256, b.bytes, c.major, t.name, t.command, t.settings,"
-            " g.minimize_attempts, g.minimize_deaths FROM bug g"
+    [BUG] = "SELECT g.crash, b.sha256, b.bytes, c.major, t.name, " SHOWN_COMMAND
+            ", t.settings, g.minimize_attempts, g.minimize_deaths FROM bug g"
             " JOIN blob b ON b.id = g.reproducer JOIN crash c ON c.id = g.crash"
             " JOIN target t ON t.id = c.target WHERE g.id = ?1",
     [HAND_BUG] = "UPDATE bug SET minimize_attempts = minimize_attempts + 1"
@@ -135,6 +135,7 @@ struct candidate {
     char *target;
     char *command; /* "" when there is none */
     char *settings;
+    char *source; /* of a crash */
     int64_t attempts, deaths;
     bool is_report;
 };
@@ -145,6 +146,7 @@ candidate_clear(struct candidate *candidate)
     mem_free(candidate->target);
     mem_free(candidate->command);
     mem_free(candidate->settings);
+    mem_free(candidate->source);
 }
 AUTO_DEFINE_CLEAR(struct candidate, candidate_clear)
 
@@ -179,6 +181,7 @@ load_crash(struct store *store, int64_t id, struct candidate *out, struct err *e
     out->command = mem_strdup(stmt_text(stmt, 7));
     out->settings = mem_strdup(stmt_text(stmt, 8));
     out->target_id = stmt_int(stmt, 9);
+    out->source = mem_strdup(stmt_text(stmt, 10));
     stmt_reset(stmt);
     return 0;
 }
@@ -343,6 +346,10 @@ make_request(struct store *store, const struct candidate *of,
     json_put(request, "options", json_incref(settings));
     if (job->kind == JOB_TRIAGE) {
         json_put(request, "runs", json_integer(options->runs));
+        int rc = store_request_builds(store, of->target_id, of->source, request, err);
+        if (rc < 0) {
+            return rc;
+        }
     } else if (job->kind == JOB_MINIMIZE) {
         json_put(request, "major", json_text(of->major));
         json_put(request, "wall_ms", json_integer(options->minimize_ms));

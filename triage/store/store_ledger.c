@@ -20,7 +20,6 @@ enum {
     REQUEUE_EVENTS,
     REQUEUE_TARGET,
     REQUEUE_CRASH,
-    BUILD_ADD,
     KNOWN,
     CRASH_ADD,
     CRASH_FIND,
@@ -54,8 +53,6 @@ static const char *const sql[STATEMENTS] = {
         " FROM crash WHERE " WITHOUT_RESULT,
     [REQUEUE_TARGET] = "UPDATE crash SET " QUEUED_AGAIN " WHERE " WITHOUT_RESULT,
     [REQUEUE_CRASH] = "UPDATE crash SET " QUEUED_AGAIN " WHERE id = ?1",
-    [BUILD_ADD] = "INSERT INTO build(target, kind, path, build_id, first_seen)"
-                  " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
     [KNOWN] =
         "SELECT b.state FROM blob b JOIN crash c"
         " ON c.target = ?1 AND c.blob = b.id AND c.is_report = ?3 WHERE b.sha256 = ?2",
@@ -198,21 +195,6 @@ store_put_target(struct store *store, const char *name, const struct command *co
         *id = target;
     }
     return rc;
-}
-
-int
-store_put_build(struct store *store, int64_t target, const char *kind, const char *path,
-                const char *build_id, struct err *err)
-{
-    AUTO(mem_free) char *name = str_name_dup(path);
-    int rc = db_begin(store->db, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    rc = db_run(store->db, err, sql[BUILD_ADD], "ittti", target, kind, name,
-                build_id == NULL ? "" : build_id, clock_wall_ms());
-    return store_end(store, rc, err);
 }
 
 /* --- reading what is given --- */

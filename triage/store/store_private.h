@@ -3,6 +3,7 @@
  *
  *   store.c         open, schema, lock
  *   store_blob.c    files of bytes
+ *   store_build.c   builds of a target, and what an input did on each
  *   store_sweep.c   files that go
  *   store_ledger.c  targets, intake
  *   store_jobs.c    what is handed out, and what dies
@@ -61,7 +62,7 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
     store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
-    store_state_sql, store_history_sql;
+    store_state_sql, store_history_sql, store_build_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -148,6 +149,13 @@ enum outcome {
     OUTCOME_UNPARSED
 };
 
+struct answer_replay { /* see struct route_replay */
+    const char *kind;  /* NULL: of no build that is known */
+    enum outcome outcome;
+    char major[RECORD_HASH_MAX];
+    int k, n;
+};
+
 struct answer { /* checked: nothing in it is larger or stranger than it may be */
     enum outcome outcome;
     int k, n, other;
@@ -157,18 +165,42 @@ struct answer { /* checked: nothing in it is larger or stranger than it may be *
     char *error;   /* NULL, or why the machine failed; then nothing else is set */
     int64_t bytes; /* JOB_MINIMIZE */
     bool finished;
+    struct answer_replay replays[BUILDS_MAX + 2]; /* JOB_TRIAGE */
+    size_t n_replays;
 };
 void store_answer_clear(struct answer *answer);
 AUTO_DEFINE_CLEAR(struct answer, store_answer_clear)
 int store_answer_read(const struct job *job, const json_t *object, struct answer *out,
                       struct err *err);
 const char *store_outcome_name(enum outcome outcome);
+int store_outcome_find(const char *name);        /* -EINVAL: no such word */
 const char *store_reproducibility(int k, int n); /* the design's word */
 
 /* A crash that no parser knows, as a record: one bug for each target and way to end. */
 int store_unparsed_record(const struct answer *answer,
                           const struct record_options *options, struct record **out,
                           struct err *err);
+
+/* --- builds (store_build.c) --- */
+
+/* The command of the build that showed crash c, which a bug g stands on; else its
+ * target's t. */
+#define SHOWN_COMMAND                                                         \
+    "coalesce((SELECT s.command FROM replay r JOIN build s ON s.id = r.build" \
+    " WHERE r.crash = c.id AND r.major = c.major AND s.current LIMIT 1), t.command)"
+
+/* "build" and "builds" of a triage job's request, which has its "command"; source: the
+ * crash's. */
+int store_request_builds(struct store *store, int64_t target, const char *source,
+                         json_t *request, struct err *err);
+
+/* "replays" of a worker's answer; -EBADMSG. */
+int store_read_replays(const json_t *object, struct answer *out, struct err *err);
+
+/* Within the caller's transaction; what ran on no build that is registered is left out.
+ */
+int store_put_replays(struct store *store, int64_t crash, int64_t target,
+                      const struct answer *answer, struct err *err);
 
 /* --- settings and titles --- */
 
