@@ -512,31 +512,48 @@ command_arguments(const struct command *command, const char *input, struct strv 
     }
 }
 
-/* A variable for a person's shell, where a sanitizer prints names in its stacks. What the
- * user set stands there in any case. */
+/* The value of a variable for a person's shell, where a sanitizer prints names in its
+ * stacks. What the user set stands there in any case. */
 static void
-shell_variable(const struct command *command, const char *pair, struct buf *out)
+shell_value(const struct command *command, const char *name, const char *pair,
+            struct buf *out)
 {
-    size_t len = (size_t)(strchr(pair, '=') - pair) + 1;
-    AUTO(mem_free) char *name = mem_dup(pair, len - 1);
+    const char *value = pair + strlen(name) + 1;
     const char *said = options_variable(&command->env, name);
     AUTO(strv_clear) struct strv options = {0};
     AUTO(strv_clear) struct strv own = {0};
-    AUTO(buf_clear) struct buf value = BUF_INIT;
 
     if (!options_is_sanitizer(pair)) {
-        buf_adds(&value, pair + len);
+        buf_adds(out, value);
+        return;
     }
-    options_split(options_is_sanitizer(pair) ? pair + len : "", &options);
+    options_split(value, &options);
     options_split(said == NULL ? "" : said, &own);
     for (size_t i = 0; i < options.n; i++) {
         if (!options_is_cosmetic(options.v[i]) || strv_has(&own, options.v[i])) {
-            buf_addf(&value, "%s%s", value.len == 0 ? "" : ":", options.v[i]);
+            buf_addf(out, "%s%s", out->len == 0 ? "" : ":", options.v[i]);
         }
     }
-    buf_add(out, pair, len);
-    str_shell(out, buf_str(&value));
-    buf_addc(out, ' ');
+}
+
+void
+command_shell_environment(const struct command *command, struct strv *env)
+{
+    AUTO(strv_clear) struct strv all = {0};
+
+    command_environment(command, false, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        AUTO(mem_free)
+        char *name = mem_dup(all.v[i], (size_t)(strchr(all.v[i], '=') - all.v[i]));
+        AUTO(buf_clear) struct buf value = BUF_INIT;
+        /* the variables of rarer sanitizers would only make the line unreadable */
+        if (options_variable(&command->env, name) != NULL ||
+            strcmp(name, "UBSAN_OPTIONS") == 0 ||
+            (command->asan && strcmp(name, "ASAN_OPTIONS") == 0)) {
+            shell_value(command, name, all.v[i], &value);
+            strv_addf(env, "%s=%s", name, buf_str(&value));
+        }
+    }
 }
 
 char *
@@ -546,16 +563,12 @@ command_shell(const struct command *command, const char *input)
     AUTO(strv_clear) struct strv argv = {0};
     AUTO(buf_clear) struct buf out = BUF_INIT;
 
-    command_environment(command, false, &env);
+    command_shell_environment(command, &env);
     for (size_t i = 0; i < env.n; i++) {
-        AUTO(mem_free)
-        char *name = mem_dup(env.v[i], (size_t)(strchr(env.v[i], '=') - env.v[i]));
-        /* the variables of rarer sanitizers would only make the line unreadable */
-        if (options_variable(&command->env, name) != NULL ||
-            strcmp(name, "UBSAN_OPTIONS") == 0 ||
-            (command->asan && strcmp(name, "ASAN_OPTIONS") == 0)) {
-            shell_variable(command, env.v[i], &out);
-        }
+        const char *value = strchr(env.v[i], '=') + 1;
+        buf_add(&out, env.v[i], (size_t)(value - env.v[i]));
+        str_shell(&out, value);
+        buf_addc(&out, ' ');
     }
     command_arguments(command, input, &argv);
     for (size_t i = 0; i < argv.n; i++) {

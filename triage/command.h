@@ -70,6 +70,9 @@ void command_environment(const struct command *command, bool abort_on_error,
 void command_arguments(const struct command *command, const char *input,
                        struct strv *argv);
 
+/* What of that environment a person needs who runs it by hand: "NAME=value", appended. */
+void command_shell_environment(const struct command *command, struct strv *env);
+
 /* One line that a person can paste into a shell to run it on `input` with the right
  * environment. */
 char *command_shell(const struct command *command, const char *input);

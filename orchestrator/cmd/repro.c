@@ -1,21 +1,22 @@
+#include "orchestrator/cmd/repro.h"
+
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 
-#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "orchestrator/cmd/cmd.h"
 #include "orchestrator/publish/bug.h"
 #include "orchestrator/supervise/solo.h"
 #include "triage/sandbox.h"
-#include "triage/store.h"
 #include "triage/worker.h"
 
 enum { RUNS = 10 };
 
 static const char *export_to, *rung_name;
+static struct strv gdb_commands;
 static int64_t runs;
+static bool debug;
 
 static const struct cmd_option *
 options(void)
@@ -24,28 +25,23 @@ options(void)
         {CMD_NUMBER, "runs", 'n', &runs, "N",
          "run it at most so often (default 10; three equal crashes decide)"},
         {CMD_TEXT, "export", 0, &export_to, "DIR",
-         "write input, command and report there, and run nothing"},
+         "write input, repro.sh, build and report there, and run nothing"},
+        {CMD_FLAG, "gdb", 0, &debug, NULL,
+         "start gdb, without a sandbox, and stop where it crashes"},
+        {CMD_LIST, "gdb-command", 0, &gdb_commands, "COMMAND",
+         "for gdb, once it stands there; may be given several times"},
         {CMD_TEXT, "sandbox", 0, &rung_name, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
     return table;
 }
 
-/* All that is known of one bug before anything is run. */
-struct subject {
-    struct bug bug;
-    struct buf input;
-    struct buf report;
-    struct command command; /* argv.n 0: there is none */
-    struct record_settings settings;
-    bool stored; /* settings are the target's; else defaults are taken */
-};
-
 static void
 subject_clear(struct subject *subject)
 {
     bug_clear(&subject->bug);
     buf_clear(&subject->input);
+    buf_clear(&subject->original);
     buf_clear(&subject->report);
     command_clear(&subject->command);
     strv_clear(&subject->settings.ignore_frames);
@@ -77,56 +73,59 @@ load(const struct cmd_context *context, const char *id, const struct strv *comma
     out->stored = known == 0;
     rc = command->n == 0 ? 0 : command_from_argv(command, &out->command, err);
     rc = rc < 0 ? rc : store_blob(store, out->bug.reproducer, &out->input, err);
+    if (rc == 0 && strcmp(out->bug.original, out->bug.reproducer) != 0) {
+        (void)store_blob(store, out->bug.original, &out->original, NULL);
+    }
     return rc < 0 ? rc : store_report(store, out->bug.crash, &out->report, err);
 }
 
-/* --- export --- */
-
-static int
-export_file(const struct subject *subject, const char *suffix, const struct buf *bytes,
-            mode_t mode, struct err *err)
-{
-    AUTO(mem_free) char *name = mem_printf("%s.%s", subject->bug.name, suffix);
-    AUTO(mem_free) char *path = fs_join(export_to, name);
-    AUTO(mem_free) char *shown = str_name_dup(path);
-    int rc = sandbox_refuse_output(path, err);
-
-    rc = rc < 0 ? rc : fs_write(path, buf_str(bytes), bytes->len, mode, err);
-    if (rc == 0) {
-        (void)printf("%s\n", shown);
-    }
-    return rc;
-}
+/* --- export, gdb --- */
 
 static int
 export_all(const struct cmd_context *context, const struct subject *subject,
            struct err *err)
 {
-    AUTO(buf_clear) struct buf script = BUF_INIT;
-    AUTO(buf_clear) struct buf title = BUF_INIT;
-    AUTO(mem_free) char *name = mem_printf("%s.input", subject->bug.name);
-    AUTO(mem_free) char *absolute = fs_absolute(export_to);
-    AUTO(mem_free) char *type = record_type_line(subject->bug.crash_type);
-    AUTO(mem_free)
-    char *frame = record_top_frame(subject->bug.crash_type, subject->bug.crash_state);
-    AUTO(mem_free) char *line = command_shell(&subject->command, name);
-    int rc = fs_mkdirs(absolute, 0755, err);
+    AUTO(strv_clear) struct strv written = {0};
+    AUTO(json_decref) json_t *files = json_array();
+    int rc = repro_export(subject, export_to, &written, err);
 
-    buf_addf(&title, "%s: %s in %s", subject->bug.name, type, frame);
-    AUTO(mem_free)
-    char *shown = str_name_dup(buf_str(&title)); /* one line, whatever it holds */
-    buf_addf(&script, "#!/bin/sh\n# %s\ncd \"$(dirname \"$0\")\" || exit 3\n%s\n", shown,
-             line);
-    rc = rc < 0 ? rc : export_file(subject, "input", &subject->input, 0644, err);
-    rc = rc < 0 ? rc : export_file(subject, "sh", &script, 0755, err);
-    if (rc == 0 && subject->report.len > 0) {
-        rc = export_file(subject, "report", &subject->report, 0644, err);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0) {
-        AUTO(mem_free) char *script_name = mem_printf("%s.sh", subject->bug.name);
-        AUTO(mem_free) char *path = fs_join(export_to, script_name);
-        AUTO(mem_free) char *next = str_name_dup(path);
-        cmd_next(context, "%s%s", next[0] == '/' || next[0] == '.' ? "" : "./", next);
+    for (size_t i = 0; i < written.n; i++) {
+        AUTO(mem_free) char *shown = str_name_dup(written.v[i]);
+        (void)json_array_append_new(files, json_text(shown));
+        if (!context->json) {
+            (void)printf("%s\n", shown);
+        }
+    }
+    if (context->json) {
+        AUTO(json_decref) json_t *line = json_object();
+        json_put(line, "id", json_string(subject->bug.name));
+        json_put(line, "files", json_incref(files));
+        json_print(stdout, line);
+    }
+    AUTO(mem_free) char *folder = str_name_dup(export_to);
+    AUTO(buf_clear) struct buf word = BUF_INIT;
+    str_shell(&word, folder);
+    cmd_next(context, "sh %s/repro.sh", buf_str(&word));
+    return 0;
+}
+
+static int
+start_gdb(const struct cmd_context *context, const struct subject *subject, int *status,
+          struct err *err)
+{
+    int ended = 0;
+
+    if (context->json) {
+        return err_set(err, -EINVAL, "--gdb talks to a person: leave --json out");
+    }
+    (void)cmd_fail(0, "gdb runs the target on %s's input without a sandbox",
+                   subject->bug.name);
+    int rc = repro_gdb(subject, &gdb_commands, &ended, err);
+    if (rc == 0 && (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0)) {
+        *status = EXIT_UNDECIDED;
     }
     return rc;
 }
@@ -277,6 +276,8 @@ run(const struct cmd_context *context, const struct strv *args,
     int rc = load(context, args->v[0], command, &subject, &err);
     if (rc == 0 && export_to != NULL) {
         rc = export_all(context, &subject, &err);
+    } else if (rc == 0 && debug) {
+        rc = start_gdb(context, &subject, &status, &err);
     } else if (rc == 0) {
         rc = repro(context, &subject, &status, &err);
     }
@@ -285,17 +286,28 @@ run(const struct cmd_context *context, const struct strv *args,
 
 const struct cmd cmd_repro = {
     .name = "repro",
-    .summary = "run a bug's reproducer again, or write it out",
-    .usage = "BUG [--runs N] [--export DIR] [-- COMMAND [@@]]",
+    .summary = "run a bug's reproducer again, debug it, or write it out",
+    .usage = "BUG [--runs N] [--export DIR] [--gdb] [-- COMMAND [@@]]",
     .about =
         "Run the smallest known input of a bug on its target, in the sandbox, and say in "
         "how many\n"
         "runs it crashes and whether it is still the same crash. Behind -- another build "
         "can be\n"
         "named. Exit status 0 whether it crashes or not; 3 when it could not be run.\n\n"
+        "--export writes input, original (if it was minimized), repro.sh, BUILD, "
+        "report.txt\n"
+        "and README; a file of another content is never overwritten. repro.sh needs only "
+        "the\n"
+        "target, `sh repro.sh [TARGET]`, holds inputs of up to 2 kB itself, and ends "
+        "with the\n"
+        "target's own exit status: 0 says that it did not crash.\n\n"
+        "--gdb stops at the signal, or where a sanitizer has printed its report, and "
+        "shows\n"
+        "the stack; where standard input is no terminal it then ends.\n\n"
         "  nightjar repro NJ-1\n"
         "  nightjar repro NJ-1 -- ./build-with-fix/target @@\n"
-        "  nightjar repro NJ-1 --export out/    NJ-1.input, NJ-1.sh and NJ-1.report",
+        "  nightjar repro NJ-1 --export NJ-1\n"
+        "  nightjar repro NJ-1 --gdb --gdb-command 'info locals'",
     .options = options,
     .run = run,
 };

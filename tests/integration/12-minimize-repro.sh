@@ -133,11 +133,36 @@ exits 0 "repro --json" "$NIGHTJAR" repro "$id" --json
 is "is one object" "$(jq -r '[.id, .outcome, .same, .k, .n] | @csv' "$OUT")" "\"$id\",\"crash\",true,3,3"
 exits 3 "repro on what cannot run" "$NIGHTJAR" repro "$id" -- /bin/sh -c 'exit 127' @@
 exits 0 "repro --export" "$NIGHTJAR" repro "$id" --export out
-ok "writes the input" cmp "out/$id.input" crash
-has "and the report" "out/$id.report" "AddressSanitizer"
-not "and a script that crashes" sh "out/$id.sh"
-sh "out/$id.sh" >script.log 2>&1
-has "in the same place, with names" script.log "in wanted $WORK/two.c"
+ok "writes the input" cmp out/input crash
+has "and the report" out/report.txt "AddressSanitizer"
+has "and the build" out/BUILD "build-id   $(readelf -n two | sed -n 's/.*Build ID: //p')"
+has "and who compiled it" out/BUILD "clang version 14"
+exits 1 "and a script that crashes as the target does" sh out/repro.sh
+has "in the same place, with names" "$ERR" "in wanted $WORK/two.c"
+exits 0 "whose target can be another one" sh out/repro.sh ./fixed
+TARGET=./fixed exits 0 "or be named in the environment" sh out/repro.sh
+exits 127 "but must be there" sh out/repro.sh ./none
+mkdir alone
+cp out/repro.sh alone/
+exits 1 "the script alone is enough" sh alone/repro.sh
+ok "shellcheck has nothing to say" shellcheck out/repro.sh
+exits 0 "once more into the same folder" "$NIGHTJAR" repro "$id" --export out
+echo other >out/BUILD
+exits 3 "what is something else" "$NIGHTJAR" repro "$id" --export out
+has "is not overwritten" "$ERR" "'out/BUILD' is there already and is something else"
+is "indeed" "$(cat out/BUILD)" other
+exits 0 "by standard input too" "$NIGHTJAR" repro "$id" --export piped -- ./two
+exits 1 "which the script gives" sh piped/repro.sh
+if command -v gdb >/dev/null; then
+  exits 0 "repro --gdb" "$NIGHTJAR" repro "$id" --gdb --gdb-command 'info frame' --gdb-command 'print 40 + 2'
+  has "stops in the program" "$OUT" "received signal SIGABRT"
+  has "selects the frame to look at" "$OUT" " in wanted (two.c:5);"
+  has "and takes further commands" "$OUT" "= 42"
+  is "and removes its copy of the input" "$(left)" 0
+else
+  skip "repro --gdb" "install gdb"
+fi
+exits 2 "--gdb talks to a person" "$NIGHTJAR" repro "$id" --gdb --json
 exits 3 "no such bug" "$NIGHTJAR" repro NJ-99
 exits 2 "no such id" "$NIGHTJAR" repro nonsense
 exits 2 "no id" "$NIGHTJAR" repro
