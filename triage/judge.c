@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/hang.h"
 #include "triage/parse/parse.h"
 
 enum {
@@ -163,6 +164,18 @@ parse(const struct verdict *v, const struct buf *text)
                : NULL;
 }
 
+/* A stack that stands for all the time of a hang, if there were samples. */
+static void
+use_samples(const struct verdict *v, struct record *record)
+{
+    if (hang_frames(&v->run->stacks, v->config->symbolizer, record)) {
+        AUTO(mem_free) char *message = record->message;
+        record->message = mem_printf(
+            "%s; of %d samples of its stack the frames that all share are shown",
+            message == NULL ? "" : message, record->samples);
+    }
+}
+
 static int
 judge_limit(const struct verdict *v)
 {
@@ -191,6 +204,7 @@ judge_limit(const struct verdict *v)
                               "count here (ooms_and_hangs: no)",
                               (long long)(command->memory_bytes >> 20)));
     }
+    use_samples(v, record);
     return finish(v, time ? REPLAY_TIMEOUT : REPLAY_CRASH, STEAL(record));
 }
 
@@ -213,6 +227,9 @@ judge_report(const struct verdict *v, struct record *record)
                       mem_printf("it ran into its %s limit, which does not count here "
                                  "(ooms_and_hangs: no)",
                                  timeout ? "time" : "memory"));
+    }
+    if (timeout) {
+        use_samples(v, record);
     }
     return finish(v, timeout ? REPLAY_TIMEOUT : REPLAY_CRASH, record);
 }

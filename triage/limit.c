@@ -1,28 +1,25 @@
 #include "triage/limit.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "triage/hang.h"
+#include "triage/usage.h"
 
 enum {
     CHUNK = 64 << 10,
     MEMORY_POLL_MS = 200,
     EXIT_GRACE_MS = 1000, /* for output that is still in the pipe after the exit */
     LAST_WORDS_MAX = 256 << 10,
-    PROCESSES_MAX = 16384,
     ABORTS_MAX = 16,
-    HEAD_PART = 4, /* one fourth of the kept output is its head */
+    MEMORY_SAMPLES = 3, /* of the stack, when memory is out */
+    HEAD_PART = 4,      /* one fourth of the kept output is its head */
 };
 
 void
@@ -30,6 +27,7 @@ limit_run_clear(struct limit_run *run)
 {
     buf_clear(&run->output);
     buf_clear(&run->last_words);
+    strv_clear(&run->stacks);
 }
 
 /* --- output: the head, and a ring that holds the tail --- */
@@ -99,146 +97,32 @@ spool_clear(struct spool *spool)
     mem_free(STEAL(spool->ring));
 }
 
-/* --- memory --- */
+/* --- the run --- */
 
-struct usage {
-    pid_t pid, parent;
-    int64_t bytes;
-    bool counted;
-};
-
-static bool
-read_usage(const char *name, struct usage *out)
-{
-    char path[64];
-    char text[1024];
-    int parent = 0;
-    long long pages = 0;
-
-    (void)snprintf(path, sizeof(path), "/proc/%.20s/stat", name);
-    AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? -1 : fd_read(fd, text, sizeof(text) - 1);
-    if (len <= 0) {
-        return false;
-    }
-    text[len] = '\0';
-    /* the name in parentheses may hold anything, so the fields count from the last one; 4
-     * is the parent, 24 the resident pages (proc(5)) */
-    char *save = NULL;
-    char *rest = strrchr(text, ')');
-    char *field = rest == NULL ? NULL : strtok_r(rest + 1, " ", &save);
-    for (int i = 3; field != NULL && i <= 24; i++) {
-        parent = i == 4 ? (int)strtol(field, NULL, 10) : parent;
-        pages = i == 24 ? strtoll(field, NULL, 10) : pages;
-        field = strtok_r(NULL, " ", &save);
-    }
-    *out = (struct usage){(pid_t)strtol(name, NULL, 10), parent,
-                          pages * sysconf(_SC_PAGESIZE), false};
-    return true;
-}
-
-static size_t
-read_all_usages(struct usage *list)
-{
-    DIR *dir = opendir("/proc");
-    size_t n = 0;
-    const struct dirent *entry;
-
-    while (dir != NULL && n < PROCESSES_MAX && (entry = readdir(dir)) != NULL) {
-        if (isdigit((unsigned char)entry->d_name[0]) &&
-            read_usage(entry->d_name, &list[n])) {
-            n++;
-        }
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
-    return n;
-}
-
-static int
-by_pid(const void *a, const void *b)
-{
-    const struct usage *left = a;
-    const struct usage *right = b;
-
-    return (left->pid > right->pid) - (left->pid < right->pid);
-}
-
-/* Mark a process and all its descendants in a list of all processes. */
-static void
-count_tree(struct usage *list, size_t n, pid_t root)
-{
-    bool more = true;
-
-    qsort(list, n, sizeof(*list), by_pid);
-    while (more) { /* at most one round for each generation */
-        more = false;
-        for (size_t i = 0; i < n; i++) {
-            const struct usage key = {.pid = list[i].parent};
-            const struct usage *parent = bsearch(&key, list, n, sizeof(*list), by_pid);
-            if (!list[i].counted &&
-                (list[i].pid == root || (parent != NULL && parent->counted))) {
-                list[i].counted = true;
-                more = true;
-            }
-        }
-    }
-}
-
-int64_t
-limit_resident(pid_t root)
-{
-    AUTO(mem_free) struct usage *list = mem_array(PROCESSES_MAX, sizeof(*list));
-    size_t n = read_all_usages(list);
-    int64_t sum = 0;
-
-    count_tree(list, n, root);
-    for (size_t i = 0; i < n; i++) {
-        sum += list[i].counted ? list[i].bytes : 0;
-    }
-    return sum;
-}
-
-static bool
-has_child(const struct usage *list, size_t n, pid_t pid)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (list[i].counted && list[i].parent == pid) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* SIGABRT to those that do the work: what stands above them is the sandbox, or waits for
- * them. */
+/* SIGABRT to those that do the work. */
 static void
 abort_leaves(pid_t root)
 {
-    AUTO(mem_free) struct usage *list = mem_array(PROCESSES_MAX, sizeof(*list));
-    size_t n = read_all_usages(list);
-    int sent = 0;
+    AUTO(usage_clear) struct usage usage = {0};
+    pid_t leaves[ABORTS_MAX];
 
-    count_tree(list, n, root);
-    for (size_t i = 0; i < n && sent < ABORTS_MAX; i++) {
-        if (list[i].counted && !has_child(list, n, list[i].pid)) {
-            (void)kill(list[i].pid, SIGABRT);
-            sent++;
-        }
+    usage_read(root, &usage);
+    for (size_t n = usage_leaves(&usage, leaves, ABORTS_MAX); n > 0; n--) {
+        (void)kill(leaves[n - 1], SIGABRT);
     }
 }
 
-/* --- the run --- */
-
 struct watch {
+    const struct limit *limit;
     struct proc proc;
     int fd; /* -1 once all writers have gone */
     struct spool output, last_words;
     struct spool *spool; /* where output goes now */
     int64_t memory_bytes;
-    int64_t next_memory_ms; /* monotonic */
-    bool gone;              /* the process ended */
+    int64_t start_ms, next_memory_ms, next_sample_ms; /* monotonic */
+    int samples;                                      /* still to be taken */
+    struct strv stacks;
+    bool gone; /* the process ended */
 };
 
 static void
@@ -248,6 +132,7 @@ watch_clear(struct watch *watch)
     fd_close(watch->fd);
     spool_clear(&watch->output);
     spool_clear(&watch->last_words);
+    strv_clear(&watch->stacks);
 }
 AUTO_DEFINE_CLEAR(struct watch, watch_clear)
 
@@ -275,7 +160,57 @@ over_memory(struct watch *watch, int64_t now)
         return false;
     }
     watch->next_memory_ms = now + MEMORY_POLL_MS;
-    return limit_resident(watch->proc.pid) > watch->memory_bytes;
+    AUTO(usage_clear) struct usage usage = {0};
+    usage_read(watch->proc.pid, &usage);
+    return usage_bytes(&usage) > watch->memory_bytes;
+}
+
+static void
+take_stack(struct watch *watch)
+{
+    AUTO(buf_clear) struct buf stack = BUF_INIT;
+
+    if (hang_sample(watch->proc.pid, &stack, NULL) == 0) {
+        strv_add(&watch->stacks, buf_str(&stack));
+    }
+}
+
+static void
+take_samples(struct watch *watch, int64_t now)
+{
+    if (watch->samples > 0 && !watch->gone && now >= watch->next_sample_ms) {
+        watch->samples--;
+        watch->next_sample_ms += watch->limit->samples_ms / 2 / watch->limit->samples;
+        take_stack(watch);
+    }
+}
+
+/* What the program did not get of its time, since others had the processor, it gets at
+ * the end. */
+static int64_t
+end_of_time(const struct watch *watch)
+{
+    AUTO(usage_clear) struct usage usage = {0};
+    int64_t most = watch->limit->wall_ms * LIMIT_STRETCH;
+
+    usage_read(watch->proc.pid, &usage);
+    int64_t all = watch->limit->wall_ms + usage_waited_ms(&usage);
+    return watch->start_ms + (all < most ? all : most);
+}
+
+/* The next moment that something is to be done. */
+static int64_t
+next_moment(const struct watch *watch, int64_t end)
+{
+    int64_t next = end;
+
+    if (watch->memory_bytes > 0 && !watch->gone && watch->next_memory_ms < next) {
+        next = watch->next_memory_ms;
+    }
+    if (watch->samples > 0 && !watch->gone && watch->next_sample_ms < next) {
+        next = watch->next_sample_ms;
+    }
+    return next;
 }
 
 /* Until the process has ended and its output too, or a limit. */
@@ -287,18 +222,19 @@ watch_until(struct watch *watch, int64_t end, enum limit_hit *hit, struct err *e
         struct pollfd polls[2] = {{watch->fd, POLLIN, 0},
                                   {watch->gone ? -1 : watch->proc.pidfd, POLLIN, 0}};
         int64_t now = clock_mono_ms();
+        if (now >= end && !watch->gone && watch->spool == &watch->output) {
+            end = end_of_time(watch);
+        }
         if (now >= end) {
             *hit = watch->gone ? LIMIT_NONE : LIMIT_TIME;
             return 0;
         }
+        take_samples(watch, now);
         if (over_memory(watch, now)) {
             *hit = LIMIT_MEMORY;
             return 0;
         }
-        int64_t next =
-            watch->memory_bytes > 0 && !watch->gone && watch->next_memory_ms < end
-                ? watch->next_memory_ms
-                : end;
+        int64_t next = next_moment(watch, end);
         if (poll(polls, 2, next > now ? (int)(next - now) : 0) < 0 && errno != EINTR) {
             return err_sys(err, "poll");
         }
@@ -334,13 +270,23 @@ watch_start(struct watch *watch, const struct proc_spec *spec, struct err *err)
 
 /* At a limit: ask for a stack, then end it. */
 static int
-watch_end(struct watch *watch, int64_t grace_ms, struct err *err)
+watch_end(struct watch *watch, enum limit_hit hit, struct err *err)
 {
+    int memory_samples =
+        hit == LIMIT_MEMORY && watch->limit->samples > 0 ? MEMORY_SAMPLES : 0;
+    int64_t grace_ms = watch->limit->grace_ms;
     enum limit_hit again;
     int rc = 0;
 
+    if (memory_samples > 0) { /* of what it does now, not of what it did before */
+        strv_clear(&watch->stacks);
+    }
+    for (int i = 0; i < memory_samples; i++) {
+        take_stack(watch);
+    }
     watch->spool = &watch->last_words;
     watch->memory_bytes = 0;
+    watch->samples = 0;
     if (grace_ms > 0) {
         abort_leaves(watch->proc.pid);
         rc = watch_until(watch, clock_mono_ms() + grace_ms, &again, err);
@@ -358,6 +304,10 @@ limit_run(const struct proc_spec *spec, const struct limit *limit, struct limit_
     size_t head = limit->output_bytes / HEAD_PART;
     int64_t start = clock_mono_ms();
 
+    watch.limit = limit;
+    watch.start_ms = start;
+    watch.samples = limit->samples;
+    watch.next_sample_ms = start + limit->samples_ms / 2;
     watch.output.head.max = head;
     watch.output.ring_size = limit->output_bytes - head;
     watch.last_words.head.max = LAST_WORDS_MAX / HEAD_PART;
@@ -377,13 +327,15 @@ limit_run(const struct proc_spec *spec, const struct limit *limit, struct limit_
         rc = proc_wait(&watch.proc, -1, &run.status, err);
     } else {
         run.status = SIGKILL;
-        rc = watch_end(&watch, limit->grace_ms, err);
+        rc = watch_end(&watch, run.hit, err);
     }
     if (rc < 0) {
         return rc;
     }
     spool_finish(&watch.output, &run.output);
     spool_finish(&watch.last_words, &run.last_words);
+    run.stacks = watch.stacks;
+    watch.stacks = (struct strv){0};
     *out = run;
     memset(&run, 0, sizeof(run)); /* out owns it now */
     return 0;

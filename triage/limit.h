@@ -15,11 +15,18 @@
 #include "base/proc.h"
 
 struct limit {
+    /* Of the time that it could run: what it stood in line for a processor is added, up
+     * to LIMIT_STRETCH times the limit, so that a busy machine makes no timeouts. */
     int64_t wall_ms;
     int64_t grace_ms;     /* for the last words after SIGABRT; 0: none, kill at once */
     int64_t memory_bytes; /* resident, of all its processes together, polled; 0: none */
-    size_t output_bytes;  /* kept of what it prints: the head and, mostly, the tail */
+    int samples; /* of its stack (hang.h), at equal distances in the second half of
+                    samples_ms, and when it comes to its memory limit; 0: none */
+    int64_t samples_ms;
+    size_t output_bytes; /* kept of what it prints: the head and, mostly, the tail */
 };
+
+enum { LIMIT_STRETCH = 4 };
 
 enum limit_hit { LIMIT_NONE, LIMIT_TIME, LIMIT_MEMORY };
 
@@ -30,6 +37,7 @@ struct limit_run {
     struct buf output; /* both outputs; what was left out in the middle is said there in a
                           line */
     struct buf last_words; /* what it printed after SIGABRT */
+    struct strv stacks;    /* the samples, each hang_sample()'s text */
 };
 
 void limit_run_clear(struct limit_run *run);
@@ -39,9 +47,5 @@ AUTO_DEFINE_CLEAR(struct limit_run, limit_run_clear)
  */
 int limit_run(const struct proc_spec *spec, const struct limit *limit,
               struct limit_run *out, struct err *err);
-
-/* Resident bytes of a process and all its descendants, by /proc; 0 where that is masked.
- */
-int64_t limit_resident(pid_t root);
 
 #endif

@@ -19,6 +19,9 @@ enum {
     ENGINE_SLACK_MS = 3000, /* libFuzzer looks at its clock every timeout/2 + 1 s */
     MEMORY_SLACK =
         128 << 20, /* the sanitizer's own limit, with its own report, comes first */
+    SAMPLE_EACH_MS = 250, /* stacks of a hang */
+    SAMPLES_LEAST = 3,
+    SAMPLES_MOST = 10,
     FILE_MAX = 256 << 20, /* bytes of a file that a target writes */
 };
 
@@ -160,12 +163,23 @@ make_argv(const struct replay_config *config, const struct replay_tool *tool,
     return sandbox_wrap(config->rung, &policy, &inner, argv, err);
 }
 
+/* Each holds the target up for some 20 ms: few in a short time. */
+static int
+samples_in(int64_t timeout_ms)
+{
+    int64_t n = timeout_ms / SAMPLE_EACH_MS;
+
+    return n < SAMPLES_LEAST ? SAMPLES_LEAST : n > SAMPLES_MOST ? SAMPLES_MOST : (int)n;
+}
+
 static struct limit
 limits_of(const struct command *command)
 {
     struct limit limit = {.wall_ms = command->timeout_ms,
                           .grace_ms = GRACE_MS,
                           .memory_bytes = command->memory_bytes,
+                          .samples = samples_in(command->timeout_ms),
+                          .samples_ms = command->timeout_ms,
                           .output_bytes = COMMAND_OUTPUT_MAX};
 
     if (command->mode == INPUT_LIBFUZZER) { /* its own timeout report comes first */
