@@ -110,7 +110,8 @@ enum record_fact {
     /* ASan's check before an access faulted, not the access: the address is that of
      * shadow memory, and whether the program read or wrote is not told */
     FACT_IN_CHECK = 1 << 13,
-    FACT_ALL = (1 << 14) - 1,
+    FACT_HEARSAY = 1 << 14, /* no tool's report: words of a program, a shell, a runtime */
+    FACT_ALL = (1 << 15) - 1,
 };
 
 /* A register when it crashed. */

@@ -386,6 +386,7 @@ static const struct stack_rule rules[] = {
     {RULE_PREFIX, NATIVE, "<std::", rust, NULL, false},
     {RULE_PATH, NATIVE, "/rustc/", rust, NULL, false},
     {RULE_PATH, NATIVE, "/rustlib/src/rust/", rust, NULL, false},
+    {RULE_PATH, NATIVE, "/usr/src/rustc-", rust, NULL, false}, /* ours: Debian's */
 
     /* Go */
     {RULE_PREFIX, GO, "runtime.", golang, NULL, false},
@@ -395,6 +396,9 @@ static const struct stack_rule rules[] = {
     {RULE_PREFIX, GO, "main._cgoexp", golang, NULL, false},
     {RULE_PREFIX, GO, "_cgoexp", golang, NULL, false},
     {RULE_PREFIX, GO, "testing.", testing, NULL, false},
+
+    /* JavaScript (ours) */
+    {RULE_PATH, LANGUAGE_JAVASCRIPT, "/node:internal/", library, NULL, false},
 
     /* Windows */
     {RULE_EXACT, NATIVE, "BaseThreadInitThunk", windows, NULL, false},

@@ -113,6 +113,66 @@ test_asan_headline_access_and_frames(void **state)
                         "0x602000000014 at pc 0x0000004f7d2c bp 0x7ffe sp 0x7ffd");
 }
 
+static void
+test_words_of_a_program_stand_until_a_tool_speaks(void **state)
+{
+    struct fixture *fix = *state;
+    const struct record *r = parse(fix, "terminate called after throwing an instance of "
+                                        "'std::bad_alloc'\n  what():  std::bad_alloc\n");
+
+    assert_string_equal(r->crash_type, "Abrt");
+    assert_string_equal(r->crash_state, "std::bad_alloc: std::bad_alloc\n");
+    assert_true(r->facts & FACT_HEARSAY);
+    r = parse(fix, "free(): invalid pointer\n"
+                   "==1== ERROR: libFuzzer: deadly signal\n"
+                   "    #0 0x1 in f /s/a.c:1:2\n");
+    assert_string_equal(r->crash_type, "Fatal-signal");
+    assert_string_equal(r->crash_state, "f\n");
+    assert_false(r->facts & FACT_HEARSAY);
+}
+
+static void
+test_bare_stack_is_a_crash_of_two_frames_without_a_tool(void **state)
+{
+    struct fixture *fix = *state;
+    const struct record *r =
+        parse(fix, "#0 0x1 in f /s/a.c:1:2\n#1 0x2 in g /s/a.c:3:4\n");
+
+    assert_string_equal(r->crash_type, "Fatal-signal");
+    assert_string_equal(r->crash_state, "f\ng\n");
+    assert_no_crash(fix, "#0 0x1 in f /s/a.c:1:2\n");
+    assert_no_crash(fix, "INFO: libFuzzer: slow unit\n"
+                         "#0 0x1 in f /s/a.c:1:2\n#1 0x2 in g /s/a.c:3:4\n");
+}
+
+static void
+test_shell_words_are_no_crash_within_a_sentence(void **state)
+{
+    struct fixture *fix = *state;
+    const struct record *r = parse(fix, "Segmentation fault (core dumped)\n");
+
+    assert_string_equal(r->crash_type, "UNKNOWN");
+    assert_no_crash(fix, "how to debug a Segmentation fault\n");
+    assert_no_crash(fix, "Aborted by the user\n");
+}
+
+static void
+test_first_report_of_a_kernel_counts(void **state)
+{
+    struct fixture *fix = *state;
+    const struct record *r =
+        parse(fix, "[    1.0] BUG: KASAN: use-after-free in f+0x1/0x2 at addr ffff8800\n"
+                   "[    1.0] Read of size 4 by task x/1\n"
+                   "[    1.0]  [<ffffffff81000000>] f+0x1/0x2\n"
+                   "[    1.0] ASSERTION FAILED: x\n"
+                   "[    1.0] BUG: KASAN: double-free in g+0x1/0x2\n"
+                   "[    1.0]  [<ffffffff81000000>] g+0x1/0x2\n");
+
+    assert_string_equal(r->crash_type, "Kernel failure\nUse-after-free\nREAD 4");
+    assert_string_equal(r->crash_address, "0xffff8800");
+    assert_string_equal(r->frames[0].function, "f");
+}
+
 static const char *
 asan_type(struct fixture *fix, const char *behind)
 {
@@ -852,6 +912,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_text_without_a_crash_leaves_out_alone),
+        TEST(test_words_of_a_program_stand_until_a_tool_speaks),
+        TEST(test_bare_stack_is_a_crash_of_two_frames_without_a_tool),
+        TEST(test_shell_words_are_no_crash_within_a_sentence),
+        TEST(test_first_report_of_a_kernel_counts),
         TEST(test_asan_headline_access_and_frames),
         TEST(test_asan_kinds_have_clusterfuzz_names),
         TEST(test_sizes_above_16_read_as_a_star),

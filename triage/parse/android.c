@@ -117,8 +117,8 @@ signal_line(struct parser *p, struct span line)
     if (!span_after(line, "ignal ", &s)) { /* "signal 6", "Fatal signal 6" */
         return;
     }
-    bool abort = span_starts(s, "6 (SIGABRT)");
-    bool trap = span_starts(s, "5 (SIGTRAP)");
+    bool abort = span_starts(s, "6 (SIGABRT), code ");
+    bool trap = span_starts(s, "5 (SIGTRAP), code ");
     if ((abort || trap) && says_more(p->type)) {
         return;
     }

@@ -34,11 +34,16 @@ cxx_line(struct parser *p, struct span line)
         return LINE_GO_ON;
     }
     for (size_t i = 0; i < COUNT(lines); i++) {
-        if (span_starts(s, lines[i]) && parser_hearsay(p, line, "Abrt", s)) {
-            p->facts |= FACT_HARMLESS_SIGNAL;
-            p->cxx_exception = span_after(s, "an instance of ", &text);
-            return LINE_GO_ON;
+        if (!span_starts(s, lines[i])) {
+            continue;
         }
+        /* the thrown type and its what() tell bugs apart, if the line is short enough */
+        p->cxx_exception = span_after(s, "after throwing an instance of ", &text);
+        text = p->cxx_exception ? span_strip(text, "'") : s;
+        if (parser_hearsay(p, line, "Abrt", text)) {
+            p->facts |= FACT_HARMLESS_SIGNAL;
+        }
+        break;
     }
     return LINE_GO_ON;
 }

@@ -28,7 +28,6 @@ begin(struct parser *p, struct span line, size_t which)
 {
     if (parser_hearsay(p, line, signals[which].type, (struct span){0})) {
         p->facts |= signals[which].harmless ? FACT_HARMLESS_SIGNAL : 0;
-        p->no_address = !signals[which].harmless;
     }
 }
 
@@ -86,10 +85,27 @@ google(struct parser *p, struct span line)
     }
     p->at_frames = true;
     handler(p, line, span_from(line, 4));
-    if (p->hearsay && span_after(s, "(@", &address) && parser_set_address(p, address)) {
-        p->no_address = false;
+    if (p->hearsay && span_after(s, "(@", &address)) {
+        (void)parser_set_address(p, address);
     }
     return true;
+}
+
+/* "#0 0x5555 in f": a stack of which nobody says why. Where a sanitizer or an engine
+ * speaks, its silence means that it is no crash. */
+static void
+bare_stack(struct parser *p, struct span line)
+{
+    struct span s = line;
+    uint64_t address;
+
+    (void)span_eat_blanks(&s);
+    if (!span_eat(&s, "#0") || !span_eat_blanks(&s) || !span_eat_hex(&s, &address) ||
+        !span_starts(s, " in ") || p->type[0] != '\0' || span_has(p->text, "Sanitizer") ||
+        span_has(p->text, "libFuzzer")) {
+        return;
+    }
+    p->bare_stack = parser_hearsay(p, line, "Fatal-signal", (struct span){0});
 }
 
 static enum line_verdict
@@ -97,6 +113,9 @@ fatal_line(struct parser *p, struct span line)
 {
     struct span s;
 
+    if (p->type[0] == '\0') {
+        bare_stack(p, line);
+    }
     if (parser_has_type(p) || google(p, line) || shell(p, line)) {
         return LINE_GO_ON;
     }
@@ -134,11 +153,11 @@ at_frame(struct parser *p, struct span line)
 
 const struct parser_ops parser_fatal = {
     .name = "fatal",
-    .words =
-        (const char *const[]){"Segmentation fault", "Bus error", "Aborted",
-                              "Floating point exception", "Illegal instruction",
-                              "Trace/breakpoint trap", "Bad system call", "aught sig",
-                              "eceived signal ", "crashed with signal ", "*** SIG", NULL},
+    .words = (const char *const[]){"Segmentation fault", "Bus error", "Aborted",
+                                   "Floating point exception", "Illegal instruction",
+                                   "Trace/breakpoint trap", "Bad system call",
+                                   "aught sig", "eceived signal ", "crashed with signal ",
+                                   "*** SIG", "#0 ", NULL},
     .line = fatal_line,
     .frame = at_frame,
 };

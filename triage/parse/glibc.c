@@ -1,7 +1,7 @@
 /*
  * What glibc prints before it aborts: fortified functions, the stack guard, malloc's
- * checks. Under a sanitizer its report follows and brings the stack; without one this
- * line is all there is.
+ * checks; and Scudo, Android's malloc. Under a sanitizer its report follows and brings
+ * the stack; without one this line is all there is.
  */
 #include "triage/parse/parser.h"
 
@@ -23,6 +23,7 @@ static const struct {
     {"corrupted size vs. prev_size", FACT_HEAP_CHECK},
     {"corrupted double-linked list", FACT_HEAP_CHECK},
     {"malloc_consolidate(): ", FACT_HEAP_CHECK},
+    {"Scudo ERROR: ", FACT_HEAP_CHECK},
 };
 
 static enum line_verdict
@@ -52,6 +53,7 @@ const struct parser_ops parser_glibc = {
     .name = "glibc",
     .words = (const char *const[]){"*** ", "double free or corruption", "free(): ",
                                    "alloc(): ", "map_chunk(): ", "corrupted size vs.",
-                                   "corrupted double-linked", "consolidate(): ", NULL},
+                                   "corrupted double-linked",
+                                   "consolidate(): ", "Scudo ERROR: ", NULL},
     .line = glibc_line,
 };

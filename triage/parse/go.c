@@ -26,6 +26,17 @@ begin_fault(struct parser *p, struct span line, const char *type)
     p->interpreter = true;
 }
 
+static bool
+only_runtime(const struct parser *p)
+{
+    for (size_t i = 0; i < p->n_frames; i++) {
+        if (!span_starts(p->frames[i].function, "runtime.")) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum line_verdict
 go_line(struct parser *p, struct span line)
 {
@@ -35,7 +46,11 @@ go_line(struct parser *p, struct span line)
         return LINE_GO_ON;
     }
     if (span_starts(s, "goroutine ") && p->n_frames > 0) {
-        p->stack = STACK_OTHER;
+        if (only_runtime(p)) { /* "runtime stack:", where the fault was noticed */
+            p->n_frames = 0;
+        } else {
+            p->stack = STACK_OTHER;
+        }
         return LINE_GO_ON;
     }
     /* `go test` prints the panic behind its own position */
@@ -118,6 +133,7 @@ place_line(struct parser *p, struct span line)
         return false;
     }
     s = span_to(s, span_find(s, " +0x"));
+    s = span_to(s, span_find(s, " fp=0x"));
     if (!span_has(s, ".go:") && !span_has(s, ".s:")) {
         return false;
     }

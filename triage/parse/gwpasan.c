@@ -59,6 +59,23 @@ gwpasan_line(struct parser *p, struct span line)
     return LINE_GO_ON;
 }
 
+/* What stands above libc's return from a signal handler is the handler that printed this.
+ */
+static bool
+is_trampoline(const struct parser *p, const struct raw_frame *frame)
+{
+    if (frame->function.len > 0 || !span_starts(span_base(frame->module), "libc.so") ||
+        p->n_frames > 3 || p->stack != STACK_CRASH) {
+        return false;
+    }
+    for (size_t i = 0; i < p->n_frames; i++) {
+        if (p->frames[i].function.len > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* "#0 ./prog(f+0x45) [0x5558]": glibc's backtrace_symbols(); without debug information
  * "./prog(+0x12b0) [0x5558]" */
 static bool
@@ -83,7 +100,7 @@ gwpasan_frame(struct parser *p, struct span line)
     (void)span_eat_hex(&hex, &parsed.address);
     parsed.module = span_to(s, open);
     s = span_from(span_to(s, close), open + 1);
-    size_t plus = span_rfind(s, "+0x");
+    size_t plus = span_rfind_char(s, '+');
     if (plus == SPAN_NONE) {
         return false;
     }
@@ -91,6 +108,10 @@ gwpasan_frame(struct parser *p, struct span line)
     uint64_t offset = 0;
     (void)span_eat_hex(&hex, &offset);
     parsed.function = span_to(s, plus);
+    if (is_trampoline(p, &parsed)) {
+        p->n_frames = 0;
+        return true;
+    }
     parsed.has_offset = plus == 0; /* from the function's start where there is one */
     parsed.offset = plus == 0 ? offset : 0;
     parser_add_parsed(p, (int)n, &parsed);

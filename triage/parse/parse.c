@@ -19,19 +19,19 @@ static const struct parser_ops *const table[] = {
     &parser_assert, /* ASSERT, glibc's and libc++'s assertions */
     &parser_glibc,  /* malloc's, fortify's and the stack guard's last words */
     &parser_cxx,    /* the C++ runtimes' */
-    &parser_rust,      &parser_gdb,     &parser_windows,
-    &parser_msan,      &parser_tsan,    &parser_lsan,
+    &parser_rust,       &parser_gdb,     &parser_windows,
+    &parser_msan,       &parser_tsan,    &parser_lsan,
     &parser_go, /* before ubsan: both say "runtime error:" */
-    &parser_ubsan,     &parser_jvm,     &parser_python,
-    &parser_signal, /* a sanitizer's report of a fatal signal */
-    &parser_asan,      &parser_gwpasan, &parser_android,
+    &parser_javascript, &parser_ubsan,   &parser_jvm,
+    &parser_python,     &parser_signal, /* a sanitizer's report of a fatal signal */
+    &parser_asan,       &parser_gwpasan, &parser_android,
     &parser_extra,     /* OSS-Fuzz's extra sanitizers, Centipede */
     &parser_libfuzzer, /* behind what it only repeats */
     &parser_log,       /* glog, abseil, Chromium */
-    &parser_v8,        &parser_loader,  &parser_valgrind,
-    &parser_apple,     &parser_fatal, /* signals by name, when nothing else told more */
-    &parser_sections,                 /* which stack follows */
-    &parser_memory,                   /* what lies at the address */
+    &parser_v8,         &parser_loader,  &parser_valgrind,
+    &parser_apple,      &parser_fatal, /* signals by name, when nothing else told more */
+    &parser_sections,                  /* which stack follows */
+    &parser_memory,                    /* what lies at the address */
     &parser_frames, /* "#0 0x... in f file:line", the last reader of frames */
 };
 
@@ -119,6 +119,8 @@ parser_begin(struct parser *p, struct span line, const char *type)
     p->memory = (struct raw_memory){0};
     p->facts &= lasting;
     p->bad_cast_open = false;
+    p->python = false;
+    p->recursion = false;
 }
 
 bool
@@ -564,8 +566,8 @@ make_record(const struct parser *p)
     record->access_bytes = p->access_bytes;
     record->near_null = p->address[0] != '\0' && p->fault < 0x10000;
     record->no_address = p->no_address;
-    record->recursive = strcmp(p->type, "Stack-overflow") == 0;
-    record->facts = p->facts;
+    record->recursive = p->recursion || strcmp(p->type, "Stack-overflow") == 0;
+    record->facts = p->facts | (p->hearsay ? FACT_HEARSAY : 0);
     copy_memory(&p->memory, &record->memory);
     copy_frames(p, record);
     if (p->n_frames == 0 && p->place.file.len > 0) {
@@ -591,7 +593,8 @@ parse_report(const char *text, size_t len, const struct record_options *options,
     p->frames = frames;
     p->golang = span_has(p->text, ".go:");
     read_lines(p);
-    if (p->type[0] == '\0' || p->nothing) {
+    bool bare = p->bare_stack && p->hearsay && p->n_frames < 2;
+    if (p->type[0] == '\0' || p->nothing || bare) {
         return err_set(err, -ENODATA, "no crash in %zu bytes", len);
     }
     *out = make_record(p);

@@ -86,10 +86,14 @@ struct parser {
     bool python;      /* frames come innermost last */
     bool java;        /* "at a.b.C(...)" lines are frames */
     bool javascript;
+    struct span exception; /* the last line that looks like one: frames may follow */
+    bool bare_stack;       /* nothing but a stack tells of a crash so far */
     bool hearsay;          /* the type is what a program or a shell said of itself */
     bool bad_cast_open;    /* the line that names the source type is still to come */
     bool fatal_error;      /* V8: "# ..." lines explain the error */
     int explained;         /* how many of them were read */
+    bool recursion;        /* a runtime says that its stack is used up */
+    bool rust;             /* its own backtrace is looked for */
     bool rust_panic;       /* the next line is the panic's message */
     bool kernel;           /* the kernel's frames are looked for */
     bool kernel_registers; /* the program counter of its registers is the first frame */
@@ -124,8 +128,8 @@ extern const struct parser_ops parser_noise, parser_oom, parser_kernel, parser_a
     parser_glibc, parser_cxx, parser_valgrind, parser_fatal, parser_apple, parser_rust,
     parser_go, parser_gdb, parser_windows, parser_msan, parser_tsan, parser_lsan,
     parser_ubsan, parser_signal, parser_asan, parser_gwpasan, parser_android,
-    parser_extra, parser_libfuzzer, parser_jvm, parser_python, parser_log, parser_v8,
-    parser_loader, parser_sections, parser_memory, parser_frames;
+    parser_extra, parser_libfuzzer, parser_jvm, parser_javascript, parser_python,
+    parser_log, parser_v8, parser_loader, parser_sections, parser_memory, parser_frames;
 
 /* A headline: the report that starts here replaces the one before: its address, state and
  * frames are forgotten. The type itself stays when the earlier one ranks higher (a

@@ -1,20 +1,24 @@
 /*
- * Python under Atheris: the traceback stands behind its title, innermost call last, and a
+ * Python. Under Atheris the traceback stands behind its title, innermost call last, and a
  * sanitizer's report of the way that the process then died follows; that one says nothing
- * of the bug.
+ * of the bug. A plain traceback is hearsay; of several (an exception raised while another
+ * was handled) the last one ended the program.
  */
 #include "triage/parse/parser.h"
 
 static enum line_verdict
 python_line(struct parser *p, struct span line)
 {
-    if (p->python) {
+    if (p->python && !p->hearsay) {
         p->done = span_has(line, "=========") || span_has(line, "== ERROR: ");
         return p->done ? LINE_DONE : LINE_GO_ON;
     }
     if (span_is(span_trim(line), "=== Uncaught Python exception: ===")) {
         parser_begin(p, line, "Uncaught exception");
         p->interpreter = true;
+        p->python = true;
+    } else if (span_is(line, "Traceback (most recent call last):") &&
+               parser_hearsay(p, line, "Uncaught exception", (struct span){0})) {
         p->python = true;
     }
     return LINE_GO_ON;
@@ -29,6 +33,10 @@ python_frame(struct parser *p, struct span line)
 
     if (!p->python) {
         return false;
+    }
+    if (p->hearsay && p->n_frames > 0 && span_letter(line.at[0])) {
+        p->message = line; /* "ValueError: bad magic" */
+        p->recursion = span_starts(line, "RecursionError");
     }
     (void)span_eat_blanks(&s);
     if (!span_eat(&s, "File \"")) {
@@ -48,7 +56,8 @@ python_frame(struct parser *p, struct span line)
 
 const struct parser_ops parser_python = {
     .name = "python",
-    .words = (const char *const[]){"=== Uncaught Python exception: ===", "=========",
+    .words = (const char *const[]){"=== Uncaught Python exception: ===",
+                                   "Traceback (most recent call last):", "=========",
                                    "== ERROR: ", NULL},
     .line = python_line,
     .frame = python_frame,

@@ -114,16 +114,15 @@ address_line(struct parser *p, struct span s)
     if (p->address[0] == '\0') {
         (void)parser_set_address(p, s);
     }
+    if (!span_has(s, " a block of size ")) {
+        return;
+    }
     if (span_has(s, "free'd") || span_has(s, "recently re-allocated")) {
         known_memory(p, "Heap-use-after-free");
         p->stack = STACK_FREED;
     } else if (span_has(s, "alloc'd")) {
         known_memory(p, "Heap-buffer-overflow");
         p->stack = STACK_ALLOCATED;
-    } else if (span_has(s, "stack,") || span_ends(s, "'s stack")) {
-        known_memory(p, "Stack-buffer-overflow");
-    } else if (span_has(s, "data symbol")) {
-        known_memory(p, "Global-buffer-overflow");
     }
 }
 
@@ -150,6 +149,9 @@ valgrind_line(struct parser *p, struct span line)
         p->stack = STACK_ALLOCATED;
     } else if (p->valgrind && span_starts(rest, "Uninitialised value was created by")) {
         p->stack = STACK_ORIGIN;
+    } else if (!parser_has_type(p) &&
+               span_has(s, " are definitely lost in loss record ")) {
+        begin(p, line, "Direct-leak");
     } else if (!parser_has_type(p)) {
         error_line(p, line, s);
     } else if (p->valgrind && rest.len == 0 && p->n_frames > 0) {

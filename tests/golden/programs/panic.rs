@@ -25,8 +25,17 @@ fn parse(word: &str) -> usize {
             assert!(word.len() > 100, "word of {} bytes is too short", word.len());
             1
         }
+        "overflow" => recurse(1),
+        "memory" => Vec::<u8>::with_capacity(word.len() << 56).len(),
+        "option" => header.sizes.iter().find(|n| **n > 7).copied().expect("no such size"),
         _ => 0,
     }
+}
+
+#[inline(never)]
+fn recurse(n: usize) -> usize {
+    let sizes = [n; 64];
+    recurse(n + 1) + sizes[n % 64]
 }
 
 fn main() {

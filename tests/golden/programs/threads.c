@@ -1,7 +1,9 @@
 /* Two threads, one mistake for each word: threads WORD. For ThreadSanitizer. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NOINLINE __attribute__((noinline))
 
@@ -40,6 +42,52 @@ other_order(void *unused)
     return unused;
 }
 
+NOINLINE static void
+read_block(const int *block)
+{
+    shared += block[1];
+}
+
+static void *
+freer(void *block)
+{
+    free(block);
+    return NULL;
+}
+
+static void *
+idle(void *unused)
+{
+    return unused;
+}
+
+NOINLINE static void
+misuse(const char *word)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread;
+    int *block = calloc(4, sizeof(int));
+
+    if (strcmp(word, "use-after-free") == 0) {
+        freer(block);
+        read_block(block);
+    } else if (strcmp(word, "race-on-free") == 0) {
+        pthread_create(&thread, NULL, freer, block);
+        read_block(block);
+        pthread_join(thread, NULL);
+    } else if (strcmp(word, "thread-leak") == 0) {
+        pthread_create(&thread, NULL, idle, NULL);
+        usleep(100000);
+    } else if (strcmp(word, "unlock") == 0) {
+        pthread_mutex_unlock(&mutex);
+    } else if (strcmp(word, "destroy") == 0) {
+        pthread_mutex_lock(&mutex);
+        pthread_mutex_destroy(&mutex);
+    } else if (strcmp(word, "null") == 0) {
+        *(volatile int *)NULL = 1;
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -53,6 +101,9 @@ main(int argc, char **argv)
         take_both(&left, &right);
         pthread_create(&thread, NULL, other_order, NULL);
         pthread_join(thread, NULL);
+    }
+    if (argc == 2) {
+        misuse(argv[1]);
     }
     return printf("%d\n", shared) < 0;
 }
