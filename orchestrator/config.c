@@ -118,6 +118,11 @@ static const struct config_key triage_keys[] = {
      .read = config_read_duration,
      .offset = offsetof(struct config, triage.minimize_ms),
      .max = MINIMIZE_MAX_MS},
+    {.name = "examples",
+     .read = config_read_number,
+     .offset = offsetof(struct config, triage.examples),
+     .min = 1,
+     .max = STORE_EXAMPLES_MAX},
     {.name = "ooms_and_hangs",
      .read = config_read_yesno,
      .offset = offsetof(struct config, triage.ooms_and_hangs)},
@@ -155,6 +160,9 @@ static const struct config_key keys[] = {
     {.name = "out", .read = read_out},
     {.name = "targets", .read = keep_node, .offset = offsetof(struct loading, targets)},
     {.name = "triage", .read = config_read_nested, .keys = triage_keys},
+    {.name = "severity",
+     .read = config_read_severity,
+     .offset = offsetof(struct config, severity)},
     {.name = "gate", .read = config_read_nested, .keys = gate_keys},
     {.name = "metrics", .read = config_read_nested, .keys = metrics_keys},
     {.name = NULL},
@@ -265,6 +273,7 @@ clear_config(struct config *config)
     mem_free(config->path);
     mem_free(config->state);
     mem_free(config->metrics.pushgateway);
+    config_rules_clear(&config->severity);
     target_list_clear(&config->targets);
     strv_clear(&config->out);
 }
@@ -296,6 +305,7 @@ set_defaults(struct config *config)
     config->jobs = count_cores();
     config->triage.runs = RUNS_DEFAULT;
     config->triage.minimize_ms = MINIMIZE_DEFAULT_MS;
+    config->triage.examples = STORE_EXAMPLES;
     config->triage.ooms_and_hangs = true;
     config->triage.asserts_are_security = true;
     config->gate.fail_on = SEVERITY_HIGH;

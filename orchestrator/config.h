@@ -12,6 +12,20 @@
 #include "orchestrator/target.h"
 #include "triage/record.h"
 #include "triage/sandbox.h"
+#include "triage/store.h"
+
+/* An entry of `severity:`: patterns (triage/pattern.h; NULL: any), and what they decide.
+ */
+struct config_rule {
+    char *target, *crash_type, *function, *file;
+    char *severity, *reason;
+    char *origin; /* "nightjar.yaml:12" */
+};
+struct config_rules {
+    struct config_rule *v;
+    size_t n;
+};
+void config_rules_clear(struct config_rules *rules);
 
 struct config {
     char *path;  /* of the file that was read; NULL: defaults only */
@@ -26,9 +40,11 @@ struct config {
                                 `triage`) */
         int64_t runs;        /* replays of what stands for a bug; default 3 */
         int64_t minimize_ms; /* time per bug; 0: no minimization; default 20 s */
+        int64_t examples;    /* inputs kept of each bug, one an exact stack; default 32 */
         bool ooms_and_hangs; /* default yes */
         bool asserts_are_security, checks_are_security;
     } triage;
+    struct config_rules severity; /* `severity:` */
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */
     } gate;
@@ -48,6 +64,10 @@ int config_load_settings(const char *path, struct config **out, struct err *err)
 
 void config_free(struct config *config);
 AUTO_DEFINE(struct config *, config_free)
+
+/* Make the store know what it is run with: the rules of `severity:`, `triage: examples:`.
+ */
+int config_put_store(const struct config *config, struct store *store, struct err *err);
 
 /* A NAME.yaml beside a binary (harnesses' target.yaml): the same keys as an entry of
  * `targets:`, of which package, license, origin are only checked. What it says replaces

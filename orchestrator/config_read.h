@@ -73,6 +73,10 @@ int config_wrong_type(const struct config_reader *reader, const struct config_ke
                       const struct config_node *node, const char *wanted,
                       struct err *err);
 
+/* `severity:` (config_severity.c). [struct config_rules] */
+int config_read_severity(const struct config_reader *reader, const struct config_key *key,
+                         const struct config_node *node, void *to, struct err *err);
+
 /* --- targets (config_target.c) --- */
 
 /* The name of an entry of `targets:`; borrowed from node. */

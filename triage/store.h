@@ -223,6 +223,7 @@ int bug_parse_id(const char *text, int64_t *out, struct err *err);
 struct bug_filter {
     const char *target; /* seen there; NULL: all */
     const char *state;  /* NULL: all but duplicate; -EINVAL when there is no such state */
+    const char *class_name; /* NULL: any */
     enum severity at_least;
     bool light; /* without records: a table of many bugs needs no stacks */
 };
@@ -340,9 +341,10 @@ int store_crash_paths(struct store *store, crash_visit *visit, void *user,
  */
 int store_blob(struct store *store, const char *sha256, struct buf *out, struct err *err);
 
-/* Remove a surplus duplicate's bytes and mark them dropped. -EBUSY when a bug, a report
- * or the queue needs them. */
-int store_drop_blob(struct store *store, const char *sha256, struct err *err);
+/* How many exact stacks of each bug keep an example: input, report, record. The inputs of
+ * further crashes go in time, their rows and paths stay. */
+enum { STORE_EXAMPLES = 32, STORE_EXAMPLES_MAX = 1000 };
+int store_put_examples(struct store *store, int64_t examples, struct err *err);
 
 /* The raw report of a crash; empty when there is none. */
 int store_report(struct store *store, int64_t crash, struct buf *out, struct err *err);

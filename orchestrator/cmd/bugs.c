@@ -3,12 +3,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
-#include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/bugs.h"
 
 static bool by_crash;
 static const char *target;
 static const char *only;
 static const char *severity;
+static const char *class_name;
 
 static const struct cmd_option *
 options(void)
@@ -21,6 +22,15 @@ options(void)
          "only bugs in this state: new open fixed regressed ..."},
         {CMD_TEXT, "severity", 's', &severity, "LEVEL",
          "only this severity or worse: low medium high critical"},
+        {CMD_TEXT, "class", 0, &class_name, "CLASS",
+         "only bugs of this class: harness, heap-buffer-overflow(write) ..."},
+        {CMD_TEXT, "reason", 0, &bugs_options.reason, "TEXT",
+         "why: kept with what is decided, and who did"},
+        {CMD_FLAG, "dry-run", 0, &bugs_options.dry_run, NULL, "only say what would move"},
+        {CMD_FLAG, "undo", 0, &bugs_options.undo, NULL, "take a merge or a pin back"},
+        {CMD_FLAG, "clear", 0, &bugs_options.clear, NULL, "take a severity back"},
+        {CMD_FLAG, "bytes-only", 0, &bugs_options.bytes_only, NULL,
+         "split off the named bytes alone, not all with the same exact stack"},
         {.kind = CMD_END}};
 
     return table;
@@ -51,8 +61,10 @@ print_crash(void *user, const char *sha256, const char *path, const char *bug_na
 static int
 list_bugs(const struct cmd_context *context, struct store *store, struct err *err)
 {
-    struct bug_filter filter = {
-        .target = target, .state = only, .at_least = SEVERITY_INFO};
+    struct bug_filter filter = {.target = target,
+                                .state = only,
+                                .class_name = class_name,
+                                .at_least = SEVERITY_INFO};
     struct store_counts counts;
     int64_t rows = 0;
     int64_t worst = 0;
@@ -73,8 +85,10 @@ list_bugs(const struct cmd_context *context, struct store *store, struct err *er
     }
     if (rows == 0) {
         (void)printf("no bugs%s: %lld crashes known, %lld waiting for triage\n",
-                     target != NULL || only != NULL || severity != NULL ? " that match"
-                                                                        : "",
+                     target != NULL || only != NULL || severity != NULL ||
+                             class_name != NULL
+                         ? " that match"
+                         : "",
                      (long long)counts.crashes, (long long)counts.queued);
         cmd_next(context,
                  counts.queued > 0 ? "nightjar triage" : "nightjar fuzz --for 10m");
@@ -84,6 +98,28 @@ list_bugs(const struct cmd_context *context, struct store *store, struct err *er
     return 0;
 }
 
+extern const struct cmd cmd_bugs;
+
+static const struct cmd_sub subs[] = {
+    {"merge", "NJ-1 NJ-2...", "one bug: the others become its duplicates",
+     "reason dry-run undo", bugs_merge},
+    {"split", "NJ-1 SHA256|PATH|SIGNATURE...",
+     "two bugs: these crashes, and all with the same exact stack, become a new one",
+     "reason dry-run bytes-only", bugs_split},
+    {"pin", "NJ-1 SHA256|PATH...",
+     "these crashes belong to this bug, whatever any rule says", "reason dry-run undo",
+     bugs_pin},
+    {"similar", "NJ-1",
+     "bugs with a similar stack (* so alike that CASR would join them)", NULL,
+     bugs_similar},
+    {"severity", "[NJ-1 LEVEL]",
+     "a severity by hand; alone: apply the rules of nightjar.yaml now", "reason clear",
+     bugs_severity},
+    {"state", "NJ-1 STATE", "open, fixing, fixed, ignored or wontfix", "reason",
+     bugs_state},
+    {.name = NULL},
+};
+
 static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
@@ -92,10 +128,19 @@ run(const struct cmd_context *context, const struct strv *args,
     AUTO(store_close) struct store *store = NULL;
 
     (void)command;
-    if (args->n > 0) {
+    if (args->n > 0 && bug_parse_id(args->v[0], &(int64_t){0}, NULL) == 0) {
         return cmd_fail(EXIT_USAGE,
                         "bugs takes no argument '%s'; for one bug: nightjar show %s",
                         args->v[0], args->v[0]);
+    }
+    if (args->n > 0) {
+        return cmd_run_sub(&cmd_bugs, context, args);
+    }
+    if (bugs_options.reason != NULL || bugs_options.dry_run || bugs_options.undo ||
+        bugs_options.clear || bugs_options.bytes_only) {
+        return cmd_fail(EXIT_USAGE,
+                        "--reason --dry-run --undo --clear --bytes-only belong "
+                        "to bugs merge, split, pin, severity and state");
     }
     struct cmd_context copy = *context;
     int rc = store_open(context->state, DB_READ, &store, &err);
@@ -109,12 +154,22 @@ run(const struct cmd_context *context, const struct strv *args,
 const struct cmd cmd_bugs = {
     .name = "bugs",
     .summary = "list the bugs, worst first",
-    .usage = "[--severity LEVEL] [--target NAME] [--crashes]",
-    .about = "List what was found: one line a bug, worst first. FILES counts the "
-             "crashing files\n"
-             "that joined the bug, SIZE is its smallest reproducer.\n\n"
-             "  nightjar bugs --severity medium\n"
-             "  nightjar bugs --crashes --json     which file went into which bug",
+    .usage = "[--severity LEVEL] [--target NAME] [--class CLASS] [--crashes]\n"
+             "       nightjar bugs COMMAND NJ-1 ...",
+    .about =
+        "List what was found: one line a bug, worst first. FILES counts the crashing "
+        "files\n"
+        "that joined the bug, SIZE is its smallest reproducer.\n\n"
+        "What people know better is said with the commands below. It is remembered with "
+        "who\n"
+        "said it and why, holds for later crashes, and can be taken back.\n\n"
+        "  nightjar bugs --severity medium\n"
+        "  nightjar bugs --crashes --json     which file went into which bug\n"
+        "  nightjar bugs merge NJ-1 NJ-4 --reason \"both are the missing check in "
+        "parse()\"\n"
+        "  nightjar bugs split NJ-1 crashes/id_000007 --dry-run\n"
+        "  nightjar bugs severity NJ-2 low --reason \"the test tool only\"",
     .options = options,
+    .subs = subs,
     .run = run,
 };

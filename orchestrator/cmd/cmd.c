@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { OPTIONS_MAX = 32, HELP_COLUMN = 24 };
+enum { OPTIONS_MAX = 32, SUBS_MAX = 32, HELP_COLUMN = 24 };
 
 int
 cmd_fail(int status, const char *fmt, ...)
@@ -77,11 +77,31 @@ help_option(FILE *out, const struct cmd_option *option)
                   left.len >= HELP_COLUMN ? "  " : "", option->help);
 }
 
+static void
+help_sub(FILE *out, const struct cmd_sub *sub)
+{
+    AUTO(mem_free) char *left = mem_printf("%s %s", sub->name, sub->usage);
+    size_t len = strlen(left);
+
+    (void)fprintf(out, "  %-*s", HELP_COLUMN, left);
+    if (len >= HELP_COLUMN) {
+        (void)fprintf(out, "\n  %-*s", HELP_COLUMN, "");
+    }
+    (void)fprintf(out, "%s\n", sub->help);
+}
+
 void
 cmd_help(FILE *out, const struct cmd *cmd)
 {
-    (void)fprintf(out, "usage: nightjar %s %s\n\n%s\n\noptions:\n", cmd->name, cmd->usage,
+    (void)fprintf(out, "usage: nightjar %s %s\n\n%s\n\n", cmd->name, cmd->usage,
                   cmd->about);
+    if (cmd->subs != NULL) {
+        (void)fputs("commands:\n", out);
+    }
+    for (const struct cmd_sub *sub = cmd->subs; sub != NULL && sub->name != NULL; sub++) {
+        help_sub(out, sub);
+    }
+    (void)fprintf(out, "%soptions:\n", cmd->subs == NULL ? "" : "\n");
     for (const struct cmd_option *o = cmd->options(); o->kind != CMD_END; o++) {
         help_option(out, o);
     }
@@ -244,4 +264,84 @@ cmd_parse(const struct cmd *cmd, int argc, char **argv, struct strv *args,
         }
     }
     return 0;
+}
+
+/* --- sub-verbs --- */
+
+static bool
+was_given(const struct cmd_option *option)
+{
+    switch (option->kind) {
+    case CMD_FLAG:
+    case CMD_YESNO:
+        return *(const bool *)option->out;
+    case CMD_TEXT:
+        return *(const char *const *)option->out != NULL;
+    case CMD_LIST:
+        return ((const struct strv *)option->out)->n > 0;
+    case CMD_NUMBER:
+    case CMD_DURATION:
+    case CMD_SIZE:
+        return *(const int64_t *)option->out != 0;
+    case CMD_END:
+        break;
+    }
+    return false;
+}
+
+/* Whether the word stands in a list of words separated by blanks. */
+static bool
+is_among(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+
+    while (list != NULL && *list != '\0') {
+        size_t next = strcspn(list, " ");
+        if (next == len && memcmp(list, word, len) == 0) {
+            return true;
+        }
+        list += next + strspn(list + next, " ");
+    }
+    return false;
+}
+
+static const struct cmd_sub *
+find_sub(const struct cmd *cmd, const char *name)
+{
+    const char *names[SUBS_MAX + 1] = {NULL};
+    size_t n = 0;
+
+    for (const struct cmd_sub *sub = cmd->subs; sub->name != NULL && n < SUBS_MAX;
+         sub++) {
+        if (strcmp(sub->name, name) == 0) {
+            return sub;
+        }
+        names[n++] = sub->name;
+    }
+    AUTO(mem_free) char *shown = str_name_dup(name);
+    const char *near = str_suggest(name, names);
+    (void)cmd_fail(EXIT_USAGE, "%s knows no '%.80s'%s%s%s; see nightjar %s --help",
+                   cmd->name, shown, near == NULL ? "" : " (did you mean '",
+                   near == NULL ? "" : near, near == NULL ? "" : "'?)", cmd->name);
+    return NULL;
+}
+
+int
+cmd_run_sub(const struct cmd *cmd, const struct cmd_context *context,
+            const struct strv *args)
+{
+    const struct cmd_sub *sub = find_sub(cmd, args->v[0]);
+    const struct strv rest = {.v = args->v + 1, .n = args->n - 1};
+
+    if (sub == NULL) {
+        return EXIT_USAGE;
+    }
+    for (const struct cmd_option *o = cmd->options(); o->kind != CMD_END; o++) {
+        if (was_given(o) && !is_among(sub->options, o->name)) {
+            return cmd_fail(EXIT_USAGE, "%s %s has no option --%s: nightjar %s %s %s",
+                            cmd->name, sub->name, o->name, cmd->name, sub->name,
+                            sub->usage);
+        }
+    }
+    return sub->run(context, &rest);
 }

@@ -57,6 +57,17 @@ struct cmd_option {
     const char *help;  /* one line */
 };
 
+/* A word that makes another verb of a verb: `nightjar bugs merge ...`. */
+struct cmd_sub {
+    const char *name;  /* NULL ends a table */
+    const char *usage; /* behind the name */
+    const char *help;  /* one line */
+    const char
+        *options; /* those of the verb that it takes, separated by blanks; NULL: none */
+    /* As struct cmd's; args begin behind the name. */
+    int (*run)(const struct cmd_context *context, const struct strv *args);
+};
+
 struct cmd {
     const char *name;
     const char *summary; /* one line for `nightjar help` */
@@ -67,7 +78,8 @@ struct cmd {
     const struct cmd_option *(*options)(void);
     int (*run)(const struct cmd_context *context, const struct strv *args,
                const struct strv *command);
-    bool hidden;    /* an internal process, not for people */
+    const struct cmd_sub *subs; /* NULL: none */
+    bool hidden;                /* an internal process, not for people */
     bool stateless; /* works with a broken nightjar.yaml too: it is not read for `state:`
                      */
 };
@@ -78,6 +90,11 @@ struct cmd {
  * has printed its own errors:
  */
 int cmd_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Run the sub-verb that args begin with; an option that is not its own, and a word that
+ * is no sub-verb, are told and EXIT_USAGE. */
+int cmd_run_sub(const struct cmd *cmd, const struct cmd_context *context,
+                const struct strv *args);
 
 /* "nightjar: <err->msg>" on standard error; the exit status for err->code (2 for -EINVAL,
  * else 3). */

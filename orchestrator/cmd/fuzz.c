@@ -298,6 +298,7 @@ campaign(const struct cmd_context *context, const struct choice *choice,
     if (rc == 0) {
         AUTO(store_close) struct store *store = NULL;
         rc = store_open(context->state, DB_CREATE, &store, &err);
+        rc = rc < 0 ? rc : config_put_store(choice->config, store, &err);
         state = rc < 0 ? NULL : mem_strdup(store_folder(store));
     }
     if (rc < 0) {

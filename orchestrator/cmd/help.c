@@ -24,7 +24,7 @@ print_completion(void)
 {
     (void)puts("# bash completion for nightjar; made by: nightjar help --completion\n"
                "_nightjar() {\n"
-               "  local cur=${COMP_WORDS[COMP_CWORD]} verb='' options='' word\n"
+               "  local cur=${COMP_WORDS[COMP_CWORD]} verb='' options='' words='' word\n"
                "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
                "    [[ $word == -* ]] || { verb=$word; break; }\n"
                "  done\n"
@@ -37,7 +37,15 @@ print_completion(void)
         for (const struct cmd_option *o = (*cmd)->options(); o->kind != CMD_END; o++) {
             (void)printf("--%s%s ", o->name, o->kind == CMD_YESNO ? "=" : "");
         }
-        (void)puts("' ;;");
+        (void)fputs("'", stdout);
+        if ((*cmd)->subs != NULL) {
+            (void)fputs(" words='", stdout);
+        }
+        for (const struct cmd_sub *sub = (*cmd)->subs; sub != NULL && sub->name != NULL;
+             sub++) {
+            (void)printf("%s ", sub->name);
+        }
+        (void)puts((*cmd)->subs == NULL ? " ;;" : "' ;;");
     }
     (void)fputs("    '') COMPREPLY=($(compgen -W '", stdout);
     for (const struct cmd *const *cmd = cmd_table; *cmd != NULL; cmd++) {
@@ -51,7 +59,7 @@ print_completion(void)
                "    COMPREPLY=($(compgen -W \"$options --help --state --config --json\" "
                "-- \"$cur\"))\n"
                "  else\n"
-               "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+               "    COMPREPLY=($(compgen -f -W \"$words\" -- \"$cur\"))\n"
                "  fi\n"
                "}\n"
                "complete -o filenames -F _nightjar nightjar");
@@ -77,6 +85,21 @@ print_mdoc(const char *text)
 }
 
 static void
+print_subs(const struct cmd *cmd)
+{
+    if (cmd->subs == NULL) {
+        return;
+    }
+    (void)puts(".Bl -tag -width Ds");
+    for (const struct cmd_sub *sub = cmd->subs; sub->name != NULL; sub++) {
+        (void)printf(".It Cm %s ", sub->name);
+        print_mdoc(sub->usage);
+        print_mdoc(sub->help);
+    }
+    (void)puts(".El");
+}
+
+static void
 print_roff(void)
 {
     for (const struct cmd *const *cmd = cmd_table; *cmd != NULL; cmd++) {
@@ -89,6 +112,7 @@ print_roff(void)
         (void)puts(".Ed\n.Bd -literal");
         print_mdoc((*cmd)->about);
         (void)puts(".Ed");
+        print_subs(*cmd);
         if ((*cmd)->options()->kind == CMD_END) {
             continue;
         }

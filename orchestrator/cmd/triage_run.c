@@ -236,7 +236,8 @@ open_state(struct run *run, bool must_exist, struct err *err)
         *err = run->busy.code == 0 ? *err : run->busy;
         return rc;
     }
-    return store_open(state, run->ledger_only ? DB_WRITE : DB_CREATE, &store, err);
+    rc = store_open(state, run->ledger_only ? DB_WRITE : DB_CREATE, &store, err);
+    return rc < 0 ? rc : config_put_store(run->config, store, err);
 }
 
 static int

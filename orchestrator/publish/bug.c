@@ -33,6 +33,9 @@ bug_to_json(const struct bug *bug)
     json_put(o, "crash_state", json_text(bug->crash_state));
     json_put(o, "severity", json_string(severity_name(bug->severity)));
     json_put(o, "severity_score", json_real(bug->severity_score));
+    json_put(o, "computed_severity", json_string(severity_name(bug->computed_severity)));
+    json_put(o, "decided_by", json_text(bug->decided_by));
+    json_put(o, "decided_reason", json_text(bug->decided_reason));
     json_put(o, "security", json_boolean(bug->security));
     json_put(o, "class", json_text(bug->class_name));
     json_put(o, "exploitability", json_text(bug->exploitability));

@@ -243,7 +243,7 @@ test_errors_name_file_line_column_and_cure(void **state)
          "5:5: unknown key 'tiemout' (did you mean 'timeout'?)"},
         {"colour: red\n",
          "1:1: unknown key 'colour': there are state, sandbox, jobs, out, targets, "
-         "triage, gate, metrics"},
+         "triage, severity, gate, metrics"},
         {"triage:\n  job: 1\n", "2:3: unknown key 'job' (did you mean 'jobs'?)"},
         {"jobs: 1\njobs: 2\n", "2:1: key 'jobs' stands twice, first in line 1"},
         {"jobs: many\n", "1:7: jobs 'many' is not a number from 1 to 1024"},
@@ -343,7 +343,7 @@ test_messages_show_no_raw_bytes(void **state)
     assert_refused(
         fix, "\"a\\e[2J\\n\": 1\n",
         "nightjar.yaml:1:1: unknown key 'a[2J\n': there are state, sandbox, jobs, out, "
-        "targets, triage, gate, metrics");
+        "targets, triage, severity, gate, metrics");
 }
 
 static void

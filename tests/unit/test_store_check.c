@@ -86,7 +86,9 @@ static const struct {
      "again\n"},
     {"UPDATE crash SET bug = 1 WHERE id = 3",
      "bug-has-crash: NJ-2 has no crash\n"
-     "bug-crash-belongs: crash 3 stands for NJ-2 without belonging to it\n"},
+     "bug-crash-belongs: crash 3 stands for NJ-2 without belonging to it\n"
+     "example: crash 3 is an example (source) of NJ-2, but does not belong to it\n"
+     "example: crash 3 is an example (stack) of NJ-2, but does not belong to it\n"},
     {"DELETE FROM signature WHERE bug = 2",
      "crash-signature: crash 3 is of NJ-2, but signature SIGNATURE of its target has no "
      "bug\n"
@@ -129,6 +131,9 @@ static const struct {
      "event-chain: event 9 says that worker 1 left slow, but it was running\n"},
     {"DELETE FROM outbox WHERE event = 1",
      "outbox: event 1 never came into the outbox of sink hook\n"},
+    {"UPDATE example SET bug = 2, name = 'x' WHERE bug = 1",
+     "example: crash 1 is an example (source) of NJ-2, but does not belong to it\n"
+     "example: crash 1 is an example (stack) of NJ-2, but does not belong to it\n"},
     {"UPDATE bug SET backlog = 1 WHERE id = 1",
      "bug-backlog: NJ-1 is backlog, but 2 of its crashes are not\n"},
     {"UPDATE crash SET backlog = 1 WHERE bug = 2",

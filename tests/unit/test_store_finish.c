@@ -70,31 +70,6 @@ test_duplicate_adds_to_counters_only(void **state)
 }
 
 static void
-test_bug_keeps_few_examples(void **state)
-{
-    struct fixture *fix = *state;
-    const struct said said = {.report = asan};
-    enum { MORE = 5 };
-
-    for (int i = 0; i < STORE_EXAMPLES_MAX + MORE; i++) {
-        char text[32]; /* never smaller than the first: none stands for the bug instead */
-        (void)snprintf(text, sizeof(text), "input %06d", i);
-        (void)triage(fix, text, &said);
-    }
-    assert_int_equal(number(fix, "SELECT crashes FROM bug"), STORE_EXAMPLES_MAX + MORE);
-    assert_int_equal(number(fix, "SELECT count(*) FROM record"), STORE_EXAMPLES_MAX);
-    assert_int_equal(number(fix, "SELECT count(*) FROM crash WHERE report IS NOT NULL"),
-                     STORE_EXAMPLES_MAX);
-    assert_clean(fix);
-    /* one that stands for it keeps its own, however late */
-    (void)triage(fix, "i", &said);
-    assert_int_equal(number(fix, "SELECT count(*) FROM record"), STORE_EXAMPLES_MAX + 1);
-    assert_int_equal(
-        number(fix, "SELECT b.bytes FROM bug JOIN blob b ON b.id = reproducer"), 1);
-    assert_clean(fix);
-}
-
-static void
 test_finish_told_twice_is_told_the_same(void **state)
 {
     struct fixture *fix = *state;
@@ -378,7 +353,6 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_first_crash_founds_a_bug),
         TEST(test_duplicate_adds_to_counters_only),
-        TEST(test_bug_keeps_few_examples),
         TEST(test_finish_told_twice_is_told_the_same),
         TEST(test_clean_run_is_unreproducible_and_no_bug),
         TEST(test_broken_replay_is_the_targets_health_and_no_bug),

@@ -93,6 +93,12 @@ ALTER TABLE event ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0 CHECK (quiet IN (0
 
 -- --- examples: what of a bug's crashes is kept ---
 
+-- What this state is run with, as the last triage or fuzz read it in nightjar.yaml.
+CREATE TABLE setting (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- The crashes that keep record, report and bytes: the first of each exact stack and the first of
 -- each source, bounded (store_example.c says by what); and the smallest and newest that the last
 -- trim saw, which keep their bytes.

@@ -243,13 +243,14 @@ flush_folders(const struct blob_batch *batch, bool made, struct err *err)
 
 /* A file in tmp that stays when this process dies from now on, or files no rows: so a
  * sweep knows whether there can be anything to sweep. */
-static int
-mark(struct blob_batch *batch, struct err *err)
+int
+store_mark(const struct store *store, char **path, struct err *err)
 {
-    AUTO(mem_free) char *folder = fs_join(batch->store->blobs, "tmp");
+    AUTO(mem_free) char *folder = fs_join(store->blobs, "tmp");
     AUTO(fd_close) int fd = -1;
+    int rc = fs_mkdirs(folder, 0700, err);
 
-    return batch->n == 0 ? 0 : open_temp(folder, &batch->marker, &fd, err);
+    return rc < 0 ? rc : open_temp(folder, path, &fd, err);
 }
 
 /* All files, then all names, then each folder once: what the disk has to wait for is
@@ -258,7 +259,7 @@ int
 store_batch_flush(struct blob_batch *batch, struct err *err)
 {
     bool made = false;
-    int rc = mark(batch, err);
+    int rc = batch->n == 0 ? 0 : store_mark(batch->store, &batch->marker, err);
 
     for (size_t i = 0; i < batch->n && rc == 0; i++) {
         rc = flush_file(batch->v[i].temp, err);

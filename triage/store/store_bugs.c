@@ -26,15 +26,16 @@ enum {
 
 #define WORST_FIRST \
     " ORDER BY severity DESC, security DESC, severity_score DESC, crashes DESC, id"
-#define IN_STATE \
-    "severity >= ?1 AND (state = ?2 OR (?2 IS NULL AND state <> 'duplicate'))"
+#define IN_STATE                                                               \
+    "severity >= ?1 AND (state = ?2 OR (?2 IS NULL AND state <> 'duplicate'))" \
+    " AND (?3 IS NULL OR class = ?3)"
 
 static const char *const sql[STATEMENTS] = {
     [BUG_IDS] = "SELECT id FROM bug WHERE " IN_STATE WORST_FIRST,
     [BUG_IDS_OF_TARGET] =
         "SELECT id FROM bug WHERE " IN_STATE
         " AND EXISTS (SELECT 1 FROM signature s JOIN target t ON t.id = s.target"
-        " WHERE s.bug = bug.id AND t.name = ?3)" WORST_FIRST,
+        " WHERE s.bug = bug.id AND t.name = ?4)" WORST_FIRST,
     [BUG] = "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
             " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
             " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
@@ -240,10 +241,11 @@ list_ids(struct store *store, const struct bug_filter *filter, struct buf *ids,
 {
     struct stmt *row = NULL;
     int rc = filter->target == NULL
-                 ? db_query(store->db, &row, err, sql[BUG_IDS], "it",
-                            (int64_t)filter->at_least, filter->state)
-                 : db_query(store->db, &row, err, sql[BUG_IDS_OF_TARGET], "itt",
-                            (int64_t)filter->at_least, filter->state, filter->target);
+                 ? db_query(store->db, &row, err, sql[BUG_IDS], "itt",
+                            (int64_t)filter->at_least, filter->state, filter->class_name)
+                 : db_query(store->db, &row, err, sql[BUG_IDS_OF_TARGET], "ittt",
+                            (int64_t)filter->at_least, filter->state, filter->class_name,
+                            filter->target);
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         int64_t id = stmt_int(row, 0);

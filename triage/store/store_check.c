@@ -34,6 +34,7 @@ enum {
     TARGET_REPLAY,
     CAMPAIGN_END,
     EVENT_CHAIN,
+    EXAMPLE,
     OUTBOX,
     BACKLOG,
     BLOBS,
@@ -187,6 +188,12 @@ static const char *const sql[STATEMENTS] = {
         " (PARTITION BY subject, subject_id ORDER BY id) AS before FROM event"
         " WHERE kind IN ('bug.new', 'bug.state', 'worker.state'))"
         " WHERE from_state IS NOT before",
+    [EXAMPLE] =
+        "SELECT format('crash %d is an example (%s) of NJ-%d, but %s', c.id, e.kind, "
+        "e.bug,"
+        " iif(c.bug IS e.bug, 'its bytes were dropped', 'does not belong to it'))"
+        " FROM example e JOIN crash c ON c.id = e.crash JOIN blob b ON b.id = c.blob"
+        " WHERE c.bug IS NOT e.bug OR b.state <> 'present'",
     [OUTBOX] =
         "SELECT format('event %d never came into the outbox of sink %s', e.id, s.name)"
         " FROM sink s JOIN event e ON e.id > s.since WHERE NOT e.quiet"
@@ -233,6 +240,7 @@ static const struct {
     {"target-replay-events", TARGET_REPLAY},
     {"campaign-events", CAMPAIGN_END},
     {"event-chain", EVENT_CHAIN},
+    {"example", EXAMPLE},
     {"outbox", OUTBOX},
     {"bug-backlog", BACKLOG},
 };

@@ -23,9 +23,10 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [CRASH] =
         "SELECT c.state, c.is_report, c.target, c.blob, b.bytes, t.name, t.settings,"
-        " c.first_seen, c.written, c.backlog FROM crash c JOIN blob b ON b.id = c.blob"
+        " c.first_seen, c.written, c.backlog, c.source FROM crash c JOIN blob b ON b.id "
+        "= c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
-    [BUG] = "SELECT g.computed_severity, c.reproducibility, b.bytes, g.crashes, r.bytes,"
+    [BUG] = "SELECT g.computed_severity, c.reproducibility, b.bytes, r.bytes,"
             " g.backlog, EXISTS (SELECT 1 FROM bug d WHERE d.duplicate_of = g.id)"
             " FROM bug g JOIN crash c ON c.id = g.crash JOIN blob b ON b.id = c.blob"
             " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
@@ -62,7 +63,7 @@ struct filing {
     bool queued; /* still */
     bool is_report, backlog;
     int64_t target, blob, bytes, first_seen, written;
-    char *target_name;
+    char *target_name, *source;
     json_t *settings;
     const char *reproducibility;
     char report[HASH_HEX_MAX]; /* "" : none is kept */
@@ -73,6 +74,7 @@ filing_clear(struct filing *filing)
 {
     store_answer_clear(&filing->answer);
     mem_free(filing->target_name);
+    mem_free(filing->source);
     json_decref(filing->settings);
 }
 AUTO_DEFINE_CLEAR(struct filing, filing_clear)
@@ -99,6 +101,8 @@ load(struct filing *filing, struct err *err)
     filing->backlog = stmt_int(stmt, 9) != 0;
     mem_free(filing->target_name);
     filing->target_name = mem_strdup(stmt_text(stmt, 5));
+    mem_free(filing->source);
+    filing->source = mem_strdup(stmt_text(stmt, 10));
     AUTO(mem_free) char *settings = mem_strdup(stmt_text(stmt, 6));
     stmt_reset(stmt);
     json_decref(filing->settings);
@@ -113,7 +117,7 @@ struct plan {
     int64_t home;               /* before that; 0: a new bug */
     enum severity severity;     /* computed for the bug until now; info for a new one */
     bool stands;                /* the crash is to stand for the bug */
-    bool example;               /* the bug has few yet */
+    struct example example;     /* what it is the first of */
     bool reproduces;            /* its input is to be the bug's reproducer */
     bool freshens;              /* it ends the bug's being backlog */
 };
@@ -143,11 +147,10 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
     plan->stands = filing->answer.record->severity != plan->severity
                        ? filing->answer.record->severity > plan->severity
                        : ours > theirs || (ours == theirs && smaller);
-    plan->example = stmt_int(bug, 3) < STORE_EXAMPLES_MAX;
     plan->reproduces =
         plan->stands &&
-        (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 4)));
-    plan->freshens = stmt_int(bug, 5) != 0 && !filing->backlog;
+        (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 3)));
+    plan->freshens = stmt_int(bug, 4) != 0 && !filing->backlog;
 }
 
 /* A hand's decision, else the rules; then to the bug that this one is a duplicate of. */
@@ -193,7 +196,8 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
 {
     struct db *db = filing->store->db;
     struct stmt *bug = NULL;
-    struct plan plan = {.stands = true, .example = true, .reproduces = true};
+    struct plan plan = {
+        .stands = true, .example = {.stack = true, .source = true}, .reproduces = true};
     bool merged = false;
     int rc = find_bug(filing, &plan, err);
 
@@ -207,13 +211,23 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
         }
         if (rc == 1) {
             compare(filing, bug, &plan);
-            merged = stmt_int(bug, 6) != 0;
+            merged = stmt_int(bug, 5) != 0;
             stmt_reset(bug);
             rc = merged ? find_home(filing, &plan, err) : 0;
+            rc = rc < 0 ? rc
+                        : store_example_new(filing->store, plan.match.bug,
+                                            filing->answer.record->hash_minor,
+                                            filing->source, &plan.example, err);
         }
     }
     *out = plan;
     return rc < 0 ? rc : 0;
+}
+
+static bool
+is_example(const struct plan *plan)
+{
+    return plan->example.stack || plan->example.source;
 }
 
 /* A further duplicate changes counters only. If a power cut takes that back the crash is
@@ -221,7 +235,7 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
 static bool
 matters(const struct plan *plan)
 {
-    return plan->stands || plan->example || plan->freshens || plan->match.is_new_key;
+    return plan->stands || is_example(plan) || plan->freshens || plan->match.is_new_key;
 }
 
 /* --- the rows --- */
@@ -393,11 +407,15 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
              : plan->stands ? stand_for(filing, plan, err)
                             : 0;
     }
-    if (rc == 0 && (plan->stands || plan->example)) {
+    if (rc == 0 && (plan->stands || is_example(plan))) {
         rc = keep_record(filing, err);
         rc = rc < 0 ? rc
                     : store_put_replays(filing->store, filing->job->crash, filing->target,
                                         &filing->answer, err);
+        rc = rc < 0 ? rc
+                    : store_example_add(filing->store, match.bug, filing->job->crash,
+                                        filing->answer.record->hash_minor, filing->source,
+                                        &plan->example, err);
     }
     rc = rc < 0 ? rc : join(filing, &match, is_new ? match.bug : plan->home, report, err);
     if (rc == 0 && plan->freshens) {
@@ -582,5 +600,7 @@ store_finish_job(struct store *store, const struct job *job, const json_t *answe
         return rc;
     }
     store_forget(store, false, job->crash);
+    store->untrimmed++;
+    store_trim_sometimes(store, false);
     return store_outcome_of_crash(store, job->crash, out, err);
 }

@@ -478,6 +478,9 @@ store_next_job(struct store *store, const struct job_options *options, struct jo
 {
     int rc = next_of(store, false, options, out, err);
 
+    if (rc == 0) {
+        store_trim_sometimes(store, true);
+    }
     if (rc != 0 || options->minimize_ms <= 0) {
         return rc;
     }

@@ -10,6 +10,7 @@
  *   store_answer.c  a worker's answer, checked
  *   store_finish.c  a crash's answer, filed
  *   store_smaller.c a minimization's answer, filed
+ *   store_example.c what of a bug's crashes is kept
  *   store_bugs.c    what people read
  *   store_group.c   which bug a hand chose; merging
  *   store_split.c   splitting, pinning
@@ -35,7 +36,10 @@
 enum {
     STORE_NAME_MAX = 512,    /* bytes of a target's or worker's escaped name */
     STORE_REASON_MAX = 1000, /* bytes of a reason */
-    STORE_EXAMPLES_MAX = 32, /* crashes of a bug that keep record and report */
+    STORE_SOURCES_MAX = 8,   /* sources of a bug of which one crash each is an example */
+    STORE_TRIM_FROM = 64,    /* crashes that a bug has more than when it was trimmed */
+    STORE_TRIM_MAX = 512,    /* blobs that are weighed at a time */
+    STORE_TRIM_EVERY = 256,  /* crashes that are filed until a flood is trimmed */
 };
 
 struct handed {  /* a job that this process handed out */
@@ -50,6 +54,7 @@ struct store {
     int64_t last_job;
     struct handed *handed;
     size_t n_handed;
+    int64_t untrimmed; /* crashes filed since the last look for surplus inputs */
 };
 
 /* --- statements --- */
@@ -62,7 +67,7 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
     store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
-    store_state_sql, store_history_sql, store_build_sql;
+    store_state_sql, store_history_sql, store_build_sql, store_example_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -324,6 +329,40 @@ int store_reproducibility_rank(const char *reproducibility);
 
 /* Whether such an input is worth minimizing: "waiting" or "none". */
 const char *store_minimizable(bool is_report, const char *reproducibility, int64_t bytes);
+
+/* --- examples (store_example.c); the rule stands at the head of that file --- */
+
+struct example { /* what a crash is the first of, so that it is kept */
+    bool stack, source;
+};
+
+/* What a crash would be for a bug that is there. */
+int store_example_new(struct store *store, int64_t bug, const char *minor,
+                      const char *source, struct example *out, struct err *err);
+
+/* Remember it, in the caller's transaction. */
+int store_example_add(struct store *store, int64_t bug, int64_t crash, const char *minor,
+                      const char *source, const struct example *which, struct err *err);
+
+/* How many exact stacks of a bug keep an example. */
+int store_examples(struct store *store, int64_t *out, struct err *err);
+
+/* Weigh one bug's new crashes and drop what is surplus: 1, or 0 when no bug has enough
+ * that is new. *dropped is the number of blobs. */
+int store_trim(struct store *store, int64_t *dropped, struct err *err);
+
+/* The same when it is time; what fails is logged, since nothing depends on it. spare:
+ * there is nothing else to do. */
+void store_trim_sometimes(struct store *store, bool spare);
+
+/* Mark those of the blobs dropped that nothing needs, durably, then remove their files:
+ * whoever is killed in between leaves files to the next sweep. *dropped is their number.
+ */
+int store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *dropped,
+                       struct err *err);
+
+/* A file in blobs/tmp, new path, that asks for a sweep as long as it is there. */
+int store_mark(const struct store *store, char **path, struct err *err);
 
 /* --- frames (store_similar.c) --- */
 

@@ -17,6 +17,7 @@ enum {
     NEEDED_BY_CRASH,
     NEEDED_BY_REPORT,
     NEEDED_BY_BUG,
+    NEEDED_BY_PIN,
     DROP,
     STATEMENTS,
 };
@@ -28,7 +29,10 @@ static const char *const sql[STATEMENTS] = {
         ("SELECT count(*) FROM blob b CROSS JOIN target t CROSS JOIN crash c"
          " WHERE b.sha256 = ?1 AND c.target = t.id AND c.blob = b.id"
          " AND (c.bug IS NULL OR EXISTS (SELECT 1 FROM bug"
-         " WHERE bug.id = c.bug AND bug.crash = c.id))"),
+         " WHERE bug.id IN (c.bug, c.home) AND bug.crash = c.id)"
+         " OR EXISTS (SELECT 1 FROM example e WHERE e.bug = c.bug AND e.crash = c.id))"),
+    [NEEDED_BY_PIN] =
+        "SELECT count(*) FROM blob b JOIN pin ON pin.blob = b.id WHERE b.sha256 = ?1",
     [NEEDED_BY_REPORT] =
         "SELECT count(*) FROM blob b JOIN crash c ON c.report = b.id WHERE b.sha256 = ?1",
     [NEEDED_BY_BUG] =
@@ -41,48 +45,65 @@ const struct store_sql store_sweep_sql = {sql, STATEMENTS};
 /* --- dropping --- */
 
 static int
-check_surplus(struct store *store, const char *sha256, struct err *err)
+is_needed(struct store *store, const char *sha256, bool *needed, struct err *err)
 {
-    static const int questions[] = {NEEDED_BY_CRASH, NEEDED_BY_REPORT, NEEDED_BY_BUG};
+    static const int questions[] = {NEEDED_BY_CRASH, NEEDED_BY_REPORT, NEEDED_BY_BUG,
+                                    NEEDED_BY_PIN};
+    int rc = 0;
 
-    for (size_t i = 0; i < COUNT(questions); i++) {
+    *needed = false;
+    for (size_t i = 0; i < COUNT(questions) && rc == 0 && !*needed; i++) {
         int64_t n = 0;
-        int rc = db_int(store->db, &n, err, sql[questions[i]], "t", sha256);
-        if (rc < 0) {
-            return rc;
-        }
-        if (n > 0) {
-            return err_set(err, -EBUSY,
-                           "blob %s is needed: it is not a surplus duplicate", sha256);
-        }
+        rc = db_int(store->db, &n, err, sql[questions[i]], "t", sha256);
+        *needed = n > 0;
     }
-    return 0;
+    return rc;
 }
 
-int
-store_drop_blob(struct store *store, const char *sha256, struct err *err)
+/* Within one transaction; gone receives those that are no longer wanted. */
+static int
+drop_rows(struct store *store, const struct strv *sha256, struct strv *gone,
+          struct err *err)
 {
+    int rc = 0;
+
+    for (size_t i = 0; i < sha256->n && rc == 0; i++) {
+        bool needed = false;
+        rc = is_needed(store, sha256->v[i], &needed, err);
+        if (rc == 0 && !needed) {
+            rc = db_run(store->db, err, sql[DROP], "t", sha256->v[i]);
+        }
+        if (rc == 0 && !needed && db_changes(store->db) > 0) {
+            strv_add(gone, sha256->v[i]);
+        }
+    }
+    return rc;
+}
+
+/* The mark is first: a file too many is no harm, a file too few would be a loss. */
+int
+store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *dropped,
+                   struct err *err)
+{
+    AUTO(strv_clear) struct strv gone = {0};
+    AUTO(mem_free) char *marker = NULL;
     AUTO(fd_close) int lock = -1;
-    AUTO(mem_free) char *path = store_blob_path(store, sha256);
     int rc = store_blobs_lock(store, LOCK_EX, &lock, err);
 
+    rc = rc < 0 ? rc : store_mark(store, &marker, err);
+    rc = rc < 0 ? rc : db_begin(store->db, err);
     if (rc == 0) {
-        rc = db_begin(store->db, err);
+        rc = store_end(store, drop_rows(store, sha256, &gone, err), err);
     }
-    if (rc < 0) {
-        return rc;
+    for (size_t i = 0; i < gone.n && rc == 0; i++) {
+        AUTO(mem_free) char *path = store_blob_path(store, gone.v[i]);
+        if (unlink(path) < 0 && errno != ENOENT) {
+            rc = err_sys(err, "remove '%s'", path);
+        }
     }
-    rc = check_surplus(store, sha256, err);
     if (rc == 0) {
-        rc = db_run(store->db, err, sql[DROP], "t", sha256);
-    }
-    if (rc == 0 && db_changes(store->db) == 0) {
-        rc = err_set(err, -ENODATA, "there is no blob %s here", sha256);
-    }
-    rc = store_end(store, rc, err);
-    /* the mark first: a file too many is no harm, a file too few would be a loss */
-    if (rc == 0 && unlink(path) < 0 && errno != ENOENT) {
-        return err_sys(err, "remove '%s'", path);
+        *dropped = (int64_t)gone.n;
+        (void)unlink(marker);
     }
     return rc;
 }
