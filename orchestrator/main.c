@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
+#include "triage/runner.h"
 #include "triage/sandbox.h"
 
 /* In the order in which a newcomer meets them: `nightjar help` prints the table as it
@@ -192,6 +193,9 @@ main(int argc, char **argv)
     struct err err = ERR_INIT;
     const char *wants = "";
 
+    if (argc > 1 && strcmp(argv[1], RUNNER_VERB) == 0) {
+        return runner_inside_main();
+    }
     if (argc > 1 && strcmp(argv[1], "sandbox-init") == 0) {
         return sandbox_init_main(argc - 1, argv + 1);
     }

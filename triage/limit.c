@@ -114,8 +114,11 @@ abort_leaves(pid_t root)
 
 struct watch {
     const struct limit *limit;
-    struct proc proc;
-    int fd; /* -1 once all writers have gone */
+    struct proc proc; /* our child, or none */
+    pid_t pid;
+    int end_fd;  /* readable when the process has ended */
+    int fd;      /* -1 once all writers have gone */
+    bool shared; /* others hold the pipe open, and it is not ours to close */
     struct spool output, last_words;
     struct spool *spool; /* where output goes now */
     int64_t memory_bytes;
@@ -129,7 +132,9 @@ static void
 watch_clear(struct watch *watch)
 {
     proc_clear(&watch->proc);
-    fd_close(watch->fd);
+    if (!watch->shared) {
+        fd_close(watch->fd);
+    }
     spool_clear(&watch->output);
     spool_clear(&watch->last_words);
     strv_clear(&watch->stacks);
@@ -146,7 +151,8 @@ take_output(struct watch *watch, struct err *err)
         return err_sys(err, "read what the target prints");
     }
     if (n == 0) {
-        fd_close(FD_STEAL(watch->fd));
+        int fd = FD_STEAL(watch->fd);
+        fd_close(watch->shared ? -1 : fd);
     } else if (n > 0) {
         spool_add(watch->spool, chunk, (size_t)n);
     }
@@ -161,7 +167,7 @@ over_memory(struct watch *watch, int64_t now)
     }
     watch->next_memory_ms = now + MEMORY_POLL_MS;
     AUTO(usage_clear) struct usage usage = {0};
-    usage_read(watch->proc.pid, &usage);
+    usage_read(watch->pid, &usage);
     return usage_bytes(&usage) > watch->memory_bytes;
 }
 
@@ -170,7 +176,7 @@ take_stack(struct watch *watch)
 {
     AUTO(buf_clear) struct buf stack = BUF_INIT;
 
-    if (hang_sample(watch->proc.pid, &stack, NULL) == 0) {
+    if (hang_sample(watch->pid, &stack, NULL) == 0) {
         strv_add(&watch->stacks, buf_str(&stack));
     }
 }
@@ -193,7 +199,7 @@ end_of_time(const struct watch *watch)
     AUTO(usage_clear) struct usage usage = {0};
     int64_t most = watch->limit->wall_ms * LIMIT_STRETCH;
 
-    usage_read(watch->proc.pid, &usage);
+    usage_read(watch->pid, &usage);
     int64_t all = watch->limit->wall_ms + usage_waited_ms(&usage);
     return watch->start_ms + (all < most ? all : most);
 }
@@ -220,7 +226,7 @@ watch_until(struct watch *watch, int64_t end, enum limit_hit *hit, struct err *e
     *hit = LIMIT_NONE;
     while (!watch->gone || watch->fd >= 0) {
         struct pollfd polls[2] = {{watch->fd, POLLIN, 0},
-                                  {watch->gone ? -1 : watch->proc.pidfd, POLLIN, 0}};
+                                  {watch->gone ? -1 : watch->end_fd, POLLIN, 0}};
         int64_t now = clock_mono_ms();
         if (now >= end && !watch->gone && watch->spool == &watch->output) {
             end = end_of_time(watch);
@@ -234,9 +240,13 @@ watch_until(struct watch *watch, int64_t end, enum limit_hit *hit, struct err *e
             *hit = LIMIT_MEMORY;
             return 0;
         }
-        int64_t next = next_moment(watch, end);
+        bool last = watch->gone && watch->shared; /* what is there now is all */
+        int64_t next = last ? now : next_moment(watch, end);
         if (poll(polls, 2, next > now ? (int)(next - now) : 0) < 0 && errno != EINTR) {
             return err_sys(err, "poll");
+        }
+        if (last && polls[0].revents == 0) {
+            return 0;
         }
         if (polls[1].revents != 0) {
             watch->gone = true;
@@ -265,7 +275,10 @@ watch_start(struct watch *watch, const struct proc_spec *spec, struct err *err)
     watch->fd = ends[0];
     piped.out_fd = theirs;
     piped.err_fd = theirs;
-    return proc_spawn(&piped, &watch->proc, err);
+    rc = proc_spawn(&piped, &watch->proc, err);
+    watch->pid = watch->proc.pid;
+    watch->end_fd = watch->proc.pidfd;
+    return rc;
 }
 
 /* At a limit: ask for a stack, then end it. */
@@ -288,11 +301,61 @@ watch_end(struct watch *watch, enum limit_hit hit, struct err *err)
     watch->memory_bytes = 0;
     watch->samples = 0;
     if (grace_ms > 0) {
-        abort_leaves(watch->proc.pid);
+        abort_leaves(watch->pid);
         rc = watch_until(watch, clock_mono_ms() + grace_ms, &again, err);
     }
     proc_clear(&watch->proc);
     return rc;
+}
+
+static void
+watch_prepare(struct watch *watch, const struct limit *limit)
+{
+    size_t head = limit->output_bytes / HEAD_PART;
+
+    watch->limit = limit;
+    watch->start_ms = clock_mono_ms();
+    watch->samples = limit->samples;
+    watch->next_sample_ms = watch->start_ms + limit->samples_ms / 2;
+    watch->output.head.max = head;
+    watch->output.ring_size = limit->output_bytes - head;
+    watch->last_words.head.max = LAST_WORDS_MAX / HEAD_PART;
+    watch->last_words.ring_size = LAST_WORDS_MAX - LAST_WORDS_MAX / HEAD_PART;
+    watch->spool = &watch->output;
+    watch->memory_bytes = limit->memory_bytes;
+    watch->next_memory_ms = watch->start_ms + MEMORY_POLL_MS;
+}
+
+/* From the start to the end or to a limit. */
+static int
+watch_run(struct watch *watch, struct limit_run *out, struct err *err)
+{
+    AUTO(limit_run_clear) struct limit_run run = {0};
+    int64_t end = watch->start_ms + watch->limit->wall_ms;
+    int rc = watch_until(watch, end, &run.hit, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    run.wall_ms = clock_mono_ms() - watch->start_ms;
+    if (run.hit != LIMIT_NONE) {
+        run.status = SIGKILL;
+        rc = watch_end(watch, run.hit, err);
+    } else if (watch->proc.pid > 0) {
+        proc_kill(&watch->proc,
+                  SIGKILL); /* what it left in its group; its own end stands */
+        rc = proc_wait(&watch->proc, -1, &run.status, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    spool_finish(&watch->output, &run.output);
+    spool_finish(&watch->last_words, &run.last_words);
+    run.stacks = watch->stacks;
+    watch->stacks = (struct strv){0};
+    *out = run;
+    memset(&run, 0, sizeof(run)); /* out owns it now */
+    return 0;
 }
 
 int
@@ -300,43 +363,23 @@ limit_run(const struct proc_spec *spec, const struct limit *limit, struct limit_
           struct err *err)
 {
     AUTO(watch_clear) struct watch watch = {.proc = PROC_INIT, .fd = -1};
-    AUTO(limit_run_clear) struct limit_run run = {0};
-    size_t head = limit->output_bytes / HEAD_PART;
-    int64_t start = clock_mono_ms();
 
-    watch.limit = limit;
-    watch.start_ms = start;
-    watch.samples = limit->samples;
-    watch.next_sample_ms = start + limit->samples_ms / 2;
-    watch.output.head.max = head;
-    watch.output.ring_size = limit->output_bytes - head;
-    watch.last_words.head.max = LAST_WORDS_MAX / HEAD_PART;
-    watch.last_words.ring_size = LAST_WORDS_MAX - LAST_WORDS_MAX / HEAD_PART;
-    watch.spool = &watch.output;
-    watch.memory_bytes = limit->memory_bytes;
-    watch.next_memory_ms = start + MEMORY_POLL_MS;
+    watch_prepare(&watch, limit);
     int rc = watch_start(&watch, spec, err);
-    rc = rc < 0 ? rc : watch_until(&watch, start + limit->wall_ms, &run.hit, err);
-    if (rc < 0) {
-        return rc;
-    }
-    run.wall_ms = clock_mono_ms() - start;
-    if (run.hit == LIMIT_NONE) {
-        proc_kill(&watch.proc,
-                  SIGKILL); /* what it left in its group; its own end stands */
-        rc = proc_wait(&watch.proc, -1, &run.status, err);
-    } else {
-        run.status = SIGKILL;
-        rc = watch_end(&watch, run.hit, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    spool_finish(&watch.output, &run.output);
-    spool_finish(&watch.last_words, &run.last_words);
-    run.stacks = watch.stacks;
-    watch.stacks = (struct strv){0};
-    *out = run;
-    memset(&run, 0, sizeof(run)); /* out owns it now */
-    return 0;
+    return rc < 0 ? rc : watch_run(&watch, out, err);
+}
+
+int
+limit_watch(const struct limit_process *process, const struct limit *limit,
+            struct limit_run *out, struct err *err)
+{
+    AUTO(watch_clear)
+    struct watch watch = {.proc = PROC_INIT,
+                          .pid = process->pid,
+                          .end_fd = process->end_fd,
+                          .fd = process->out_fd,
+                          .shared = true};
+
+    watch_prepare(&watch, limit);
+    return watch_run(&watch, out, err);
 }

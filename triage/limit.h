@@ -48,4 +48,17 @@ AUTO_DEFINE_CLEAR(struct limit_run, limit_run_clear)
 int limit_run(const struct proc_spec *spec, const struct limit *limit,
               struct limit_run *out, struct err *err);
 
+/* A process that runs already and is somebody else's child: of a fork server. */
+struct limit_process {
+    pid_t pid;
+    int end_fd; /* becomes readable at its end */
+    int out_fd; /* both outputs: a non-blocking pipe that others hold open as well, so
+                   that what is in it at the end of the process is all */
+};
+
+/* The same for such a process; borrows the descriptors. The status is not set, and at a
+ * limit the process is left for the caller to kill. */
+int limit_watch(const struct limit_process *process, const struct limit *limit,
+                struct limit_run *out, struct err *err);
+
 #endif

@@ -86,12 +86,14 @@ repeat(const struct replay_config *config, const void *input, size_t len, int ru
        struct repeat_result *out, struct err *err)
 {
     AUTO(tally_clear) struct tally tally = {0};
+    struct replay_config own = *config;
     bool decided = false;
     int best = 0;
 
     for (int i = 0; i == 0 || (i < runs && !decided); i++) {
         AUTO(replay_run_clear) struct replay_run run = {0};
-        int rc = replay_once(config, input, len, &run, err);
+        own.fresh = config->fresh || i > 0; /* another layout of the address space */
+        int rc = replay_once(&own, input, len, &run, err);
         if (rc < 0) {
             return rc;
         }

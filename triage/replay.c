@@ -22,7 +22,6 @@ enum {
     SAMPLE_EACH_MS = 250, /* stacks of a hang */
     SAMPLES_LEAST = 3,
     SAMPLES_MOST = 10,
-    FILE_MAX = 256 << 20, /* bytes of a file that a target writes */
 };
 
 void
@@ -191,19 +190,22 @@ limits_of(const struct command *command)
     return limit;
 }
 
+/* In a sandbox and a folder of its own, which are gone afterwards: nothing that the
+ * target left there can be taken for a module. */
 static int
-run_target(const struct replay_config *config, const struct folder *folder,
-           struct limit_run *out, struct err *err)
+run_alone(const struct replay_config *config, const struct limit *limit,
+          const struct runner_input *bytes, struct limit_run *out, struct err *err)
 {
-    const struct limit limit = limits_of(config->command);
     struct proc_spec spec = PROC_SPEC_INIT;
+    AUTO(folder_clear) struct folder folder = {0};
     AUTO(strv_clear) struct strv argv = {0};
     AUTO(strv_clear) struct strv env = {0};
     AUTO(fd_close) int input = -1;
-    int rc = make_argv(config, NULL, folder, &argv, err);
+    int rc = make_folder(config, bytes->data, bytes->len, &folder, err);
 
+    rc = rc < 0 ? rc : make_argv(config, NULL, &folder, &argv, err);
     if (rc == 0 && config->command->mode == INPUT_STDIN) {
-        rc = fs_open(folder->input, &input, NULL, err);
+        rc = fs_open(folder.input, &input, NULL, err);
     }
     if (rc < 0) {
         return rc;
@@ -211,10 +213,22 @@ run_target(const struct replay_config *config, const struct folder *folder,
     command_environment(config->command, false, &env);
     spec.argv = argv.v;
     spec.envp = env.v;
-    spec.cwd = folder->path;
+    spec.cwd = folder.path;
     spec.in_fd = input;
-    spec.limits.file_bytes = FILE_MAX;
-    return limit_run(&spec, &limit, out, err);
+    spec.limits.file_bytes = RUNNER_FILE_MAX;
+    return limit_run(&spec, limit, out, err);
+}
+
+static int
+run_target(const struct replay_config *config, const void *input, size_t len,
+           struct limit_run *out, struct err *err)
+{
+    const struct limit limit = limits_of(config->command);
+    const struct runner_input bytes = {input, len, config->fresh};
+
+    return config->runner == NULL
+               ? run_alone(config, &limit, &bytes, out, err)
+               : runner_run(config->runner, config->command, &limit, &bytes, out, err);
 }
 
 int
@@ -233,7 +247,7 @@ replay_with(const struct replay_config *config, const struct replay_tool *tool,
     spec.argv = argv.v;
     spec.envp = tool->env->v;
     spec.cwd = folder.path;
-    spec.limits.file_bytes = FILE_MAX;
+    spec.limits.file_bytes = RUNNER_FILE_MAX;
     return limit_run(&spec, &tool->limit, out, err);
 }
 
@@ -251,19 +265,12 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
 {
     AUTO(replay_run_clear) struct replay_run result = {0};
     AUTO(limit_run_clear) struct limit_run run = {0};
-    AUTO(folder_clear) struct folder folder = {0};
     struct record_options options =
         *config->options; /* with the input, for the severity */
     struct replay_config knowing = *config;
     struct err own = ERR_INIT;
-    int rc = make_folder(config, input, len, &folder, err);
+    int rc = run_target(config, input, len, &run, &own);
 
-    if (rc < 0) {
-        return rc;
-    }
-    rc = run_target(config, &folder, &run, &own);
-    folder_clear(
-        &folder); /* before anything that it left there could be taken for a module */
     if (is_targets_fault(rc)) {
         result.outcome = REPLAY_BROKEN;
         result.reason = mem_strdup(own.msg);

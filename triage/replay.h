@@ -1,5 +1,5 @@
 /*
- * Replay: run one input on one command, once, in a fresh sandbox with limits, and say
+ * Replay: run one input on one command, once, in a sandbox with limits, and say
  * what happened; repeat.h does so several times. Runs inside the triage worker (or in the
  * process of `nightjar minimize FILE -- CMD`).
  */
@@ -11,6 +11,7 @@
 #include "triage/command.h"
 #include "triage/limit.h"
 #include "triage/record.h"
+#include "triage/runner.h"
 #include "triage/sandbox.h"
 #include "triage/symbolize.h"
 
@@ -29,7 +30,10 @@ struct replay_config {
     const struct record_options *options;
     struct symbolizer *symbolizer; /* borrowed; NULL: frames stay bare */
     const struct strv *hide;       /* see sandbox_policy; or NULL */
-    const char *scratch; /* of replay_scratch(): where the folder of a run is made */
+    const char *scratch;   /* of replay_scratch(): where the folder of a run is made */
+    struct runner *runner; /* borrowed; keeps sandboxes for many runs; NULL: each run has
+                              one of its own, of `rung` */
+    bool fresh;            /* no fork of a program that was started before */
     /* gdb, for crashes that left no report (native.h): an absolute path; NULL: they stay
      * bare signals */
     const char *debugger;
@@ -55,7 +59,7 @@ void replay_run_clear(struct replay_run *run);
 AUTO_DEFINE_CLEAR(struct replay_run, replay_run_clear)
 
 /*
- * One run on the bytes of an input: alone in a sandbox, in a fresh folder that holds
+ * One run on the bytes of an input: alone in a sandbox, in an empty folder that holds
  * nothing but the input under the name "input"; the target may do to it what it likes. A
  * timeout without a report still gets a record of type "Timeout", with the stack of where
  * it hung when a sanitizer is there to print it; a fatal signal without a report gets one

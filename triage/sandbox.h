@@ -80,7 +80,10 @@ struct sandbox_policy {
                           (/tmp/work inside) */
     int64_t tmp_bytes; /* size limit of each private tmpfs (Landlock: of the private
                           folder); 0: SANDBOX_TMP_BYTES */
-    bool nested;   /* what runs inside starts sandboxes of its own (the triage worker) */
+    bool nested;  /* what runs inside starts sandboxes of its own (the triage worker) */
+    bool lasting; /* bwrap only: the command is process 1 inside and runs hostile programs
+                     one after another (runner.h): they may touch neither each other's
+                     priorities and limits nor its own, and leave no message queues */
     int processes; /* most processes and threads at a time, all are killed beyond; 0:
                       SANDBOX_PROCESSES */
 };

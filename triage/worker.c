@@ -21,6 +21,7 @@
 #include "triage/parse/parse.h"
 #include "triage/repeat.h"
 #include "triage/route.h"
+#include "triage/runner.h"
 #include "triage/symbolize.h"
 
 enum {
@@ -35,7 +36,8 @@ struct worker {
     struct symbolizer *symbolizer; /* NULL: there is none here */
     char *debugger;                /* the same */
     char *scratch;
-    int out_fd; /* the answers; moved away from descriptor 1 */
+    struct runner *runner; /* NULL where no sandbox lasts for many runs */
+    int out_fd;            /* the answers; moved away from descriptor 1 */
     struct buf lines;
     bool skipping; /* within a line that was too long */
 };
@@ -55,6 +57,7 @@ worker_clear(struct worker *worker)
 {
     symbolizer_free(worker->symbolizer);
     mem_free(worker->debugger);
+    runner_free(worker->runner);
     if (worker->scratch != NULL) {
         (void)fs_remove(worker->scratch, NULL);
     }
@@ -142,6 +145,7 @@ replay_config_of(const struct work *work)
                                   .symbolizer = work->worker->symbolizer,
                                   .hide = work->worker->config->hide,
                                   .scratch = work->worker->scratch,
+                                  .runner = work->worker->runner,
                                   .debugger = work->worker->debugger};
 }
 
@@ -499,6 +503,13 @@ start(struct worker *worker, struct err *err)
     rc = rc < 0 ? rc : replay_scratch(&worker->scratch, err);
     if (rc < 0) {
         return rc;
+    }
+    if (worker->config->rung == SANDBOX_BWRAP) {
+        const struct runner_config runner = {worker->config->hide, worker->scratch};
+        rc = runner_new(&runner, &worker->runner, err);
+        if (rc < 0) {
+            return rc;
+        }
     }
     worker->debugger = native_debugger();
     if (symbolizer_new(NULL, worker->config->roots, &worker->symbolizer, &no_symbolizer) <

@@ -71,6 +71,8 @@ static const char fuzz_source[] =
 
 static char *the_folder, *asan, *plain, *fuzzer, *scratch;
 static enum sandbox_rung rung;
+static struct runner *runner; /* of the runs in sandboxes that last */
+static bool lasting, fresh;   /* whether they are used, and how a run begins in them */
 static struct symbolizer *symbolizer;
 
 struct fixture {
@@ -96,6 +98,8 @@ build(void **state)
         symbolizer_new(NULL, NULL, &symbolizer, &err) < 0) {
         fail_msg("%s", err.msg);
     }
+    const struct runner_config config = {.scratch = scratch};
+    assert_int_equal(runner_new(&config, &runner, &err), 0);
     return 0;
 }
 
@@ -104,6 +108,7 @@ unbuild(void **state)
 {
     (void)state;
     symbolizer_free(symbolizer);
+    runner_free(runner);
     (void)fs_remove(the_folder, NULL);
     (void)fs_remove(scratch, NULL);
     mem_free(the_folder);
@@ -125,7 +130,9 @@ setup(void **state)
                                          .command = &fix->command,
                                          .options = &fix->options,
                                          .symbolizer = symbolizer,
-                                         .scratch = scratch};
+                                         .scratch = scratch,
+                                         .runner = lasting ? runner : NULL,
+                                         .fresh = fresh};
     *state = fix;
     return 0;
 }
@@ -566,5 +573,12 @@ main(void)
         TEST(test_a_bad_pattern_is_our_error),
     };
 
-    return cmocka_run_group_tests_name("replay", tests, build, unbuild);
+    int failed = cmocka_run_group_tests_name("alone", tests, build, unbuild);
+    lasting = true;
+    failed +=
+        cmocka_run_group_tests_name("forked in a lasting sandbox", tests, build, unbuild);
+    fresh = true;
+    failed +=
+        cmocka_run_group_tests_name("fresh in a lasting sandbox", tests, build, unbuild);
+    return failed;
 }

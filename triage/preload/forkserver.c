@@ -7,9 +7,9 @@
  *
  * It speaks the protocol of AFL++'s fork server (docs of afl-compiler-rt): hello on
  * descriptor 199; for each run four bytes come on 198, the child's pid goes out, then its
- * status as waitpid() has it. A build with AFL++'s own server starts that one in a
- * constructor, thus before ours, which then finds the descriptors closed and is no more
- * than a call of main().
+ * status as waitpid() has it. A build with AFL++'s own server, which starts in a
+ * constructor of the program and would be within reach of its children, finds the
+ * descriptors gone, and starts none: every build is served from here.
  *
  * Threat: a child is the target, and hostile. It has neither of the descriptors, and the
  * server is not dumpable, so that a child of the same uid can neither trace it nor open
@@ -25,6 +25,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ typedef int start_function(main_function *main, int argc, char **argv, void (*in
                            void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
 
 static main_function *target_main;
+static int control_fd = -1, status_fd = -1;
 
 __attribute__((visibility("default"))) start_function __libc_start_main;
 
@@ -49,7 +51,7 @@ say(uint32_t word)
     ssize_t n;
 
     do {
-        n = write(STATUS_FD, &word, sizeof(word));
+        n = write(status_fd, &word, sizeof(word));
     } while (n < 0 && errno == EINTR);
     return n == (ssize_t)sizeof(word);
 }
@@ -60,7 +62,7 @@ hear(uint32_t *word)
     ssize_t n;
 
     do {
-        n = read(CONTROL_FD, word, sizeof(*word));
+        n = read(control_fd, word, sizeof(*word));
     } while (n < 0 && errno == EINTR);
     return n == (ssize_t)sizeof(*word);
 }
@@ -102,8 +104,8 @@ serve(void)
     while (hear(&word)) {
         pid_t pid = fork();
         if (pid == 0) {
-            (void)close(CONTROL_FD);
-            (void)close(STATUS_FD);
+            (void)close(control_fd);
+            (void)close(status_fd);
             (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
             return;
         }
@@ -114,14 +116,20 @@ serve(void)
     _exit(0);
 }
 
-/* The target's environment is the one that it would have without us. */
-static int
-begin(int argc, char **argv, char **envp)
+/* Before any constructor of the program. */
+static void __attribute__((constructor)) take_descriptors(void)
 {
-    int unused;
+    control_fd = fcntl(CONTROL_FD, F_DUPFD_CLOEXEC, STATUS_FD + 1);
+    status_fd = fcntl(STATUS_FD, F_DUPFD_CLOEXEC, STATUS_FD + 1);
+    (void)close(CONTROL_FD);
+    (void)close(STATUS_FD);
+}
 
+/* The target's environment is the one that it would have without us. */
+static void __attribute__((noinline)) prepare(void)
+{
     (void)unsetenv("LD_PRELOAD");
-    if (read(CONTROL_FD, &unused, 0) == 0) { /* the descriptor is there */
+    if (control_fd >= 0 && status_fd >= 0) {
         if (!is_alone()) {
             _exit(EXIT_UNFIT);
         }
@@ -131,6 +139,15 @@ begin(int argc, char **argv, char **envp)
         }
         serve();
     }
+}
+
+/* Its stack, too: this call, and that at the end of __libc_start_main, have to be jumps,
+ * which a compiler that optimizes makes of them, so that no frame of ours stands in a
+ * report. */
+static int
+begin(int argc, char **argv, char **envp)
+{
+    prepare();
     return target_main(argc, argv, envp);
 }
 

@@ -285,6 +285,7 @@ sandbox_wrap(enum sandbox_rung rung, const struct sandbox_policy *policy,
     struct plan plan = {
         .rung = rung,
         .nested = policy->nested,
+        .lasting = policy->lasting,
         .tmp_bytes = policy->tmp_bytes > 0 ? policy->tmp_bytes : SANDBOX_TMP_BYTES,
         .processes = policy->processes > 0 ? policy->processes : SANDBOX_PROCESSES,
         .abi = landlock_abi(),
@@ -297,6 +298,9 @@ sandbox_wrap(enum sandbox_rung rung, const struct sandbox_policy *policy,
         return err_set(err, -EINVAL,
                        command->n == 0 ? "no command to run in a sandbox"
                                        : "a sandbox must be chosen before it is used");
+    }
+    if (policy->lasting && rung != SANDBOX_BWRAP) {
+        return err_set(err, -EINVAL, "only bubblewrap makes a sandbox for many runs");
     }
     strv_add_all(&plan.command, command);
     if (rung == SANDBOX_NONE) {

@@ -138,6 +138,9 @@ add_namespaces(struct strv *args, const struct plan *plan)
     for (size_t i = 0; i < COUNT(options); i++) {
         strv_add(args, options[i]);
     }
+    if (plan->lasting) {
+        strv_add(args, "--as-pid-1");
+    }
     if (plan->who.drop) {
         return; /* root's own namespaces: the uid is dropped inside, by plan->inner */
     }

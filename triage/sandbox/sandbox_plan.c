@@ -39,6 +39,7 @@ plan_words(const struct plan *plan, struct strv *argv)
     strv_addf(argv, "drop=%d", plan->who.drop);
     strv_addf(argv, "alone=%d", plan->who.alone);
     strv_addf(argv, "nested=%d", plan->nested);
+    strv_addf(argv, "lasting=%d", plan->lasting);
     strv_addf(argv, "bytes=%lld", (long long)plan->tmp_bytes);
     strv_addf(argv, "processes=%d", plan->processes);
     strv_addf(argv, "abi=%d", plan->abi);
@@ -66,8 +67,8 @@ value_of(const char *word, const char *key)
 static int
 parse_number(const char *word, struct plan *plan, struct err *err)
 {
-    static const char *const keys[] = {"uid",    "gid",   "drop",      "alone",
-                                       "nested", "bytes", "processes", "abi"};
+    static const char *const keys[] = {"uid",   "gid",       "drop", "alone",  "nested",
+                                       "bytes", "processes", "abi",  "lasting"};
     int64_t number = 0;
 
     for (size_t i = 0; i < COUNT(keys); i++) {
@@ -102,8 +103,11 @@ parse_number(const char *word, struct plan *plan, struct err *err)
         case 6:
             plan->processes = (int)number;
             break;
-        default:
+        case 7:
             plan->abi = (int)number;
+            break;
+        default:
+            plan->lasting = number != 0;
             break;
         }
         return 1;

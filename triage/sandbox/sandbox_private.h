@@ -108,6 +108,7 @@ struct plan {
     enum sandbox_rung rung;
     struct sandbox_identity who;
     bool nested;
+    bool lasting;
     int64_t tmp_bytes;
     int processes;
     int abi;   /* Landlock's, 0: none */

@@ -117,6 +117,10 @@ static const int without_namespaces[] = {
  */
 static const int modes_unless_nested[] = {SCMP_SYS(chmod), SCMP_SYS(fchmodat)};
 
+/* Where one program runs after another: message queues outlive who made them, and no call
+ * lists them. */
+static const int if_lasting[] = {SCMP_SYS(mq_open), SCMP_SYS(mq_unlink)};
+
 /* Calls like these that libseccomp 2.5 has no name for. Numbers from 424 on are the same
  * on every machine. */
 enum {
@@ -310,6 +314,11 @@ add_rules(filter rules, const struct plan *plan, const struct pids *guarded)
     rc = rc < 0 ? rc : deny(rules, &second);
     rc = rc < 0 ? rc : deny_terminal(rules);
     rc = rc < 0 || plan->nested ? rc : deny_namespaces(rules);
+    if (plan->lasting) {
+        const struct group queues = {if_lasting, COUNT(if_lasting), EPERM};
+        rc = rc < 0 ? rc : deny(rules, &queues);
+        rc = rc < 0 ? rc : deny_others(rules);
+    }
     if (plan->rung == SANDBOX_BWRAP) {
         return rc < 0 ? rc : deny_families(rules);
     }
