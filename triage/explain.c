@@ -43,6 +43,10 @@ add_name(const struct frame *frame, struct buf *out)
 
     if (frame != NULL && frame->function != NULL) {
         stack_qualified_name(frame->function, out);
+        /* gdb puts "(p=0x0)" behind it */
+        const char *arguments =
+            out->len == before ? NULL : strstr(out->data + before, " (");
+        buf_cut(out, arguments == NULL ? out->len : (size_t)(arguments - out->data));
     }
     if (out->len > before) {
         buf_adds(out, frame->language == LANGUAGE_PYTHON ? "" : "()");
@@ -209,8 +213,9 @@ say_wild(const struct record *record, struct buf *out)
     buf_adds(out, record->access == ACCESS_WRITE  ? " writes to "
                   : record->access == ACCESS_READ ? " reads from "
                                                   : " accesses ");
-    buf_addf(out, "address %s",
-             record->crash_address == NULL ? "(unknown)" : record->crash_address);
+    buf_addf(out, "%s",
+             record->crash_address == NULL ? "an address that the report does not tell"
+                                           : record->crash_address);
     buf_adds(out, null
                       ? ": a null pointer was used, plus the offset of a member or index."
                       : ", where nothing is mapped: a pointer or an index is wild.");
@@ -257,7 +262,8 @@ explain_what(const struct record *record, struct buf *out)
         say_free(record, out);
     } else if (record->memory.kind != MEMORY_UNKNOWN && record->access_bytes > 0) {
         say_access(record, out);
-    } else if (is_type(record, "UNKNOWN") || is_type(record, "Null-dereference")) {
+    } else if (is_type(record, "UNKNOWN") || is_type(record, "Null-dereference") ||
+               is_type(record, "SIGSEGV")) {
         say_wild(record, out);
     } else if (is_type(record, "Stack-overflow")) {
         say_recursion(record, out);
@@ -273,6 +279,11 @@ explain_what(const struct record *record, struct buf *out)
     "Decide whether the input may do this: if so, handle it and return an error; if " \
     "not, "                                                                           \
     "find who broke what is asserted."
+#define WILD                                                                    \
+    "Find where the pointer or index comes from (it may be damaged memory, an " \
+    "unchecked offset, or a use after free) and check it there."
+#define ABORTED \
+    "Look at who called abort(): handle what it gives up on, and return an error."
 #define RACE "Guard what both threads use by one lock, or make it atomic."
 
 /* The first row whose text begins the crash type. */
@@ -356,8 +367,7 @@ static const struct {
     {"DCHECK failure", ASSERTED},
     {"Security DCHECK failure", ASSERTED},
     {"Unreachable code", ASSERTED},
-    {"Abrt",
-     "Look at who called abort(): handle what it gives up on, and return an error."},
+    {"Abrt", ABORTED},
     {"Trap", ASSERTED},
     {"Index out of range", "Compare the index with the length before the access."},
     {"Slice bounds out of range", "Compare the bounds with the length before slicing."},
@@ -371,8 +381,10 @@ static const struct {
     {"Uncaught exception", "Catch it where the input can cause it, and return an error."},
     {"Unexpected-exit", "Return from the code under test instead of exit()."},
     {"Overwrites-const-input", "Copy the input before changing it."},
-    {"UNKNOWN", "Find where the pointer or index comes from (it may be damaged memory, "
-                "an unchecked offset, or a use after free) and check it there."},
+    {"SIGABRT", ABORTED},
+    {"SIGFPE", "Check the divisor for zero before the division."},
+    {"SIGSEGV", WILD},
+    {"UNKNOWN", WILD},
 };
 
 const char *

@@ -92,16 +92,21 @@ enum { STORE_INPUT_MAX = 128 << 20 }; /* bytes of an input or a report */
 struct intake_item {
     const char *path; /* file to read; bytes of its name are arbitrary */
     int64_t target;
-    const char *source; /* "aflpp" "libfuzzer" "triage" "reports" "api" */
+    const char *source; /* "aflpp" "libfuzzer" "triage" "reports" "import" "api" */
     bool is_report;     /* a report's text, not an input */
+    /* The part of the file that is meant, e.g. one report of a log; bytes 0: all of it */
+    int64_t from, bytes;
+    int64_t written; /* when it was found, wall ms, never in the future; 0: the file's own
+                        time */
     /* Found before nightjar looked, or by somebody else: its bug is backlog (no alert, no
      * deadline; its events go to no sink) until a crash joins that is not. The same bytes
      * given again without it make the crash a fresh one. */
     bool backlog;
     /*
-     * What a person named ("triage" "reports" "api") is read as named. What lies in an
-     * engine's folder may have been put there by a hostile target: the file itself must
-     * not be a link, and below this folder (NULL: STATE) no part of its path may be one.
+     * What a person named ("triage" "reports" "import" "api") is read as named. What lies
+     * in an engine's folder may have been put there by a hostile target: the file itself
+     * must not be a link, and below this folder (NULL: STATE) no part of its path may be
+     * one.
      */
     const char *root;
 };
@@ -359,7 +364,8 @@ struct variant {
     /* of its oldest crash whose record is kept; "" where none is */
     const char *crash_type, *crash_state, *sanitizer, *build;
     int64_t crashes, stacks;       /* inputs; distinct stacks (hash.minor) among them */
-    int64_t first_seen, last_seen; /* wall ms */
+    int64_t first_seen, last_seen; /* wall ms: when they came into the ledger */
+    int64_t written;               /* when the oldest was found */
     const char *sha256;            /* of that crash's input */
 };
 

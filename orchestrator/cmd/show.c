@@ -83,13 +83,14 @@ put_where(struct page *page, const struct record *record)
 }
 
 static void
-put_runs(struct page *page, const struct bug *bug)
+put_runs(struct page *page, const struct show *show)
 {
+    const struct bug *bug = &show->bug;
     AUTO(buf_clear) struct buf text = BUF_INIT;
     const struct record *record = bug->record;
     char rate[96];
 
-    if (bug->n > 0) {
+    if (show->command.argv.n > 0) {
         rate_show(rate, sizeof(rate), bug->k, bug->n);
         buf_addf(&text, "%s (%s)", rate, bug->reproducibility);
     } else {
@@ -144,7 +145,7 @@ show_head(struct page *page, const struct show *show)
     page_fact(page, "state", state, STYLE_PLAIN);
     page_fact(page, "target", bug->target, STYLE_PLAIN);
     page_fact(page, "seen", seen, STYLE_PLAIN);
-    put_runs(page, bug);
+    put_runs(page, show);
     page_fact(page, "reproducer", input, STYLE_PLAIN);
 }
 

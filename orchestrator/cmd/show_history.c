@@ -21,10 +21,12 @@ variant_line(void *user, const struct variant *variant, struct err *err)
     AUTO(mem_free) char *type = record_type_line(variant->crash_type);
     AUTO(mem_free)
     char *top = record_top_frame(variant->crash_type, variant->crash_state);
+    char found[CLOCK_TEXT_MAX];
 
     (void)err;
-    buf_addf(&line, "%7" PRId64 " %7" PRId64 "  %.12s  ", variant->crashes,
-             variant->stacks, variant->signature);
+    clock_iso(found, variant->written);
+    buf_addf(&line, "%7" PRId64 " %7" PRId64 "  %.10s  %.12s  ", variant->crashes,
+             variant->stacks, found, variant->signature);
     buf_addf(&line, "%s in %s  (%s%s%s)", type[0] == '\0' ? "?" : type, top,
              variant->target, variant->build[0] == '\0' ? "" : ", build ",
              variant->build);
@@ -44,7 +46,7 @@ show_variants(struct page *page, const struct show *show, struct err *err)
     }
     page_heading(page, "Variants");
     page_block(page);
-    page_line(page, "crashes  stacks  signature     what, where", STYLE_DIM);
+    page_line(page, "crashes  stacks  found       signature     what, where", STYLE_DIM);
     for (size_t i = 0; i < lines.n; i++) {
         page_line(page, lines.v[i], STYLE_PLAIN);
     }
@@ -75,6 +77,7 @@ variant_json(void *user, const struct variant *variant, struct err *err)
     json_put(o, "build", json_text(variant->build[0] == '\0' ? NULL : variant->build));
     json_put(o, "crashes", json_integer(variant->crashes));
     json_put(o, "stacks", json_integer(variant->stacks));
+    json_put(o, "found", json_time(variant->written));
     json_put(o, "first_seen", json_time(variant->first_seen));
     json_put(o, "last_seen", json_time(variant->last_seen));
     json_put(o, "sha256", json_text(variant->sha256));

@@ -30,6 +30,7 @@ run(const struct cmd_context *context, const struct strv *args,
 {
     call.paths = args;
     call.command = command;
+    call.verb = "triage";
     call.source = call.reports ? "reports" : "triage";
     return triage_run(context, &call);
 }
@@ -45,6 +46,9 @@ const struct cmd cmd_triage = {
         "times its own. @@ stands for the input's path; without it the input is\n"
         "standard input, or the argument of a libFuzzer program. Without PATH what is\n"
         "queued is triaged. Needs no other command before.\n\n"
+        "--reports takes what programs printed: CI logs, of which each sanitizer's "
+        "report\n"
+        "becomes a crash of its own, and .casrep files. Nothing is run.\n\n"
         "  nightjar triage ~/afl-out\n"
         "  nightjar triage crashes/ -- ./target --flag @@\n"
         "  nightjar triage artifacts/ -- ./fuzz_target\n"

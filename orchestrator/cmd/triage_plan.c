@@ -145,12 +145,11 @@ no_command(const struct triage_request *request, const struct crash_group *group
                  request->config->path == NULL ? "nightjar.yaml" : request->config->path,
                  request->target);
     }
-    return err_set(
-        err, -EINVAL,
-        "which program failed on '%.250s'?%s Say it behind --: nightjar triage "
-        "%.250s -- ./target%s",
-        folder, buf_str(&unknown), buf_str(&path),
-        group->kind == CRASH_LIBFUZZER ? "" : " @@");
+    return err_set(err, -EINVAL,
+                   "which program failed on '%.250s'?%s Say it behind --: nightjar %s "
+                   "%.250s -- ./target%s",
+                   folder, buf_str(&unknown), request->verb, buf_str(&path),
+                   group->kind == CRASH_LIBFUZZER ? "" : " @@");
 }
 
 /* What AFL++ left behind names its own build. */
@@ -225,6 +224,28 @@ check_request(const struct triage_request *request, struct err *err)
     return 0;
 }
 
+/* Another kind of folder than the one that was named would be read in another way. */
+static int
+check_kind(const struct triage_request *request, const struct crash_files *files,
+           struct err *err)
+{
+    static const char *const names[] = {[CRASH_PLAIN] = "plain folder",
+                                        [CRASH_AFL] = "AFL++ output folder",
+                                        [CRASH_LIBFUZZER] =
+                                            "folder of libFuzzer artifacts"};
+    bool fits = request->kind == NULL || files->n > 0;
+
+    for (size_t i = 0; request->kind != NULL && i < files->n; i++) {
+        fits = fits && files->v[i].kind == *request->kind;
+    }
+    if (fits || files->problems.n > 0) {
+        return 0;
+    }
+    AUTO(mem_free) char *shown = str_name_dup(request->paths->v[0]);
+    return err_set(err, -EINVAL, "'%s' is no %s: nightjar triage takes any files", shown,
+                   names[*request->kind]);
+}
+
 int
 triage_plan_make(const struct triage_request *request, struct triage_plan *out,
                  struct err *err)
@@ -246,6 +267,7 @@ triage_plan_make(const struct triage_request *request, struct triage_plan *out,
     for (size_t i = 0; i < request->paths->n; i++) {
         crash_files_collect(&plan.files, request->paths->v[i]);
     }
+    rc = check_kind(request, &plan.files, err);
     plan.target_of = mem_array(plan.files.n, sizeof(*plan.target_of));
     for (size_t i = 0; i < plan.files.n && rc == 0; i++) {
         rc = plan_group(request, &plan, &given, i, err);

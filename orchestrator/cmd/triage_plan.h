@@ -34,8 +34,11 @@ struct triage_plan {
 
 struct triage_request {
     const struct strv *paths;
-    const struct strv *command;  /* behind "--" */
-    const char *target;          /* --target, or NULL */
+    const struct strv *command; /* behind "--" */
+    const char *target;         /* --target, or NULL */
+    const char *verb;           /* for messages: "triage", "import afl" */
+    /* what all of it must be; NULL: anything */
+    const enum crash_kind *kind;
     bool reports;                /* --reports */
     int64_t timeout_ms;          /* --timeout; 0: not given */
     const struct config *config; /* targets of --target come from there */

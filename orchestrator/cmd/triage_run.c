@@ -9,13 +9,16 @@
 #include <systemd/sd-event.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/triage_plan.h"
 #include "orchestrator/cmd/triage_view.h"
 #include "orchestrator/config.h"
+#include "orchestrator/corpus/afl_tree.h"
 #include "orchestrator/supervise/pipeline.h"
+#include "triage/parse/split.h"
 #include "triage/store.h"
 #include "triage/worker.h"
 
@@ -166,15 +169,50 @@ on_filed(void *user, const char *path, int code, bool is_new)
 }
 
 static void
+submit(struct run *run, const struct pipeline_file *file)
+{
+    run->feeding++;
+    pipeline_submit(run->pipeline, file, on_filed, run);
+}
+
+/* A log with several reports is as many crashes. One that cannot be read is for the
+ * ledger to refuse, which says why. */
+static void
+submit_reports(struct run *run, const struct pipeline_file *file)
+{
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    struct split_part parts[SPLIT_MAX];
+    size_t n = 1;
+
+    if (fs_read(file->path, STORE_INPUT_MAX, &text, NULL) == 0) {
+        n = split_reports(buf_str(&text), text.len, parts);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct pipeline_file part = *file;
+        part.from = n == 1 ? 0 : (int64_t)parts[i].from;
+        part.bytes = n == 1 ? 0 : (int64_t)parts[i].len;
+        submit(run, &part);
+    }
+}
+
+static void
 feed(struct run *run)
 {
     while (run->feeding < FEED_MAX && run->unfed > 0) {
         const struct triage_target *of = NULL;
         const char *path = triage_plan_next(&run->plan, &run->cursor, &of);
+        const struct pipeline_file file = {.target = of->name,
+                                           .source = run->call->source,
+                                           .path = path,
+                                           .is_report = run->plan.reports,
+                                           .backlog = run->call->backlog,
+                                           .written = afl_found_at(path)};
         run->unfed--;
-        run->feeding++;
-        pipeline_submit(run->pipeline, of->name, run->call->source, path,
-                        run->plan.reports, on_filed, run);
+        if (file.is_report) {
+            submit_reports(run, &file);
+        } else {
+            submit(run, &file);
+        }
     }
 }
 
@@ -231,12 +269,13 @@ open_state(struct run *run, bool must_exist, struct err *err)
 
     store_close(STEAL(store));
     rc = rc < 0 ? rc : store_lock(state, "triage", &run->lock_fd, &run->busy);
-    run->ledger_only = rc == -EBUSY && run->busy.code == -EBUSY;
-    if (rc < 0 && !run->ledger_only) {
+    bool busy = rc == -EBUSY && run->busy.code == -EBUSY;
+    run->ledger_only = busy || run->call->ledger_only;
+    if (rc < 0 && !busy) {
         *err = run->busy.code == 0 ? *err : run->busy;
         return rc;
     }
-    rc = store_open(state, run->ledger_only ? DB_WRITE : DB_CREATE, &store, err);
+    rc = store_open(state, busy ? DB_WRITE : DB_CREATE, &store, err);
     return rc < 0 ? rc : config_put_store(run->config, store, err);
 }
 
@@ -324,7 +363,7 @@ say_plan(struct run *run)
             (void)cmd_fail(0, "replaying with: %s (from %s)", buf_str(&line), of->source);
         }
     }
-    if (run->ledger_only) {
+    if (run->busy.code != 0) {
         (void)cmd_fail(0, "%s: the files go into the ledger, it will triage them",
                        run->busy.msg);
     }
@@ -345,6 +384,8 @@ make_plan(struct run *run, struct err *err)
     const struct triage_request request = {.paths = call->paths,
                                            .command = call->command,
                                            .target = call->target,
+                                           .verb = call->verb,
+                                           .kind = call->kind,
                                            .reports = call->reports,
                                            .timeout_ms = call->timeout_ms,
                                            .config = run->config};
@@ -406,7 +447,7 @@ say_next(const struct run *run, const struct pipeline_stats *stats, int64_t wors
     if (nothing_ran(run)) {
         cmd_next(run->context,
                  "nightjar triage PATH -- COMMAND @@, with a command that runs");
-    } else if (run->ledger_only) {
+    } else if (run->busy.code != 0) {
         cmd_next(run->context, "nightjar bugs");
     } else if (stats->queued > 0) {
         cmd_next(run->context, "nightjar triage");

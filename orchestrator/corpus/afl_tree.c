@@ -285,6 +285,57 @@ read_stats(const char *instance, struct afl_setup *out, struct err *err)
     return 0;
 }
 
+static int64_t
+stats_number(const char *text, const char *key)
+{
+    AUTO(mem_free) char *value = stats_value(text, key);
+    int64_t number = 0;
+
+    if (value == NULL || str_number(key, value, 0, INT32_MAX, &number, NULL) < 0) {
+        return 0;
+    }
+    return number;
+}
+
+/* The folder that holds path; new. */
+static char *
+folder_of(const char *path)
+{
+    size_t len = (size_t)(fs_base(path) - path);
+
+    return len < 2 ? mem_strdup("/") : mem_dup(path, len - 1);
+}
+
+int64_t
+afl_found_at(const char *path)
+{
+    AUTO(mem_free) char *folder = folder_of(path);
+    AUTO(mem_free) char *instance = folder_of(folder);
+    AUTO(mem_free) char *source = NULL;
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    const char *time = strstr(fs_base(path), ",time:");
+    struct err ignored = ERR_INIT;
+    int64_t since = 0;
+    struct stat st;
+
+    if (time == NULL || stat(path, &st) < 0 ||
+        (strcmp(fs_base(folder), "crashes") != 0 &&
+         strcmp(fs_base(folder), "hangs") != 0) ||
+        read_text(instance, "fuzzer_stats", &source, &text, &ignored) < 0) {
+        return 0;
+    }
+    time += strlen(",time:");
+    AUTO(mem_free) char *digits = mem_dup(time, strspn(time, "0123456789"));
+    int64_t start = stats_number(buf_str(&text), "start_time");
+    int64_t end = stats_number(buf_str(&text), "last_update");
+    bool own = st.st_mtime >= start && st.st_mtime <= end;
+    if (start == 0 || own ||
+        str_number("time", digits, 0, INT64_MAX / 2, &since, &ignored) < 0) {
+        return 0;
+    }
+    return start * 1000 + since;
+}
+
 /* What `-t` did not say: afl-fuzz measures a limit by itself. */
 static void
 take_measured_timeout(const char *instance, struct afl_setup *setup)

@@ -39,6 +39,13 @@ AUTO_DEFINE_CLEAR(struct afl_setup, afl_setup_clear)
 /* Read an instance's folder. -ENODATA: it holds none of the files, or no command. */
 int afl_setup_read(const char *instance, struct afl_setup *out, struct err *err);
 
+/*
+ * When afl-fuzz found a file of an instance's crashes/ or hangs/, wall ms, from its name
+ * (",time:" since the start) and fuzzer_stats; 0: the file's own time tells, since it
+ * lies within the campaign, or nothing does. A copied tree has the copy's times.
+ */
+int64_t afl_found_at(const char *path);
+
 /* Split as a POSIX shell would: blanks, quotes, backslashes; ends at an unquoted newline.
  * Appends. -EINVAL: a quote is not closed. */
 int afl_split(const char *text, struct strv *out, struct err *err);

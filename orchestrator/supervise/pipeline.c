@@ -108,18 +108,20 @@ on_filed(void *user, int code, bool is_new, const char *reason)
     touch(pipeline);
 }
 
-/* seven parameters: what a file is, and who is told.
- * NOLINTBEGIN(readability-function-size) */
 void
-pipeline_submit(struct pipeline *pipeline, const char *target, const char *source,
-                const char *path, bool is_report, pipeline_done *done, void *user)
+pipeline_submit(struct pipeline *pipeline, const struct pipeline_file *file,
+                pipeline_done *done, void *user)
 {
-    AUTO(mem_free) char *absolute = fs_absolute(path);
-    AUTO(mem_free) char *name = mem_strdup(target);
+    AUTO(mem_free) char *absolute = fs_absolute(file->path);
+    AUTO(mem_free) char *name = mem_strdup(file->target);
     const struct submission submission = {.target = name,
                                           .path = absolute,
-                                          .source = source,
-                                          .is_report = is_report,
+                                          .source = file->source,
+                                          .is_report = file->is_report,
+                                          .backlog = file->backlog,
+                                          .written = file->written,
+                                          .from = file->from,
+                                          .bytes = file->bytes,
                                           .done = done,
                                           .user = user};
 
@@ -128,7 +130,6 @@ pipeline_submit(struct pipeline *pipeline, const char *target, const char *sourc
     pipeline->busy = true;
     touch(pipeline);
 }
-/* NOLINTEND(readability-function-size) */
 
 /* --- jobs --- */
 

@@ -96,12 +96,19 @@ int pipeline_target(struct pipeline *pipeline, const char *name,
                     const struct build_list *builds,
                     const struct record_settings *settings, struct err *err);
 
+/* A file on its way into the ledger, as struct intake_item has it. */
+struct pipeline_file {
+    const char *target, *source, *path; /* source is a constant */
+    bool is_report, backlog;
+    int64_t written, from, bytes;
+};
+
 /* Hand over a file. `done` (may be NULL) is called once it is in the ledger (code 0) or
  * refused: only then may the caller delete or forget it. -ECANCELED: pipeline_stop() came
- * first. path is copied. */
+ * first. All but source is copied. */
 typedef void pipeline_done(void *user, const char *path, int code, bool is_new);
-void pipeline_submit(struct pipeline *pipeline, const char *target, const char *source,
-                     const char *path, bool is_report, pipeline_done *done, void *user);
+void pipeline_submit(struct pipeline *pipeline, const struct pipeline_file *file,
+                     pipeline_done *done, void *user);
 
 /* Store the state of workers and campaign ({"op":"worker",...}, {"op":"campaign",...},
  * {"op":"event",...}: see scribe.h; "campaign" of a message may be left out); steals

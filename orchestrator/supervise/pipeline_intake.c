@@ -115,6 +115,10 @@ intake_pump(struct intake *intake, struct scribe_link *link)
         json_put(request, "path", json_name(submission->path));
         json_put(request, "source", json_text(submission->source));
         json_put(request, "report", json_boolean(submission->is_report));
+        json_put(request, "backlog", json_boolean(submission->backlog));
+        json_put(request, "written", json_integer(submission->written));
+        json_put(request, "from", json_integer(submission->from));
+        json_put(request, "bytes", json_integer(submission->bytes));
         list_push(&intake->taken, submission);
         scribe_link_send(link, request, on_filed, intake);
     }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "orchestrator/supervise/scribe_link.h"
 
@@ -18,7 +19,8 @@ struct submission {
     char *target;
     char *path;         /* absolute */
     const char *source; /* a constant of the caller */
-    bool is_report;
+    bool is_report, backlog;
+    int64_t written, from, bytes; /* as in struct intake_item */
     /* what the caller of pipeline_submit() wants to be told; may be NULL */
     void (*done)(void *user, const char *path, int code, bool is_new);
     void *user;

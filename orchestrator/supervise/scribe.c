@@ -153,6 +153,13 @@ intake_item(const struct scribe *scribe, const json_t *request, struct intake_it
     item->path = *path;
     item->source = json_get_str(request, "source", "triage");
     item->is_report = json_get_bool(request, "report", false);
+    item->backlog = json_get_bool(request, "backlog", false);
+    item->written = json_get_int(request, "written", 0);
+    item->from = json_get_int(request, "from", 0);
+    item->bytes = json_get_int(request, "bytes", 0);
+    if (item->from < 0 || item->bytes < 0) {
+        return err_set(err, -EPROTO, "intake of a part that no file has");
+    }
     return 0;
 }
 

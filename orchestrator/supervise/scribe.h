@@ -9,7 +9,8 @@
  *
  *   > {"op":"target","name":N,"builds":[{"kind":K,"command":{...}}],"settings":{...}}
  *   < {"target":3}
- *   > {"op":"intake","target":N,"path":P,"source":S,"report":false}
+ *   > {"op":"intake","target":N,"path":P,"source":S,"report":false,
+ *      "backlog":false,"written":0,"from":0,"bytes":0}
  *   < {"code":0,"crash":7,"fresh":true}   or   {"code":-2,"reason":"..."}
  *   > {"op":"next","folder":P,"runs":3,"minimize_ms":20000}
  *   < {"job":{...}}   or   {"job":null}: nothing to do now

@@ -382,9 +382,10 @@ on_submit(void *user, const char *target, const char *source, const char *path,
           pipeline_done *done, void *done_user)
 {
     struct supervisor *s = user;
+    const struct pipeline_file file = {.target = target, .source = source, .path = path};
 
     s->idle = false;
-    pipeline_submit(s->pipeline, target, source, path, false, done, done_user);
+    pipeline_submit(s->pipeline, &file, done, done_user);
 }
 
 /* --- a campaign --- */

@@ -156,7 +156,7 @@ exits 1 "which the script gives" sh piped/repro.sh
 if command -v gdb >/dev/null; then
   exits 0 "repro --gdb" "$NIGHTJAR" repro "$id" --gdb --gdb-command 'info frame' --gdb-command 'print 40 + 2'
   has "stops in the program" "$OUT" "received signal SIGABRT"
-  has "selects the frame to look at" "$OUT" " in wanted (two.c:5);"
+  has "selects the frame to look at" "$OUT" "two.c:5); saved rip"
   has "and takes further commands" "$OUT" "= 42"
   is "and removes its copy of the input" "$(left)" 0
 else

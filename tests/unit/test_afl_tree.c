@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -368,6 +369,54 @@ test_tree_without_a_usable_instance_gives_the_first_reason(void **state)
     assert_non_null(strstr(fix->err.msg, "the fuzzed program './gone'"));
 }
 
+/* --- when it was found --- */
+
+static int64_t
+found_at(const struct fixture *fix, const char *name, int64_t mtime_s)
+{
+    AUTO(mem_free) char *path = fs_join(fix->root, name);
+    const struct timespec times[2] = {{.tv_sec = mtime_s}, {.tv_sec = mtime_s}};
+
+    put_mode(fix, name, "x", 0644);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    return afl_found_at(path);
+}
+
+static void
+test_time_of_a_copied_crash_is_that_of_its_name(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_mode(fix, "i/fuzzer_stats",
+             "start_time        : 1700000000\nlast_update       : 1700009000\n", 0644);
+    assert_int_equal(
+        found_at(fix, "i/crashes/id:0,sig:06,src:0,time:61500,execs:9", 1800000000),
+        1700000061500);
+    assert_int_equal(found_at(fix, "i/hangs/id:1,src:0,time:7", 1800000000),
+                     1700000000007);
+    /* of an afl-fuzz that was resumed the file knows better */
+    assert_int_equal(found_at(fix, "i/crashes/id:2,sig:06,src:0,time:1", 1700005000), 0);
+}
+
+static void
+test_time_is_the_files_own_where_nothing_tells(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_mode(fix, "i/fuzzer_stats", "start_time : 1700000000\nlast_update : 1700009000\n",
+             0644);
+    put_mode(fix, "bad/fuzzer_stats", "start_time : soon\n", 0644);
+    assert_int_equal(found_at(fix, "i/crashes/id:0,sig:06", 1800000000), 0);
+    assert_int_equal(found_at(fix, "i/crashes/id:0,time:,x", 1800000000), 0);
+    assert_int_equal(
+        found_at(fix, "i/crashes/id:0,time:99999999999999999999", 1800000000), 0);
+    assert_int_equal(found_at(fix, "i/crashes.2020/id:0,time:5", 1800000000), 0);
+    assert_int_equal(found_at(fix, "other/crashes/id:0,time:5", 1800000000), 0);
+    assert_int_equal(found_at(fix, "bad/crashes/id:0,time:5", 1800000000), 0);
+    assert_int_equal(afl_found_at("id:0,time:5"), 0);
+    assert_int_equal(afl_found_at("/gone/crashes/id:0,time:5"), 0);
+}
+
 int
 main(void)
 {
@@ -390,6 +439,8 @@ main(void)
         TEST(test_environment_of_the_target_is_carried_over),
         TEST(test_tree_takes_the_build_that_tells_most),
         TEST(test_tree_without_a_usable_instance_gives_the_first_reason),
+        TEST(test_time_of_a_copied_crash_is_that_of_its_name),
+        TEST(test_time_is_the_files_own_where_nothing_tells),
     };
 
     return cmocka_run_group_tests_name("afl_tree", tests, NULL, NULL);

@@ -250,8 +250,9 @@ static void
 submit(struct fixture *fix, const char *name, const char *text)
 {
     AUTO(mem_free) char *path = put(fix, name, text);
+    const struct pipeline_file file = {.target = "t", .source = "triage", .path = path};
 
-    pipeline_submit(fix->pipeline, "t", "triage", path, false, on_done, fix);
+    pipeline_submit(fix->pipeline, &file, on_done, fix);
 }
 
 /* Until idle was called `n` times, or the pipeline failed. */
@@ -349,7 +350,8 @@ test_refused_file_is_told_and_fails_nothing(void **state)
     AUTO(mem_free) char *gone = fs_join(fix->folder, "gone");
 
     make_pipeline(fix, 1, NULL);
-    pipeline_submit(fix->pipeline, "t", "triage", gone, false, on_done, fix);
+    const struct pipeline_file file = {.target = "t", .source = "triage", .path = gone};
+    pipeline_submit(fix->pipeline, &file, on_done, fix);
     submit(fix, "a", "crash alpha");
     until_idle(fix, 1);
     assert_int_equal(fix->refused, 1);

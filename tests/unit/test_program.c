@@ -152,6 +152,49 @@ test_library_folders_survive_a_damaged_file(void **state)
 }
 
 static void
+test_build_id_and_compiler_are_read(void **state)
+{
+    AUTO(mem_free) char *self = NULL;
+
+    (void)state;
+    assert_int_equal(proc_self(&self, NULL), 0);
+    AUTO(mem_free) char *build_id = program_build_id(self);
+    AUTO(mem_free) char *compiler = program_compiler(self);
+    assert_non_null(build_id);
+    assert_int_equal(strlen(build_id), 40);
+    assert_int_equal(strspn(build_id, "0123456789abcdef"), 40);
+    assert_non_null(compiler);
+    assert_non_null(strstr(compiler, "GCC: "));
+    assert_null(program_build_id("/etc/passwd"));
+    assert_null(program_compiler("/etc/passwd"));
+    assert_null(program_build_id("/none"));
+    assert_null(program_compiler("/none"));
+}
+
+/* Every byte of the headers, and of what they point to, may lie. */
+static void
+test_build_id_and_compiler_survive_a_damaged_file(void **state)
+{
+    AUTO(mem_free) char *self = NULL;
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    AUTO(mem_free) char *path = mem_printf("/tmp/nightjar-damaged-%d", (int)getpid());
+
+    (void)state;
+    assert_int_equal(proc_self(&self, NULL), 0);
+    assert_int_equal(fs_read(self, 64 << 20, &bytes, NULL), 0);
+    for (size_t at = 16; at < 1024; at += 3) {
+        char saved = bytes.data[at];
+        bytes.data[at] = (char)0xff;
+        size_t len = at % 2 == 0 ? bytes.len : 4096;
+        assert_int_equal(fs_write(path, bytes.data, len, 0644, NULL), 0);
+        AUTO(mem_free) char *build_id = program_build_id(path);
+        AUTO(mem_free) char *compiler = program_compiler(path);
+        bytes.data[at] = saved;
+    }
+    assert_int_equal(fs_remove(path, NULL), 0);
+}
+
+static void
 test_find_wants_an_executable_file(void **state)
 {
     struct fixture *fix = *state;
@@ -178,6 +221,8 @@ main(void)
         TEST(test_scan_refuses_what_is_no_file),
         TEST(test_library_folders_resolve_origin),
         TEST(test_library_folders_survive_a_damaged_file),
+        TEST(test_build_id_and_compiler_are_read),
+        TEST(test_build_id_and_compiler_survive_a_damaged_file),
         TEST(test_find_wants_an_executable_file),
     };
 

@@ -130,6 +130,47 @@ test_intake_takes_an_empty_input(void **state)
 }
 
 static void
+test_intake_takes_a_part_and_a_time(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *path = put_bytes(fix, "log", "one two three", 13);
+    const struct intake_item items[] = {{.path = path,
+                                         .target = fix->target,
+                                         .source = "reports",
+                                         .is_report = true,
+                                         .from = 4,
+                                         .bytes = 3,
+                                         .written = 1000},
+                                        {.path = path,
+                                         .target = fix->target,
+                                         .source = "reports",
+                                         .is_report = true,
+                                         .from = 8,
+                                         .bytes = 99,
+                                         .written = INT64_MAX},
+                                        {.path = path,
+                                         .target = fix->target,
+                                         .source = "reports",
+                                         .is_report = true,
+                                         .from = 50,
+                                         .bytes = 1}};
+    static const char *const wanted[] = {"two", "three", ""};
+    struct intake_result results[COUNT(items)];
+
+    must(fix, store_intake(fix->store, items, COUNT(items), results, &fix->err));
+    for (size_t i = 0; i < COUNT(items); i++) {
+        AUTO(buf_clear) struct buf bytes = BUF_INIT;
+        assert_int_equal(results[i].code, 0);
+        must(fix, store_report(fix->store, results[i].crash, &bytes, &fix->err));
+        assert_string_equal(buf_str(&bytes), wanted[i]);
+    }
+    assert_int_equal(number(fix, "SELECT written FROM crash WHERE id = 1"), 1000);
+    assert_int_equal(number(fix, "SELECT written <= first_seen FROM crash WHERE id = 2"),
+                     1);
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash_path"), 3);
+}
+
+static void
 test_intake_for_an_unknown_target_is_our_mistake(void **state)
 {
     struct fixture *fix = *state;
@@ -312,6 +353,7 @@ main(void)
         TEST(test_paths_are_listed_beyond_a_page),
         TEST(test_intake_refuses_what_is_no_file),
         TEST(test_intake_takes_an_empty_input),
+        TEST(test_intake_takes_a_part_and_a_time),
         TEST(test_intake_for_an_unknown_target_is_our_mistake),
         TEST(test_intake_follows_a_persons_link_only),
         TEST(test_intake_goes_through_no_link_below_the_engines_folder),

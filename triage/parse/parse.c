@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/parse/casrep.h"
 #include "triage/parse/parser.h"
 #include "triage/parse/words.h"
 
@@ -576,9 +577,9 @@ make_record(const struct parser *p)
     return record;
 }
 
-int
-parse_report(const char *text, size_t len, const struct record_options *options,
-             struct record **out, struct err *err)
+static int
+parse_text(const char *text, size_t len, const struct record_options *options,
+           struct record **out, struct err *err)
 {
     AUTO(mem_free) struct parser *p = mem_alloc(sizeof(*p));
     /* not cleared: parser_add_frame() clears those that there are */
@@ -599,4 +600,16 @@ parse_report(const char *text, size_t len, const struct record_options *options,
     }
     *out = make_record(p);
     return 0;
+}
+
+int
+parse_report(const char *text, size_t len, const struct record_options *options,
+             struct record **out, struct err *err)
+{
+    AUTO(buf_clear) struct buf inner = BUF_INIT;
+
+    if (casrep_text(text, len, &inner)) {
+        return parse_text(buf_str(&inner), inner.len, options, out, err);
+    }
+    return parse_text(text, len, options, out, err);
 }

@@ -16,7 +16,7 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [VARIANTS] =
         "SELECT t.name, c.major, count(*), count(DISTINCT c.minor), min(c.first_seen),"
-        " max(c.first_seen), min(r.crash)"
+        " max(c.first_seen), min(r.crash), min(c.written)"
         " FROM crash c JOIN target t ON t.id = c.target"
         " LEFT JOIN record r ON r.crash = c.id WHERE c.bug = ?1"
         " GROUP BY c.target, c.version, c.major ORDER BY count(*) DESC, min(c.id) LIMIT "
@@ -35,7 +35,7 @@ const struct store_sql store_history_sql = {sql, STATEMENTS};
 struct variant_row {
     char *target, *signature, *sha256;
     json_t *record;
-    int64_t crashes, stacks, first_seen, last_seen;
+    int64_t crashes, stacks, first_seen, last_seen, written;
     int64_t example; /* 0: none */
 };
 
@@ -73,7 +73,8 @@ read_variants(struct store *store, int64_t bug, int limit, struct variant_rows *
                                  .stacks = stmt_int(row, 3),
                                  .first_seen = stmt_int(row, 4),
                                  .last_seen = stmt_int(row, 5),
-                                 .example = stmt_int(row, 6)};
+                                 .example = stmt_int(row, 6),
+                                 .written = stmt_int(row, 7)};
         rc = 0;
     }
     return rc;
@@ -122,6 +123,7 @@ store_variants(struct store *store, int64_t bug, int limit, variant_visit *visit
             .stacks = row->stacks,
             .first_seen = row->first_seen,
             .last_seen = row->last_seen,
+            .written = row->written,
             .sha256 = row->sha256 == NULL ? "" : row->sha256};
         rc = rc < 0 ? rc : visit(user, &variant, err);
     }

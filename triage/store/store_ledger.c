@@ -203,7 +203,7 @@ store_put_target(struct store *store, const char *name, const struct command *co
 static bool
 is_given(const char *source)
 {
-    static const char *const given[] = {"triage", "reports", "api"};
+    static const char *const given[] = {"triage", "reports", "import", "api"};
 
     for (size_t i = 0; i < COUNT(given); i++) {
         if (strcmp(given[i], source) == 0) {
@@ -279,6 +279,19 @@ open_item(const struct store *store, const struct intake_item *item, int *out_fd
     return 0;
 }
 
+/* A file that became shorter meanwhile gives what is left of the part. */
+static void
+cut_part(const struct intake_item *item, struct buf *bytes)
+{
+    if (item->bytes > 0) {
+        size_t from = item->from < (int64_t)bytes->len ? (size_t)item->from : bytes->len;
+        buf_drop(bytes, from);
+        if (item->bytes < (int64_t)bytes->len) {
+            buf_cut(bytes, (size_t)item->bytes);
+        }
+    }
+}
+
 static int
 read_item(const struct store *store, const struct intake_item *item, struct buf *out,
           int64_t *written, struct err *err)
@@ -303,7 +316,10 @@ read_item(const struct store *store, const struct intake_item *item, struct buf 
         return err_set(err, -EFBIG, "'%s' holds more than %d MiB", name,
                        STORE_INPUT_MAX >> 20);
     }
-    *written = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    cut_part(item, out);
+    *written = item->written > 0
+                   ? item->written
+                   : (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
     *written = *written < 0 || *written > now ? now : *written;
     return 0;
 }
