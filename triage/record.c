@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/place.h"
 #include "triage/severity.h"
 #include "triage/signature.h"
 #include "triage/stack.h"
@@ -39,6 +40,7 @@ record_free(struct record *record)
     mem_free(record->frames);
     mem_free(record->instruction);
     mem_free(record->registers);
+    mem_free(record->place);
     strv_clear(&record->reasons);
     strv_clear(&record->grouping);
     mem_free(record);
@@ -89,6 +91,7 @@ record_finish(struct record *record, const struct record_options *options,
     }
     severity_decide(record, options);
     signature_make(record);
+    place_make(record);
     return 0;
 }
 

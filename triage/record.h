@@ -22,6 +22,7 @@ enum {
     RECORD_PATH_MAX = 1024,       /* bytes of a file or module path */
     RECORD_LINE_MAX = 1024,       /* bytes of the crash line and of message texts */
     RECORD_HASH_MAX = 41,         /* 40 hex digits and a NUL */
+    RECORD_PLACE_MAX = 4096,      /* bytes of a place */
     RECORD_REGISTERS_MAX = 64,    /* registers kept of one processor */
     RECORD_REGISTER_NAME = 12,    /* bytes of a register's name, with its NUL */
     RECORD_INSTRUCTION_MAX = 256, /* bytes of an instruction's text */
@@ -30,7 +31,7 @@ enum {
 
 /* The signature's version: what record_finish() computes. Raised when a rule changes a
  * key. */
-enum { SIGNATURE_VERSION = 0 };
+enum { SIGNATURE_VERSION = 1 };
 
 enum severity {
     SEVERITY_INFO,
@@ -80,9 +81,11 @@ struct frame {
                          none */
     char *file;       /* NULL: unknown; as the report or the debug info spells it */
     int line, column; /* 0: unknown */
-    char *module;     /* NULL: unknown */
-    uint64_t offset;  /* into module */
-    char *build_id;   /* NULL: not given; hex */
+    int start_line;  /* where the debug info says that the function begins; 0: unknown, as
+                        in  every text that somebody else symbolized */
+    char *module;    /* NULL: unknown */
+    uint64_t offset; /* into module */
+    char *build_id;  /* NULL: not given; hex */
     bool has_offset;
     bool inlined;
     bool kept; /* counts for the crash state and the signature; set by record_finish() */
@@ -184,6 +187,7 @@ struct record {
     const char *cwe;        /* "CWE-125", a constant */
     struct strv reasons;    /* why this severity, sentences for a person */
     struct strv grouping;   /* what went into the signature, sentences for a person */
+    char *place;            /* triage/place.h; NULL: unknown */
     char hash_major[RECORD_HASH_MAX];
     char hash_minor[RECORD_HASH_MAX];
 };

@@ -178,6 +178,9 @@ put_frame(struct buf *out, const struct frame *f)
     put_text(out, "rule", f->rule);
     put_text(out, "stack", record_stack_names[f->stack]);
     put_hex(out, "address", f->address, f->address != 0);
+    if (f->start_line > 0) {
+        put_int(out, "start_line", f->start_line);
+    }
     if (f->build_id != NULL) {
         put_text(out, "build_id", f->build_id);
     }
@@ -326,6 +329,9 @@ record_write_json(const struct record *record, const char *file, struct buf *out
     put_text(out, "major", record->hash_major);
     put_text(out, "minor", record->hash_minor);
     close_with(out, '}');
+    if (record->place != NULL) {
+        put_text(out, "place", record->place);
+    }
     put_sentences(out, "reasons", &record->reasons);
     put_sentences(out, "grouping", &record->grouping);
     put_evidence(out, record);

@@ -118,15 +118,18 @@ get_numbers(const json_t *object, struct frame *f, struct err *err)
     int64_t n = 0;
     int64_t line = 0;
     int64_t column = 0;
+    int64_t start = 0;
     int rc = get_int(object, "n", 0, INT32_MAX, &n, err);
 
     rc = rc < 0 ? rc : get_int(object, "line", 0, INT32_MAX, &line, err);
     rc = rc < 0 ? rc : get_int(object, "column", 0, INT32_MAX, &column, err);
+    rc = rc < 0 ? rc : get_int(object, "start_line", 0, INT32_MAX, &start, err);
     rc = rc < 0 ? rc : get_hex(object, "offset", &f->offset, &f->has_offset, err);
     rc = rc < 0 ? rc : get_hex(object, "address", &f->address, &given, err);
     f->n = (int)n;
     f->line = (int)line;
     f->column = (int)column;
+    f->start_line = (int)start;
     return rc;
 }
 
@@ -404,6 +407,7 @@ record_from_json(const json_t *object, struct record **out, struct err *err)
     rc = rc < 0 ? rc : get_evidence(json_object_get(object, "evidence"), record, err);
     rc = rc < 0 ? rc : get_sentences(object, "reasons", &record->reasons, err);
     rc = rc < 0 ? rc : get_sentences(object, "grouping", &record->grouping, err);
+    rc = rc < 0 ? rc : get_text(object, "place", RECORD_PLACE_MAX, &record->place, err);
     rc = rc < 0 ? rc : get_hash(hash, "major", record->hash_major, err);
     rc = rc < 0 ? rc : get_hash(hash, "minor", record->hash_minor, err);
     if (rc < 0) {

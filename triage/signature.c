@@ -5,6 +5,12 @@
 #include "triage/parse/span.h"
 #include "triage/severity.h"
 #include "triage/stack.h"
+#include "triage/trace.h"
+
+enum {
+    CYCLE_SHARE = 32,  /* a function of a recursion is at least this part of its stack */
+    EXPLAINED_MAX = 8, /* names in a sentence */
+};
 
 static bool
 is_wild(const char *type)
@@ -62,68 +68,108 @@ add_message(struct buf *key, struct span text)
     }
 }
 
-/* The lines of the state that are not frames: an assertion, a target's name, NULL. */
-static void
-add_words(struct buf *key, const struct record *record)
-{
-    bool frames = false;
+/* The steps that count: the first ones of the program itself, as many as the state has
+ * frames. A crash in main() alone has that. */
+struct counted {
+    struct trace trace;
+    const char *names[RECORD_FRAMES_MAX];
+    size_t n;
+    bool cycle; /* they are a recursion's functions, sorted */
+};
 
+static void
+counted_clear(struct counted *counted)
+{
+    trace_clear(&counted->trace);
+}
+AUTO_DEFINE_CLEAR(struct counted, counted_clear)
+
+static bool
+has_kept(const struct record *record)
+{
     for (size_t i = 0; i < record->n_frames; i++) {
-        frames = frames || record->frames[i].kept;
+        if (record->frames[i].kept) {
+            return true;
+        }
     }
+    return false;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/*
+ * A recursion overflows in whichever of its functions is called last, and one that goes
+ * now this way, now that way, has no fixed cycle. So all functions that keep coming back
+ * count, in the order of their names. One that came back a few times in a long stack is
+ * left out: in another run it would not have.
+ */
+static void
+count_cycle(struct counted *counted)
+{
+    const size_t often = counted->trace.frames / CYCLE_SHARE;
+
+    for (size_t i = 0; i < counted->trace.n_all; i++) {
+        const struct trace_name *one = &counted->trace.all[i];
+        if (one->times >= STACK_CYCLE_TIMES && one->times >= often) {
+            counted->names[counted->n++] = one->name;
+        }
+    }
+    qsort(counted->names, counted->n, sizeof(counted->names[0]), compare_names);
+    counted->cycle = counted->n > 0;
+}
+
+static void
+count_first(const struct record *record, struct counted *counted)
+{
+    const size_t room = (size_t)(STACK_STATE_FRAMES - record->override_frames);
+
+    for (size_t i = 0; i < counted->trace.n && counted->n < room; i++) {
+        const struct trace_step *step = &counted->trace.steps[i];
+        if (!step->is_main) {
+            counted->names[counted->n++] = step->name;
+        }
+    }
+}
+
+static void
+count(const struct record *record, struct counted *counted)
+{
+    counted->n = 0;
+    counted->cycle = false;
+    trace_init(&counted->trace, record, STACK_CRASH);
+    if (!has_kept(record)) {
+        return; /* a message or a target's name stands for the stack */
+    }
+    if (record->recursive) {
+        count_cycle(counted);
+    }
+    if (!counted->cycle) {
+        count_first(record, counted);
+    }
+}
+
+/* The lines of the state that are not frames: an assertion, a target's name, NULL; and
+ * all of a state whose frames stem from another stack than that of the crash. */
+static void
+add_words(struct buf *key, const struct record *record, const struct counted *counted)
+{
     if (record->state_override != NULL) {
         add_message(key, span_of(record->state_override));
-    } else if (!frames) {
+    } else if (counted->n == 0) {
         buf_adds(key, record->crash_state);
     }
     buf_addc(key, '\n');
 }
 
-static int
-compare_keys(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/*
- * A recursion overflows in whichever of its functions is called last, so its frames enter
- * in the order of their names and all of the cycle counts, not the three frames it
- * happened to end with.
- */
 static void
-add_cycle(struct buf *key, const struct record *record)
+add_frames(struct buf *key, const struct counted *counted)
 {
-    struct strv names = {0};
-    int left = record->cycle_frames;
-    bool inside = false;
-
-    for (size_t i = 0; i < record->n_frames && left > 0; i++) {
-        const struct frame *frame = &record->frames[i];
-        inside = inside || frame->kept;
-        if (inside && frame->counts) {
-            AUTO(buf_clear) struct buf name = BUF_INIT;
-            stack_frame_key(frame, &name);
-            strv_add(&names, buf_str(&name));
-            left--;
-        }
-    }
-    if (names.n > 0) {
-        qsort(names.v, names.n, sizeof(*names.v), compare_keys);
-    }
-    for (size_t i = 0; i < names.n; i++) {
-        buf_addf(key, "%s\n", names.v[i]);
-    }
-    strv_clear(&names);
-}
-
-static void
-add_frames(struct buf *key, const struct record *record)
-{
-    for (size_t i = 0; i < record->n_frames; i++) {
-        if (record->frames[i].kept) {
-            stack_frame_key(&record->frames[i], key);
-            buf_addc(key, '\n');
-        }
+    for (size_t i = 0; i < counted->n; i++) {
+        buf_addf(key, "%s\n", counted->names[i]);
     }
 }
 
@@ -176,28 +222,41 @@ explain_kind(struct record *record, const char *kind)
 }
 
 static void
-explain_frames(struct record *record)
+explain_frames(struct record *record, const struct counted *counted)
 {
     AUTO(buf_clear) struct buf names = BUF_INIT;
+
+    for (size_t i = 0; i < counted->n && i < EXPLAINED_MAX; i++) {
+        buf_addf(&names, "%s%s", i == 0 ? "" : ", ", counted->names[i]);
+    }
+    if (counted->cycle) {
+        strv_addf(&record->grouping,
+                  "a recursion of %zu function%s, by their names: %s%s", counted->n,
+                  counted->n == 1 ? "" : "s", buf_str(&names),
+                  counted->n > EXPLAINED_MAX ? ", ..." : "");
+        return;
+    }
+    if (counted->n > 0) {
+        strv_addf(&record->grouping, "%zu frame%s of the stack: %s", counted->n,
+                  counted->n == 1 ? "" : "s", buf_str(&names));
+    }
+    if (counted->n > 0 && counted->trace.frames > counted->trace.n) {
+        strv_addf(&record->grouping,
+                  "%zu of its frames are left out: the stack comes back to a function "
+                  "that is in it already",
+                  counted->trace.frames - counted->trace.n);
+    }
+}
+
+static void
+explain_dropped(struct record *record)
+{
     size_t kept = 0;
     size_t dropped = 0;
 
-    for (size_t i = 0; i < record->n_frames; i++) {
-        const struct frame *frame = &record->frames[i];
-        if (frame->kept) {
-            buf_adds(&names, kept++ == 0 ? "" : ", ");
-            stack_frame_key(frame, &names);
-        } else if (kept < STACK_STATE_FRAMES && !frame->counts) {
-            dropped++;
-        }
-    }
-    if (record->cycle_frames > 0) {
-        strv_addf(&record->grouping, "a recursion of %d function%s, by their names: %s%s",
-                  record->cycle_frames, record->cycle_frames == 1 ? "" : "s",
-                  buf_str(&names), (size_t)record->cycle_frames > kept ? ", ..." : "");
-    } else if (kept > 0) {
-        strv_addf(&record->grouping, "%zu frame%s of the stack: %s", kept,
-                  kept == 1 ? "" : "s", buf_str(&names));
+    for (size_t i = 0; i < record->n_frames && kept < STACK_STATE_FRAMES; i++) {
+        kept += record->frames[i].kept;
+        dropped += !record->frames[i].kept && !record->frames[i].counts;
     }
     if (dropped > 0) {
         strv_addf(&record->grouping,
@@ -207,7 +266,8 @@ explain_frames(struct record *record)
 }
 
 static void
-explain(struct record *record, const char *kind, bool security)
+explain(struct record *record, const struct counted *counted, const char *kind,
+        bool security)
 {
     strv_clear(&record->grouping);
     explain_kind(record, kind);
@@ -219,7 +279,13 @@ explain(struct record *record, const char *kind, bool security)
         strv_add(&record->grouping, "no frame and no message: all crashes of this kind "
                                     "without one fall together");
     }
-    explain_frames(record);
+    if (counted->n == 0 && has_kept(record)) {
+        strv_add(&record->grouping,
+                 "the frames of the crash state, which stem from another "
+                 "stack of the report");
+    }
+    explain_frames(record, counted);
+    explain_dropped(record);
     strv_addf(&record->grouping, "by default %s a security problem",
               security ? "is" : "is not");
 }
@@ -228,20 +294,18 @@ void
 signature_make(struct record *record)
 {
     AUTO(buf_clear) struct buf key = BUF_INIT;
+    AUTO(counted_clear) struct counted counted;
     AUTO(mem_free) char *kind = signature_kind(record->crash_type);
     /* a wild access' flag follows from its kind alone: the rest of the report may vary */
     bool security = is_wild(record->crash_type) ? strncmp(kind, "UNKNOWN", 7) == 0
                                                 : severity_default_security(record);
 
     buf_addf(&key, "%d\n%s\n%d\n", SIGNATURE_VERSION, kind, security);
-    add_words(&key, record);
-    if (record->cycle_frames > 0) {
-        add_cycle(&key, record);
-    } else {
-        add_frames(&key, record);
-    }
+    count(record, &counted);
+    add_words(&key, record, &counted);
+    add_frames(&key, &counted);
     hash(&key, record->hash_major);
     add_all_frames(&key, record);
     hash(&key, record->hash_minor);
-    explain(record, kind, security);
+    explain(record, &counted, kind, security);
 }

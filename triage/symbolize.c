@@ -34,7 +34,7 @@ enum {
 
 struct name { /* one function at an address, innermost first */
     char *function, *file;
-    int line, column;
+    int line, column, start_line;
 };
 
 struct answer {
@@ -252,6 +252,7 @@ take_names(const json_t *reply, struct answer *answer)
         name->file = clean_text(json_get_str(item, "FileName", ""), RECORD_PATH_MAX);
         name->line = bounded_int(item, "Line");
         name->column = bounded_int(item, "Column");
+        name->start_line = bounded_int(item, "StartLine");
         if (name->file != NULL && name->line == 0 && strchr(name->file, '/') == NULL) {
             mem_free(STEAL(name->file)); /* the symbol table's name of an object file */
         }
@@ -453,6 +454,7 @@ expand_frame(struct record *record, struct frame *frame, const struct answer *an
         copy.file = mem_strdup(name->file);
         copy.line = name->line;
         copy.column = name->column;
+        copy.start_line = name->start_line;
         move_frame(record, &copy);
     }
 }

@@ -18,7 +18,8 @@ find(struct fixture *fix, const struct said *said, int64_t target)
     AUTO(record_free) struct record *record = record_new(said);
     struct cluster_match match;
 
-    must(fix, cluster_find(store_db(fix->store), record, target, &match, &fix->err));
+    const struct cluster_clue clue = {.record = record, .target = target};
+    must(fix, cluster_find(store_db(fix->store), &clue, &match, &fix->err));
     return match;
 }
 
@@ -107,7 +108,7 @@ test_different_source_files_do_not_join_two_programs(void **state)
 }
 
 static void
-test_duplicate_leads_to_the_bug_that_it_duplicates(void **state)
+test_a_duplicate_is_found_as_itself(void **state)
 {
     struct fixture *fix = *state;
     const struct said one = {.frames = {"one", "main"}};
@@ -116,7 +117,10 @@ test_duplicate_leads_to_the_bug_that_it_duplicates(void **state)
     (void)triage(fix, "a", &one);
     (void)triage(fix, "b", &two);
     execute(fix, "UPDATE bug SET state = 'duplicate', duplicate_of = 1 WHERE id = 2");
-    assert_int_equal(find(fix, &two, fix->target).bug, 1);
+    /* whoever files the crash follows it, and remembers where it came from */
+    assert_int_equal(find(fix, &two, fix->target).bug, 2);
+    struct job_outcome outcome = triage(fix, "c", &two);
+    assert_int_equal(outcome.bug, 1);
 }
 
 int
@@ -127,7 +131,7 @@ main(void)
         TEST(test_library_bug_of_two_targets_is_one_bug_and_says_why),
         TEST(test_names_alone_do_not_join_two_programs),
         TEST(test_different_source_files_do_not_join_two_programs),
-        TEST(test_duplicate_leads_to_the_bug_that_it_duplicates),
+        TEST(test_a_duplicate_is_found_as_itself),
     };
 
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);

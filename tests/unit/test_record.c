@@ -185,7 +185,7 @@ test_json_has_the_fields_of_the_design(void **state)
     assert_string_equal(json_get_str(fix->object, "class", ""),
                         "heap-use-after-free(read)");
     assert_int_equal(json_get_int(json_object_get(fix->object, "hash"), "version", -1),
-                     0);
+                     SIGNATURE_VERSION);
 }
 
 static void

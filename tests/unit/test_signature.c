@@ -201,11 +201,71 @@ test_recursion_is_one_wherever_it_ends(void **state)
 }
 
 static void
+add_nested(struct buf *text, int depth, const char *names[2])
+{
+    buf_adds(text, "==1==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x60\n"
+                   "READ of size 1 at 0x60 thread T0\n"
+                   "    #0 0x1 in leaf /s/a.c:1:2\n");
+    for (int i = 1; i <= depth; i++) {
+        buf_addf(text, "    #%d 0x%d in %s /s/a.c:%d:2\n", i, i, names[i % 2], i);
+    }
+    buf_addf(text, "    #%d 0x1 in value /s/a.c:9:2\n    #%d 0x1 in load /s/a.c:5:1\n",
+             depth + 1, depth + 2);
+}
+
+static void
+test_depth_and_way_of_a_recursion_above_do_not_count(void **state)
+{
+    struct fixture *fix = *state;
+    static const char *ways[][2] = {
+        {"value", "list"}, {"list", "value"}, {"value", "value"}};
+    AUTO(buf_clear) struct buf flat = BUF_INIT;
+
+    add_nested(&flat, 0, ways[0]);
+    sign_first(fix, buf_str(&flat));
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        for (int depth = 2; depth < 12; depth += 2) {
+            AUTO(buf_clear) struct buf text = BUF_INIT;
+            add_nested(&text, depth, ways[i]);
+            (void)sign(fix, buf_str(&text));
+            /* called by `list`, it is another path, but depth adds nothing to it */
+            assert_int_equal(strcmp(fix->record->hash_major, fix->first) == 0, i != 0);
+        }
+    }
+}
+
+static void
+test_recursion_without_a_fixed_cycle_is_one(void **state)
+{
+    struct fixture *fix = *state;
+
+    for (unsigned seed = 1; seed < 6; seed++) {
+        AUTO(buf_clear) struct buf text = BUF_INIT;
+        unsigned random = seed * 2654435761U;
+        buf_adds(&text, "==1==ERROR: AddressSanitizer: stack-overflow on address 0x7f "
+                        "(pc 0x1 bp 0x1)\n");
+        for (int i = 0; i < 240; i++) {
+            random = random * 1103515245U + 12345U;
+            buf_addf(&text, "    #%d 0x1 in %s /s/a.c:1:2\n", i,
+                     (random >> 16) % 3 == 0 ? "odd" : "even");
+        }
+        (void)sign(fix, buf_str(&text));
+        assert_string_equal(fix->record->grouping.v[1],
+                            "a recursion of 2 functions, by their names: even, odd");
+        if (seed == 1) {
+            memcpy(fix->first, fix->record->hash_major, sizeof(fix->first));
+        }
+        assert_string_equal(fix->record->hash_major, fix->first);
+    }
+}
+
+static void
 test_grouping_says_what_counted(void **state)
 {
     struct fixture *fix = *state;
 
-    (void)sign(fix, UAF "    #0 0x1 in free (/s/x+0x1)\n" STACK);
+    (void)sign(fix, UAF "    #0 0x1 in free (/s/x+0x1)\n    #1 0x1 in aaa /s/a.c:1:2\n"
+                        "    #2 0x2 in bbb /s/b.c:2:3\n");
     assert_int_equal(fix->record->grouping.n, 4);
     assert_string_equal(fix->record->grouping.v[0], "kind of crash: Heap-use-after-free");
     assert_string_equal(fix->record->grouping.v[1], "2 frames of the stack: aaa, bbb");
@@ -224,8 +284,8 @@ test_hash_is_the_one_of_this_version(void **state)
     struct fixture *fix = *state;
 
     /* a change here is a change of the key: raise SIGNATURE_VERSION */
-    assert_int_equal(SIGNATURE_VERSION, 0);
-    assert_string_equal(sign(fix, UAF STACK), "7a02f2c412343e85d09bb82ceb8d92572a32db4f");
+    assert_int_equal(SIGNATURE_VERSION, 1);
+    assert_string_equal(sign(fix, UAF STACK), "b94a82185d662c41b7e15076a9e092718088e7ad");
 }
 
 int
@@ -240,6 +300,8 @@ main(void)
         TEST(test_library_frames_and_allocation_stacks_do_not_count),
         TEST(test_numbers_in_an_assertion_do_not_count),
         TEST(test_recursion_is_one_wherever_it_ends),
+        TEST(test_depth_and_way_of_a_recursion_above_do_not_count),
+        TEST(test_recursion_without_a_fixed_cycle_is_one),
         TEST(test_grouping_says_what_counted),
         TEST(test_hash_is_the_one_of_this_version),
     };

@@ -83,6 +83,24 @@ WITH RECURSIVE part(bug, line, rest) AS (
 INSERT INTO bug_frame SELECT DISTINCT line, bug FROM part
   WHERE line NOT IN ('', 'NULL', 'main', 'LLVMFuzzerTestOneInput', '_start', '__libc_start_main');
 
+-- --- signature: places, which divide and join what one signature covers ---
+
+-- Which bug a place (triage/place.h) stands for, target by target. Looked up before `signature`,
+-- which keeps the first bug of each hash.major, for crashes whose place is unknown.
+CREATE TABLE place (
+  id INTEGER PRIMARY KEY,
+  version INTEGER NOT NULL,
+  key TEXT NOT NULL, -- the first 40 digits of the SHA-256 of the text: a text may be long
+  target INTEGER NOT NULL REFERENCES target,
+  text TEXT NOT NULL,
+  bug INTEGER NOT NULL REFERENCES bug,
+  why TEXT NOT NULL, -- a sentence for `show`
+  first_seen INTEGER NOT NULL,
+  UNIQUE (version, key, target)
+) STRICT;
+CREATE INDEX place_bug ON place (bug, target);
+ALTER TABLE crash ADD COLUMN place INTEGER REFERENCES place;
+
 -- --- backlog: found before nightjar looked, or by somebody else ---
 
 -- No alert and no deadline. A bug is backlog as long as all its crashes are; while it is, its

@@ -1,15 +1,26 @@
 /*
- * Which bug a crash belongs to. record_finish() computes the entry key, hash.major; the
- * table `signature` says, target by target, which bug it stands for, and has the last
- * word. The rules, the first that holds decides:
+ * Which bug a crash belongs to. record_finish() computes the entry key, hash.major, and
+ * the place (triage/place.h), which divides what one key covers (two bugs in one
+ * function) and joins what several keys cover (one bug by several paths, as several kinds
+ * of crash). The first rule that holds decides; each is one indexed lookup:
  *
- *   1. the signature is known for this target: its bug;
- *   2. it is known for another target, names at least two functions of the program itself
- *      (not main, not LLVMFuzzerTestOneInput), and the top frames' source files, where
- * both are known, have one name: that bug. Two fuzz targets of one project share its
- *      library's bugs;
- *   3. else a bug of its own. Two programs that both crash in `main` share nothing.
+ *   1. the place is known for this target: its bug. A further duplicate costs this alone;
+ *   2. the same input is known on another target, where it shows a crash of the same
+ *      kind whose stack has the top function of this one, or this one has the top
+ *      function of that: its bug. An input may hold two bugs, hence the condition. What
+ *      a compiler makes of a line, or of a call, is bridged by this rule alone;
+ *   3. the place is known on another target, and the top frames' source files, where both
+ *      are known, have one name: that bug. Builds and fuzz targets of one project share
+ *      its bugs;
+ *   4. the signature is known for this target and no place of its bug is, as in reports
+ *      that somebody else symbolized: its bug;
+ *   5. else a bug of its own.
  *
+ * A crash without a place (no debug information, a text) is looked up by its signature in
+ * place of its place: rules 1 to 3 with hash.major, where rule 3 wants two functions of
+ * the program itself: two programs that both crash in `main` share nothing.
+ *
+ * The order in which crashes come decides only where rules 2 and 3 contradict each other.
  * Each answer carries its reason as a sentence. Names in it stem from hostile text and
  * are printable (triage/record.h).
  */
@@ -25,18 +36,27 @@
 
 enum { CLUSTER_WHY_MAX = 1024 };
 
+/* What is known of a crash; all borrowed. */
+struct cluster_clue {
+    const struct record *record; /* finished */
+    int64_t target;
+    int64_t blob; /* its input; 0: it stems from a report */
+};
+
 struct cluster_match {
     int64_t bug;     /* 0: none yet */
+    int64_t place;   /* row of `place`, for crash.place; 0: none yet, or no place */
     bool is_new_key; /* cluster_add() is to be called, with the bug */
     char why[CLUSTER_WHY_MAX];
 };
 
-/* Find the bug of a finished record. */
-int cluster_find(struct db *db, const struct record *record, int64_t target,
+/* Find the bug of a crash, before duplicates are followed. */
+int cluster_find(struct db *db, const struct cluster_clue *clue,
                  struct cluster_match *out, struct err *err);
 
-/* Remember, in the caller's transaction, what match says. */
-int cluster_add(struct db *db, const struct record *record, int64_t target,
-                const struct cluster_match *match, struct err *err);
+/* Remember, in the caller's transaction, that the crash's key stands for `bug`, and why;
+ * sets match->place. */
+int cluster_add(struct db *db, const struct cluster_clue *clue, int64_t bug,
+                struct cluster_match *match, struct err *err);
 
 #endif

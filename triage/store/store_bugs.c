@@ -34,8 +34,10 @@ static const char *const sql[STATEMENTS] = {
     [BUG_IDS] = "SELECT id FROM bug WHERE " IN_STATE WORST_FIRST,
     [BUG_IDS_OF_TARGET] =
         "SELECT id FROM bug WHERE " IN_STATE
-        " AND EXISTS (SELECT 1 FROM signature s JOIN target t ON t.id = s.target"
-        " WHERE s.bug = bug.id AND t.name = ?4)" WORST_FIRST,
+        " AND (EXISTS (SELECT 1 FROM signature s JOIN target t ON t.id = s.target"
+        " WHERE s.bug = bug.id AND t.name = ?4) OR EXISTS (SELECT 1 FROM place p"
+        " JOIN target t ON t.id = p.target WHERE p.bug = bug.id AND t.name = "
+        "?4))" WORST_FIRST,
     [BUG] = "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
             " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
             " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
@@ -49,8 +51,13 @@ static const char *const sql[STATEMENTS] = {
             " LEFT JOIN severity_override o ON o.bug = g.id AND o.origin = (SELECT"
             " min(origin) FROM severity_override WHERE bug = g.id)"
             " WHERE g.id = ?1",
-    [WHY] = "SELECT t.name, s.why FROM signature s JOIN target t ON t.id = s.target"
-            " WHERE s.bug = ?1 ORDER BY s.first_seen, s.target",
+    [WHY] = "SELECT t.name, w.why FROM (SELECT target, text || ': ' || why AS why, "
+            "first_seen,"
+            " id FROM place WHERE bug = ?1 UNION ALL SELECT target, why, first_seen, 0"
+            " FROM signature s WHERE s.bug = ?1 AND NOT EXISTS (SELECT 1 FROM place p"
+            " WHERE p.bug = s.bug AND p.target = s.target)) w JOIN target t ON t.id = "
+            "w.target"
+            " ORDER BY w.first_seen, w.target, w.id LIMIT 20",
     [PATHS] = "SELECT p.id, p.path, b.sha256, c.bug, c.state FROM crash_path p"
               " JOIN crash c ON c.id = p.crash JOIN blob b ON b.id = c.blob"
               " WHERE p.id > ?1 ORDER BY p.id LIMIT ?2",

@@ -140,7 +140,8 @@ static const char *const sql[STATEMENTS] = {
                       " WHERE g.state <> 'duplicate'"
                       " AND NOT EXISTS (SELECT 1 FROM signature s WHERE s.bug = g.id)"
                       " AND NOT EXISTS (SELECT 1 FROM split s WHERE s.bug = g.id)"
-                      " AND NOT EXISTS (SELECT 1 FROM pin p WHERE p.bug = g.id)",
+                      " AND NOT EXISTS (SELECT 1 FROM pin p WHERE p.bug = g.id)"
+                      " AND NOT EXISTS (SELECT 1 FROM place p WHERE p.bug = g.id)",
     [BUG_COUNT] =
         "SELECT format('NJ-%d has %d crashes, but %d are counted', id, n, crashes)"
         " FROM (SELECT g.id, g.crashes, (SELECT count(*) FROM crash c"

@@ -30,7 +30,7 @@ static const char *const sql[STATEMENTS] = {
     [EXACT] = "SELECT c.id FROM crash c JOIN blob b ON b.id = c.blob WHERE c.bug = ?1"
               " AND c.minor = ?2 AND b.state = 'present' ORDER BY c.id LIMIT 1",
     [CRASH] = "SELECT c.blob, c.target, c.bug, c.version, c.minor, c.major, b.sha256,"
-              " c.state, b.state FROM crash c JOIN blob b ON b.id = c.blob"
+              " c.state, b.state, c.place FROM crash c JOIN blob b ON b.id = c.blob"
               " WHERE c.id = ?1",
 };
 const struct store_sql store_choose_sql = {sql, STATEMENTS};
@@ -68,6 +68,7 @@ load(struct store *store, int64_t crash, struct chosen *out, struct err *err)
                            .target = stmt_int(row, 1),
                            .bug = stmt_int(row, 2),
                            .version = stmt_int(row, 3)};
+    out->place = stmt_int(row, 9);
     (void)snprintf(out->minor, sizeof(out->minor), "%s", stmt_text(row, 4));
     (void)snprintf(out->major, sizeof(out->major), "%s", stmt_text(row, 5));
     (void)snprintf(out->sha256, sizeof(out->sha256), "%s", stmt_text(row, 6));

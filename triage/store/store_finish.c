@@ -27,8 +27,8 @@ static const char *const sql[STATEMENTS] = {
         "= c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
     [BUG] = "SELECT g.computed_severity, c.reproducibility, b.bytes, r.bytes,"
-            " g.backlog, EXISTS (SELECT 1 FROM bug d WHERE d.duplicate_of = g.id)"
-            " FROM bug g JOIN crash c ON c.id = g.crash JOIN blob b ON b.id = c.blob"
+            " g.backlog FROM bug g JOIN crash c ON c.id = g.crash JOIN blob b ON b.id = "
+            "c.blob"
             " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
@@ -45,7 +45,7 @@ static const char *const sql[STATEMENTS] = {
     [CRASH_JOINS] =
         "UPDATE crash SET state = ?2, bug = ?3, reproducibility = ?4, outcome = ?5,"
         " k = ?6, n = ?7, major = ?8, minor = ?9, version = ?10, report = nullif(?11, 0),"
-        " triaged = ?12, home = nullif(?13, ?3) WHERE id = ?1",
+        " triaged = ?12, home = nullif(?13, ?3), place = nullif(?14, 0) WHERE id = ?1",
     [CRASH_CLEAN] = "UPDATE crash SET state = 'triaged', reproducibility = ?2,"
                     " outcome = 'clean', k = 0, n = ?3, reason = ?4, triaged = ?5"
                     " WHERE id = ?1",
@@ -153,42 +153,31 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
     plan->freshens = stmt_int(bug, 4) != 0 && !filing->backlog;
 }
 
+static struct cluster_clue
+clue_of(const struct filing *filing)
+{
+    return (struct cluster_clue){.record = filing->answer.record,
+                                 .target = filing->target,
+                                 .blob = filing->is_report ? 0 : filing->blob};
+}
+
 /* A hand's decision, else the rules; then to the bug that this one is a duplicate of. */
 static int
 find_bug(const struct filing *filing, struct plan *plan, struct err *err)
 {
     struct store *store = filing->store;
-    const struct record *record = filing->answer.record;
     const struct group_key key = {.blob = filing->blob,
                                   .target = filing->target,
                                   .version = SIGNATURE_VERSION,
-                                  .major = record->hash_major,
-                                  .minor = record->hash_minor};
+                                  .minor = filing->answer.record->hash_minor};
+    const struct cluster_clue clue = clue_of(filing);
     int rc = store_decided(store, &key, &plan->match, err);
 
-    if (rc == 0) {
-        rc = cluster_find(store->db, record, filing->target, &plan->match, err);
-        plan->home = plan->match.bug;
-        return rc < 0 || plan->home == 0
-                   ? rc
-                   : store_root(store, plan->home, &plan->match.bug, err);
-    }
+    rc = rc == 0 ? cluster_find(store->db, &clue, &plan->match, err) : rc;
     plan->home = plan->match.bug;
-    return rc < 0 ? rc : store_root(store, plan->home, &plan->match.bug, err);
-}
-
-/* cluster_find() may have followed duplicates itself. */
-static int
-find_home(const struct filing *filing, struct plan *plan, struct err *err)
-{
-    const struct record *record = filing->answer.record;
-    const struct group_key key = {.blob = filing->blob,
-                                  .target = filing->target,
-                                  .version = SIGNATURE_VERSION,
-                                  .major = record->hash_major,
-                                  .minor = record->hash_minor};
-
-    return plan->match.is_new_key ? 0 : store_home(filing->store, &key, &plan->home, err);
+    return rc < 0 || plan->home == 0
+               ? (rc < 0 ? rc : 0)
+               : store_root(store, plan->home, &plan->match.bug, err);
 }
 
 static int
@@ -198,7 +187,6 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
     struct stmt *bug = NULL;
     struct plan plan = {
         .stands = true, .example = {.stack = true, .source = true}, .reproduces = true};
-    bool merged = false;
     int rc = find_bug(filing, &plan, err);
 
     if (rc == 0 && plan.match.bug != 0) {
@@ -211,13 +199,10 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
         }
         if (rc == 1) {
             compare(filing, bug, &plan);
-            merged = stmt_int(bug, 5) != 0;
             stmt_reset(bug);
-            rc = merged ? find_home(filing, &plan, err) : 0;
-            rc = rc < 0 ? rc
-                        : store_example_new(filing->store, plan.match.bug,
-                                            filing->answer.record->hash_minor,
-                                            filing->source, &plan.example, err);
+            rc = store_example_new(filing->store, plan.match.bug,
+                                   filing->answer.record->hash_minor, filing->source,
+                                   &plan.example, err);
         }
     }
     *out = plan;
@@ -303,12 +288,12 @@ join(const struct filing *filing, const struct cluster_match *match, int64_t hom
     const struct answer *answer = &filing->answer;
     const char *state = answer->outcome == OUTCOME_UNPARSED ? "unparsed" : "triaged";
 
-    return db_run(filing->store->db, err, sql[CRASH_JOINS], "itittiittiiii",
+    return db_run(filing->store->db, err, sql[CRASH_JOINS], "itittiittiiiii",
                   filing->job->crash, state, match->bug, filing->reproducibility,
                   store_outcome_name(answer->outcome), (int64_t)answer->k,
                   (int64_t)answer->n, answer->record->hash_major,
                   answer->record->hash_minor, (int64_t)SIGNATURE_VERSION, report,
-                  clock_wall_ms(), home);
+                  clock_wall_ms(), home, match->place);
 }
 
 static int
@@ -417,7 +402,12 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
                                         filing->answer.record->hash_minor, filing->source,
                                         &plan->example, err);
     }
-    rc = rc < 0 ? rc : join(filing, &match, is_new ? match.bug : plan->home, report, err);
+    const int64_t home = is_new ? match.bug : plan->home;
+    if (rc == 0 && match.is_new_key) {
+        const struct cluster_clue clue = clue_of(filing);
+        rc = cluster_add(filing->store->db, &clue, home, &match, err);
+    }
+    rc = rc < 0 ? rc : join(filing, &match, home, report, err);
     if (rc == 0 && plan->freshens) {
         rc = store_bug_is_fresh(filing->store, match.bug, err);
     }
@@ -425,11 +415,6 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
         rc = db_run(
             filing->store->db, err, sql[BUG_REPRODUCER], "iit", match.bug, filing->blob,
             store_minimizable(filing->is_report, filing->reproducibility, filing->bytes));
-    }
-    if (rc == 0 && match.is_new_key) {
-        match.bug = is_new ? match.bug : plan->home;
-        rc = cluster_add(filing->store->db, filing->answer.record, filing->target, &match,
-                         err);
     }
     rc = rc < 0 ? rc
                 : count_crash(filing, kind_of(filing->answer.record),

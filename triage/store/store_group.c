@@ -24,6 +24,7 @@ enum {
     UP,
     PINNED,
     SPLIT_OFF,
+    PLACED,
     SIGNED,
     CRASHES,
     STATE,
@@ -40,6 +41,7 @@ static const char *const sql[STATEMENTS] = {
     [PINNED] = "SELECT bug, actor, reason FROM pin WHERE blob = ?1",
     [SPLIT_OFF] = "SELECT bug, actor, reason FROM split"
                   " WHERE version = ?1 AND minor = ?2 AND target = ?3",
+    [PLACED] = "SELECT bug FROM place WHERE id = ?1",
     [SIGNED] = "SELECT bug FROM signature"
                " WHERE version = ?1 AND major = ?2 AND target = ?3",
     [CRASHES] = "SELECT crashes FROM bug WHERE id = ?1",
@@ -126,8 +128,9 @@ store_home(struct store *store, const struct group_key *key, int64_t *bug,
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
-    return db_int(store->db, bug, err, sql[SIGNED], "iti", key->version, key->major,
-                  key->target);
+    return key->place != 0 ? db_int(store->db, bug, err, sql[PLACED], "i", key->place)
+                           : db_int(store->db, bug, err, sql[SIGNED], "iti", key->version,
+                                    key->major, key->target);
 }
 
 /* --- what a decision moves --- */

@@ -227,6 +227,7 @@ int store_root(struct store *store, int64_t bug, int64_t *root, struct err *err)
 struct group_key { /* what decides where a crash belongs */
     int64_t blob, target, version;
     const char *major, *minor;
+    int64_t place; /* crash.place; 0: none, its signature counts */
 };
 
 /* 1: a hand chose its bug, before duplicates are followed, and why; 0: none did. */
@@ -272,6 +273,7 @@ int store_merge_one(struct store *store, int64_t root, int64_t other,
 
 struct chosen {                                /* a crash that a person named */
     int64_t crash, blob, target, bug, version; /* bug 0: none */
+    int64_t place;                             /* 0: none */
     char minor[RECORD_HASH_MAX], major[RECORD_HASH_MAX];
     char sha256[HASH_HEX_MAX];
     char state[16];

@@ -281,7 +281,8 @@ move_one(struct pinning *p, const struct chosen *one, struct err *err)
                                   .target = one->target,
                                   .version = one->version,
                                   .major = one->major,
-                                  .minor = one->minor};
+                                  .minor = one->minor,
+                                  .place = one->place};
     int64_t home = 0;
     int64_t root = 0;
 

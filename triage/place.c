@@ -1,0 +1,189 @@
+#include "triage/place.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "triage/trace.h"
+
+/* --- kinds --- */
+
+/* One wrong index or length, depending on how wrong it is, on the build and on the
+ * sanitizer; a beginning of the crash type. */
+static const char *const memory_kinds[] = {"Heap-buffer-overflow",
+                                           "Stack-buffer-overflow",
+                                           "Stack-buffer-underflow",
+                                           "Global-buffer-overflow",
+                                           "Dynamic-stack-buffer-overflow",
+                                           "Container-overflow",
+                                           "Intra-object-overflow",
+                                           "Unknown-crash",
+                                           "UNKNOWN",
+                                           "Null-dereference",
+                                           "Bus",
+                                           "Floating-point-exception",
+                                           "Divide-by-zero",
+                                           "Negative-size-param",
+                                           "Memcpy-param-overlap",
+                                           "Index-out-of-bounds",
+                                           "Object-size",
+                                           "Pointer-overflow",
+                                           "Misaligned-address",
+                                           "Invalid-null-argument",
+                                           "Integer-overflow"};
+static const char *const lifetime_kinds[] = {"Heap-use-after-free", "Heap-double-free",
+                                             "Use-after-poison", "Stack-use-after-return",
+                                             "Stack-use-after-scope"};
+
+static bool
+begins_with_one(const char *text, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_starts(text, list[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+place_family(const char *crash_type, char *out, size_t size)
+{
+    if (begins_with_one(crash_type, memory_kinds, COUNT(memory_kinds))) {
+        return "memory";
+    }
+    if (begins_with_one(crash_type, lifetime_kinds, COUNT(lifetime_kinds))) {
+        return "lifetime";
+    }
+    (void)snprintf(out, size, "%.*s", (int)strcspn(crash_type, "\n"), crash_type);
+    return out;
+}
+
+/* Where it is when its time or memory is up says little. */
+static bool
+has_place(const struct record *record)
+{
+    return strcmp(record->crash_type, "Timeout") != 0 &&
+           strcmp(record->crash_type, "Out-of-memory") != 0;
+}
+
+/* --- steps --- */
+
+/* Lines from the function's first to this one; -1: unknown. */
+static int
+line_within(const struct frame *frame)
+{
+    return frame->start_line > 0 && frame->line >= frame->start_line
+               ? frame->line - frame->start_line
+               : -1;
+}
+
+/* The steps that belong to what is at fault, from the top. */
+static size_t
+small_steps(const struct trace *trace)
+{
+    size_t n = trace->n > 0 ? 1 : 0;
+
+    while (n > 0 && n < trace->n && n < PLACE_STEPS_MAX &&
+           line_within(trace->steps[n - 1].frame) < PLACE_SMALL_LINES) {
+        n++;
+    }
+    return n;
+}
+
+/* False when a line is unknown. */
+static bool
+add_steps(const struct trace *trace, size_t n, struct buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        int line = line_within(trace->steps[i].frame);
+        if (line < 0) {
+            return false;
+        }
+        buf_addf(out, " %s+%d", trace->steps[i].name, line);
+    }
+    return n > 0;
+}
+
+/* --- the object --- */
+
+static bool
+holds(const struct trace *trace, const char *name)
+{
+    for (size_t i = 0; i < trace->n; i++) {
+        if (strcmp(trace->steps[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How many steps lead to the function that the object belongs to; 0: it is not near. */
+static size_t
+owner_steps(const struct record *record, const struct trace *crash)
+{
+    AUTO(trace_clear) struct trace object;
+    enum stack_kind kind =
+        record->memory.kind == MEMORY_STACK ? STACK_OBJECT : STACK_ALLOCATED;
+
+    trace_init(&object, record, kind);
+    for (size_t i = 0; i < crash->n && i < PLACE_STEPS_MAX; i++) {
+        if (holds(&object, crash->steps[i].name)) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+static bool
+add_lifetime(const struct record *record, struct buf *out)
+{
+    AUTO(trace_clear) struct trace made;
+    AUTO(trace_clear) struct trace freed;
+
+    trace_init(&made, record, STACK_ALLOCATED);
+    trace_init(&freed, record, STACK_FREED);
+    buf_adds(out, "lifetime made");
+    if (!add_steps(&made, small_steps(&made), out)) {
+        return false;
+    }
+    buf_adds(out, " freed");
+    return add_steps(&freed, small_steps(&freed), out);
+}
+
+static bool
+add_crash(const struct record *record, const char *family, struct buf *out)
+{
+    AUTO(trace_clear) struct trace crash;
+
+    trace_init(&crash, record, STACK_CRASH);
+    size_t owner = owner_steps(record, &crash);
+    size_t steps = small_steps(&crash);
+    buf_adds(out, family);
+    return add_steps(&crash, owner > 0 && owner < steps ? owner : steps, out);
+}
+
+void
+place_make(struct record *record)
+{
+    AUTO(buf_clear) struct buf place = BUF_INIT;
+    char word[128];
+    const char *family = place_family(record->crash_type, word, sizeof(word));
+    bool known = false;
+
+    mem_free(record->place);
+    record->place = NULL;
+    if (!has_place(record) || record->recursive) {
+        return;
+    }
+    if (strcmp(family, "lifetime") == 0) {
+        known = add_lifetime(record, &place);
+    }
+    if (!known) {
+        buf_cut(&place, 0);
+        known = add_crash(record, family, &place);
+    }
+    if (known && place.len < RECORD_PLACE_MAX) {
+        record->place = buf_steal(&place);
+    }
+}

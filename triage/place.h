@@ -1,0 +1,39 @@
+/*
+ * The place of a crash: where in the program's text it is at fault, said so that it stays
+ * the same when lines move, when another compiler builds it, and when the same mistake
+ * shows as another kind of crash. It needs debug information (frame.start_line), so a
+ * text that somebody else symbolized has none; then the signature alone decides.
+ *
+ *     memory put_byte+2 read_name+6
+ *     lifetime made item_new+2 set_add+2 run+8 freed set_pop+9
+ *
+ * A line counts from its function's first. How many callers belong to it:
+ *   - down through functions that are at fault within their first PLACE_SMALL_LINES
+ *     lines: an accessor or a wrapper does what its caller says;
+ *   - but not beyond the function that owns the object which was missed: where the
+ *     variable is, or from where the memory was allocated. Whoever calls that function
+ *     has no part in it.
+ * Use after free is where the memory was made and freed: who uses it later is chance.
+ *
+ * Measured by tests/bench/dedup. Names stem from hostile text, printable.
+ */
+#ifndef TRIAGE_PLACE_H
+#define TRIAGE_PLACE_H
+
+#include "triage/record.h"
+
+enum {
+    PLACE_STEPS_MAX = 3, /* frames of a place */
+    PLACE_SMALL_LINES =
+        4, /* a function at fault before this line of its own is an accessor */
+};
+
+/* Set record->place. After stack_decide(). */
+void place_make(struct record *record);
+
+/* The kind of crash as far as a place tells kinds apart: "memory" for whatever an access
+ * to the wrong address may show as, "lifetime" for freed memory, else the crash type's
+ * first line. */
+const char *place_family(const char *crash_type, char *out, size_t size);
+
+#endif
