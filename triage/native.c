@@ -1,6 +1,5 @@
 #include "triage/native.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -9,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/native_gdb.h"
+#include "triage/native_report.h"
 #include "triage/program.h"
 
 enum { MEMORY_UNLIMITED = 4 };
@@ -127,35 +127,6 @@ complete(const struct replay_config *config, struct record *record,
     native_rules(record, &state->fault);
 }
 
-/* --- the report --- */
-
-/* What a person would have asked gdb for, behind what the program printed. */
-static void
-describe(const struct record *record, struct buf *out)
-{
-    buf_addf(out, "%s[nightjar: under gdb]\n%s\n",
-             out->len > 0 && out->data[out->len - 1] != '\n' ? "\n" : "",
-             record->message);
-    for (size_t i = 0; i < record->n_frames; i++) {
-        const struct frame *frame = &record->frames[i];
-        buf_addf(out, "    #%d 0x%012" PRIx64, frame->n, frame->address);
-        if (frame->function != NULL) {
-            buf_addf(out, " in %s", frame->function);
-        }
-        if (frame->file != NULL) {
-            buf_addf(out, " %s:%d", frame->file, frame->line);
-        } else if (frame->module != NULL) {
-            buf_addf(out, " (%s+0x%" PRIx64 ")", frame->module, frame->offset);
-        }
-        buf_addc(out, '\n');
-    }
-    for (size_t i = 0; i < record->n_registers; i++) {
-        buf_addf(out, "%s%s = 0x%" PRIx64, i % 4 == 0 ? i == 0 ? "" : "\n" : "  ",
-                 record->registers[i].name, record->registers[i].value);
-    }
-    buf_adds(out, record->n_registers > 0 ? "\n" : "");
-}
-
 static bool
 needs_gdb(const struct replay_config *config, const struct replay_run *run)
 {
@@ -190,6 +161,6 @@ native_explain(const struct replay_config *config, const void *input, size_t len
         return 0;
     }
     complete(config, run->record, &state);
-    describe(run->record, &run->report);
+    native_report(run->record, &state.fault, &run->report);
     return record_finish(run->record, config->options, err);
 }

@@ -64,7 +64,8 @@ native_abort_facts(const struct record *record)
      * last of libc's */
     for (size_t i = 0; i < record->n_frames && i < ABORT_FRAMES_MAX; i++) {
         const struct frame *frame = &record->frames[i];
-        if (frame->stack != STACK_CRASH || (frame->module != NULL && !is_libc(frame))) {
+        bool elsewhere = frame->module != NULL ? !is_libc(frame) : frame->file != NULL;
+        if (frame->stack != STACK_CRASH || elsewhere) {
             break;
         }
         const char *name = frame->function == NULL ? "" : plain_name(frame->function);
@@ -232,28 +233,35 @@ judge_fault(struct record *record, const struct native_fault *fault,
 
 /* --- words --- */
 
-static void
-set_message(struct record *record, const struct native_fault *fault)
+void
+native_message(const struct record *record, const struct native_fault *fault,
+               struct buf *out)
 {
-    AUTO(buf_clear) struct buf text = {.max = RECORD_LINE_MAX};
+    const char *name = sigabbrev_np(fault->signal);
 
-    buf_addf(&text, "killed by SIG%s",
-             sigabbrev_np(fault->signal) == NULL ? "?" : sigabbrev_np(fault->signal));
+    buf_addf(out, "killed by SIG%s", name == NULL ? "?" : name);
     if (record->crash_address != NULL) {
-        buf_addf(&text, " at address %s", record->crash_address);
+        buf_addf(out, " at address %s", record->crash_address);
     }
     if (record->instruction != NULL) {
-        buf_addf(&text, ", executing '%s'", record->instruction);
+        buf_addf(out, ", executing '%s'", record->instruction);
     }
-    mem_free(record->message);
-    record->message = buf_steal(&text);
+}
+
+/* An access is judged where nothing but the signal told what failed. */
+static bool
+is_bare(const struct record *record)
+{
+    return record->state_override == NULL && (str_starts(record->crash_type, "UNKNOWN") ||
+                                              strcmp(record->crash_type, "Bus") == 0);
 }
 
 void
 native_rules(struct record *record, const struct native_fault *fault)
 {
     struct instruction instruction = {.kind = INSTRUCTION_OTHER};
-    bool access = fault->signal == SIGSEGV || fault->signal == SIGBUS;
+    bool access =
+        (fault->signal == SIGSEGV || fault->signal == SIGBUS) && is_bare(record);
     /* behind a trap the program counter has moved on; a raised signal has none */
     bool at_instruction =
         fault->code > 0 && (access || fault->signal == SIGILL || fault->signal == SIGFPE);
@@ -271,5 +279,10 @@ native_rules(struct record *record, const struct native_fault *fault)
     } else if (fault->signal == SIGABRT) {
         record->facts |= native_abort_facts(record);
     }
-    set_message(record, fault);
+    if (record->state_override == NULL) {
+        AUTO(buf_clear) struct buf text = {.max = RECORD_LINE_MAX};
+        native_message(record, fault, &text);
+        mem_free(record->message);
+        record->message = buf_steal(&text);
+    }
 }

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "triage/instruction.h"
 #include "triage/record.h"
 
@@ -34,11 +35,16 @@ struct native_fault {
 };
 
 /*
- * Of a record of record_from_signal() that has frames and registers since: set
- * crash_type, crash_address, access, near_null, facts, recursive, instruction and
- * message. Before record_finish().
+ * Of a record of record_from_signal(), or of a program's last words before the signal,
+ * that has frames and registers since: set crash_type, crash_address, access, near_null,
+ * facts, recursive, instruction and, unless the program said what failed, message. Before
+ * record_finish().
  */
 void native_rules(struct record *record, const struct native_fault *fault);
+
+/* "killed by SIGSEGV at address 0x..., executing '...'"; appends. */
+void native_message(const struct record *record, const struct native_fault *fault,
+                    struct buf *out);
 
 /* The facts that a stack shows in whose middle libc aborts: FACT_STACK_GUARD,
  * FACT_FORTIFY, FACT_HEAP_CHECK or 0. */

@@ -30,9 +30,10 @@ static const struct parser_ops *const table[] = {
     &parser_libfuzzer, /* behind what it only repeats */
     &parser_log,       /* glog, abseil, Chromium */
     &parser_v8,         &parser_loader,  &parser_valgrind,
-    &parser_apple,      &parser_fatal, /* signals by name, when nothing else told more */
-    &parser_sections,                  /* which stack follows */
-    &parser_memory,                    /* what lies at the address */
+    &parser_apple,      &parser_native, /* nightjar's own, of a bare signal */
+    &parser_fatal,                      /* signals by name, when nothing else told more */
+    &parser_sections,                   /* which stack follows */
+    &parser_memory,                     /* what lies at the address */
     &parser_frames, /* "#0 0x... in f file:line", the last reader of frames */
 };
 
@@ -574,6 +575,7 @@ make_record(const struct parser *p)
     if (p->n_frames == 0 && p->place.file.len > 0) {
         copy_frame(record_add_frame(record), &p->place);
     }
+    parser_native_finish(p, record);
     return record;
 }
 
