@@ -1,5 +1,6 @@
 #include "triage/native.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -37,32 +38,43 @@ put_arguments(const void *user, const struct command *command, const char *input
     native_gdb_run(how->gdb, command, input, how->signal, how->moving, argv);
 }
 
+/* Run gdb and read what it says. */
+static int
+ask(const struct replay_config *config, struct replay_tool *tool, const void *input,
+    size_t len, struct limit_run *run, struct native_state *state, struct err *err)
+{
+    const struct command *command = config->command;
+    AUTO(strv_clear) struct strv env = {0};
+
+    native_gdb_environment(&env);
+    tool->env = &env;
+    tool->limit =
+        (struct limit){.wall_ms = command->timeout_ms + NATIVE_GDB_MS,
+                       .memory_bytes = command->memory_bytes == 0
+                                           ? (int64_t)NATIVE_GDB_MEMORY * MEMORY_UNLIMITED
+                                           : command->memory_bytes + NATIVE_GDB_MEMORY,
+                       .output_bytes = NATIVE_OUTPUT_MAX};
+    int rc = replay_with(config, tool, input, len, run, err);
+    if (rc == 0) {
+        native_gdb_read(buf_str(&run->output), run->output.len, state);
+    }
+    return rc;
+}
+
 /* One run under gdb: 1 when it stopped by the same signal, with a stack, else 0. A gdb
  * that is gone is none. */
 static int
 look(const struct replay_config *config, const void *input, size_t len,
      struct under_gdb *how, struct native_state *state, struct err *err)
 {
-    const struct command *command = config->command;
-    AUTO(strv_clear) struct strv env = {0};
     AUTO(limit_run_clear) struct limit_run run = {0};
-    const struct replay_tool tool = {
-        .user = how,
-        .arguments = put_arguments,
-        .env = &env,
-        .limit = {.wall_ms = command->timeout_ms + NATIVE_GDB_MS,
-                  .memory_bytes = command->memory_bytes == 0
-                                      ? (int64_t)NATIVE_GDB_MEMORY * MEMORY_UNLIMITED
-                                      : command->memory_bytes + NATIVE_GDB_MEMORY,
-                  .output_bytes = NATIVE_OUTPUT_MAX}};
+    struct replay_tool tool = {.user = how, .arguments = put_arguments};
+    int rc = ask(config, &tool, input, len, &run, state, err);
 
-    native_gdb_environment(&env);
-    int rc = replay_with(config, &tool, input, len, &run, err);
     if (rc < 0) {
         return rc;
     }
     how->slow = run.hit != LIMIT_NONE;
-    native_gdb_read(buf_str(&run.output), run.output.len, state);
     return state->fault.signal == how->signal && state->seen->n_frames > 0 ? 1 : 0;
 }
 
@@ -163,4 +175,73 @@ native_explain(const struct replay_config *config, const void *input, size_t len
     complete(config, run->record, &state);
     native_report(run->record, &state.fault, &run->report);
     return record_finish(run->record, config->options, err);
+}
+
+/* --- core files --- */
+
+struct of_core {
+    const char *gdb, *core;
+};
+
+static void
+put_core_arguments(const void *user, const struct command *command, const char *input,
+                   struct strv *argv)
+{
+    const struct of_core *of = user;
+
+    (void)input;
+    native_gdb_core(of->gdb, command->argv.v[0], of->core, argv);
+}
+
+/* The last line that is no answer: what gdb says to a person of a file that it cannot
+ * read. */
+static int
+no_crash_in(const struct limit_run *run, struct err *err)
+{
+    AUTO(buf_clear) struct buf said = {.max = RECORD_LINE_MAX};
+    const char *text = buf_str(&run->output);
+
+    for (const char *line = text; *line != '\0'; line += line[0] == '\n' ? 1 : 0) {
+        size_t len = strcspn(line, "\n");
+        if (len > 0 && !(line[0] >= '0' && line[0] <= '9') && line[0] != '~') {
+            buf_cut(&said, 0);
+            str_clean(&said, line, len);
+        }
+        line += len;
+    }
+    return err_set(err, -ENODATA, "gdb finds no crash in it%s%s%s",
+                   said.len > 0 ? ": '" : "", buf_str(&said), said.len > 0 ? "'" : "");
+}
+
+int
+native_core(const struct replay_config *config, const char *core, struct replay_run *out,
+            struct err *err)
+{
+    AUTO(native_state_clear) struct native_state state = {0};
+    AUTO(limit_run_clear) struct limit_run run = {0};
+    AUTO(replay_run_clear) struct replay_run result = {.outcome = REPLAY_CRASH};
+    const struct of_core of = {config->debugger, core};
+    struct replay_tool tool = {.user = &of, .arguments = put_core_arguments};
+
+    if (config->debugger == NULL) {
+        return err_set(err, -ENOENT,
+                       "there is no gdb in PATH to read a core file: apt install gdb");
+    }
+    int rc = ask(config, &tool, "", 0, &run, &state, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (state.fault.signal == 0 || state.seen->n_frames == 0) {
+        return no_crash_in(&run, err);
+    }
+    result.record = record_from_signal(state.fault.signal);
+    complete(config, result.record, &state);
+    native_report(result.record, &state.fault, &result.report);
+    rc = record_finish(result.record, config->options, err);
+    if (rc == 0) {
+        result.wall_ms = run.wall_ms;
+        *out = result;
+        result = (struct replay_run){0};
+    }
+    return rc;
 }

@@ -30,4 +30,12 @@ char *native_debugger(void);
 int native_explain(const struct replay_config *config, const void *input, size_t len,
                    struct replay_run *run, struct err *err);
 
+/*
+ * The same for a core file of config->command's program, which must be among what the
+ * command may read: a crash with record and report. -ENODATA: gdb finds no signal or no
+ * stack in it, and the message says what it said; -ENOENT: there is no gdb.
+ */
+int native_core(const struct replay_config *config, const char *core,
+                struct replay_run *out, struct err *err);
+
 #endif

@@ -71,8 +71,8 @@ struct record_settings { /* record_options as they are stored with a target */
 
 /*
  * Insert or update by name (escaped when it holds control or invalid bytes). command
- * NULL: there are only reports. When command or settings changed, crashes whose replay
- * was broken or showed nothing are queued again.
+ * NULL: there are only reports, and a command that is known stays. When command or
+ * settings changed, crashes whose replay was broken or showed nothing are queued again.
  */
 int store_put_target(struct store *store, const char *name, const struct command *command,
                      const struct record_settings *settings, int64_t *id,
@@ -92,7 +92,7 @@ enum { STORE_INPUT_MAX = 128 << 20 }; /* bytes of an input or a report */
 struct intake_item {
     const char *path; /* file to read; bytes of its name are arbitrary */
     int64_t target;
-    const char *source; /* "aflpp" "libfuzzer" "triage" "reports" "import" "api" */
+    const char *source; /* "aflpp" "libfuzzer" "triage" "reports" "core" "import" "api" */
     bool is_report;     /* a report's text, not an input */
     /* The part of the file that is meant, e.g. one report of a log; bytes 0: all of it */
     int64_t from, bytes;
@@ -103,10 +103,10 @@ struct intake_item {
      * given again without it make the crash a fresh one. */
     bool backlog;
     /*
-     * What a person named ("triage" "reports" "import" "api") is read as named. What lies
-     * in an engine's folder may have been put there by a hostile target: the file itself
-     * must not be a link, and below this folder (NULL: STATE) no part of its path may be
-     * one.
+     * What a person named ("triage" "reports" "core" "import" "api") is read as named.
+     * What lies in an engine's folder may have been put there by a hostile target: the
+     * file itself must not be a link, and below this folder (NULL: STATE) no part of its
+     * path may be one.
      */
     const char *root;
 };

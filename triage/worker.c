@@ -362,14 +362,34 @@ do_report(struct work *work, struct err *err)
     return 0;
 }
 
+/* A core file is not read into memory: gdb opens it. */
+static int
+do_core(struct work *work, struct err *err)
+{
+    AUTO(replay_run_clear) struct replay_run run = {0};
+    AUTO(mem_free) char *core = NULL;
+    const struct replay_config config = replay_config_of(work);
+    int rc = take_path(work, "input", &core, err);
+
+    rc = rc < 0 ? rc : native_core(&config, core, &run, err);
+    if (rc < 0) {
+        return rc;
+    }
+    put_counts(work->answer, 1, 1, 0);
+    put_run(work->answer, &run);
+    return 0;
+}
+
 static const struct operation {
     const char *name;
-    bool runs; /* needs a command */
+    bool runs;  /* needs a command */
+    bool reads; /* its input is read first */
     int (*work)(struct work *work, struct err *err);
-} operations[] = {{"triage", true, do_triage},
-                  {"minimize", true, do_minimize},
-                  {"test", true, do_test},
-                  {"report", false, do_report}};
+} operations[] = {{"triage", true, true, do_triage},
+                  {"minimize", true, true, do_minimize},
+                  {"test", true, true, do_test},
+                  {"report", false, true, do_report},
+                  {"core", true, false, do_core}};
 
 static int
 serve(struct worker *worker, const json_t *request, json_t *answer, struct err *err)
@@ -384,10 +404,11 @@ serve(struct worker *worker, const json_t *request, json_t *answer, struct err *
     }
     if (operation == NULL) {
         return err_set(err, -EINVAL,
-                       "'op' is '%.40s', not triage, minimize, test or report", name);
+                       "'op' is '%.40s', not triage, minimize, test, report or core",
+                       name);
     }
     int rc = take_options(&work, err);
-    rc = rc < 0 ? rc : take_input(&work, err);
+    rc = rc < 0 || !operation->reads ? rc : take_input(&work, err);
     if (rc == 0 && operation->runs) {
         rc = command_from_json(json_object_get(request, "command"), &work.command, err);
     }

@@ -14,6 +14,9 @@
  * "options":{...}, "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
  *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a
  * report's text alone
+ *         {"job":11, "op":"core",    "input":"/abs/core", "command":{...},
+ *         "options":{...}} what gdb sees in a core file, not read into memory, which the
+ *         command may read
  *         {"job":10, "op":"test",    "input":"/abs/path", "command":{...},
  * "options":{...}, "major":"<hash>"} options: {"fuzz_target":..., "ooms_and_hangs":bool,
  * "asserts_are_security":bool, "checks_are_security":bool, "ignore_frames":[...]} answer:

@@ -1,6 +1,14 @@
 #include "orchestrator/cmd/triage_run.h"
 
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/cmd/triage_core.h"
+#include "orchestrator/config.h"
+
 static struct triage_call call;
+static bool core;
 
 static const struct cmd_option *
 options(void)
@@ -18,6 +26,8 @@ options(void)
          "time for each bug (default 5s)"},
         {CMD_FLAG, "reports", 0, &call.reports, NULL,
          "the files are reports' texts: run nothing"},
+        {CMD_FLAG, "core", 0, &core, NULL,
+         "the files are a core file and its program: run nothing"},
         {CMD_TEXT, "sandbox", 0, &call.rung, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
@@ -25,9 +35,80 @@ options(void)
 }
 
 static int
+choose_rung(const struct cmd_context *context, enum sandbox_rung *out, struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    int rc = config_load_settings(context->config, &config, err);
+    enum sandbox_rung wanted = rc < 0 ? SANDBOX_AUTO : config->sandbox;
+
+    rc = rc < 0 || call.rung == NULL ? rc : sandbox_rung_parse(call.rung, &wanted, err);
+    return rc < 0 ? rc : sandbox_choose(wanted, out, NULL, err);
+}
+
+/* The report stays beside the database under the core's name, so that the path that is
+ * filed leads somewhere; the same core makes the same report. */
+static int
+keep_report(const char *state, const char *name, const struct buf *report, char **out,
+            struct err *err)
+{
+    AUTO(mem_free) char *folder = fs_join(state, "cores");
+    AUTO(mem_free) char *shown = str_name_dup(fs_base(name));
+    char sha256[HASH_HEX_MAX];
+
+    hash_sha256(buf_str(report), report->len, sha256);
+    for (char *c = shown; *c != '\0'; c++) {
+        *c = *c == '\\' ? '_' : *c;
+    }
+    AUTO(mem_free) char *path = mem_printf("%s/%.100s-%.12s.txt", folder, shown, sha256);
+    int rc = fs_mkdirs(folder, 0700, err);
+    rc = rc < 0 ? rc : fs_write(path, buf_str(report), report->len, 0600, err);
+    if (rc == 0) {
+        *out = STEAL(path);
+    }
+    return rc;
+}
+
+/* A core file is triaged as the report that gdb makes of it. */
+static int
+run_core(const struct cmd_context *context, const struct strv *args,
+         const struct strv *command)
+{
+    AUTO(buf_clear) struct buf report = BUF_INIT;
+    AUTO(strv_clear) struct strv paths = {0};
+    AUTO(mem_free) char *state = fs_absolute(context->state);
+    AUTO(mem_free) char *path = NULL;
+    struct err err = ERR_INIT;
+
+    if (args->n != 2 || command->n > 0 || call.reports) {
+        return cmd_fail(EXIT_USAGE,
+                        "which core file, of which program? nightjar triage --core CORE "
+                        "PROGRAM");
+    }
+    struct triage_core of = {.core = args->v[0], .program = args->v[1], .state = state};
+    int rc = choose_rung(context, &of.rung, &err);
+    rc = rc < 0 ? rc : triage_core_report(&of, &report, &err);
+    rc = rc < 0 ? rc : keep_report(state, of.core, &report, &path, &err);
+    if (rc < 0) {
+        return cmd_fail_err(&err);
+    }
+    strv_add(&paths, path);
+    call.paths = &paths;
+    call.command = command;
+    call.source = "core";
+    call.reports = true;
+    call.target = call.target == NULL ? fs_base(of.program) : call.target;
+    int status = triage_run(context, &call);
+    call.paths = NULL;
+    return status;
+}
+
+static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
+    if (core) {
+        return run_core(context, args, command);
+    }
     call.paths = args;
     call.command = command;
     call.verb = "triage";
@@ -52,7 +133,10 @@ const struct cmd cmd_triage = {
         "  nightjar triage ~/afl-out\n"
         "  nightjar triage crashes/ -- ./target --flag @@\n"
         "  nightjar triage artifacts/ -- ./fuzz_target\n"
-        "  nightjar triage --reports ci-logs/",
+        "  nightjar triage --reports ci-logs/\n"
+        "  nightjar triage --core /var/lib/systemd/coredump/core.foo.zst ./foo\n\n"
+        "Of a core file (plain, zst, xz, lz4 or gz) the stack, the registers and what\n"
+        "failed are kept; the file itself is not, and there is no reproducer.",
     .options = options,
     .run = run,
 };

@@ -144,16 +144,21 @@ put_target(struct store *store, const struct target_texts *texts, int64_t *id,
         return rc;
     }
     *id = stmt_int(stmt, 0);
-    const char *command = texts->command == NULL ? "" : texts->command;
+    /* reports of a target that is known take its command from nobody */
+    bool keeps = texts->command == NULL;
+    AUTO(mem_free)
+    char *command = mem_strdup(keeps ? stmt_text(stmt, 1) : texts->command);
+    AUTO(mem_free)
+    char *program = mem_strdup(keeps ? stmt_text(stmt, 3) : texts->program);
     bool same = strcmp(stmt_text(stmt, 1), command) == 0 &&
                 strcmp(stmt_text(stmt, 2), texts->settings) == 0 &&
-                strcmp(stmt_text(stmt, 3), texts->program) == 0;
+                strcmp(stmt_text(stmt, 3), program) == 0;
     stmt_reset(stmt);
     if (same) {
         return 0;
     }
-    rc = db_run(store->db, err, sql[TARGET_CHANGE], "ittt", *id, texts->command,
-                texts->settings, texts->program);
+    rc = db_run(store->db, err, sql[TARGET_CHANGE], "ittt", *id,
+                command[0] == '\0' ? NULL : command, texts->settings, program);
     return rc < 0 ? rc : requeue_target(store, *id, err);
 }
 
@@ -203,7 +208,7 @@ store_put_target(struct store *store, const char *name, const struct command *co
 static bool
 is_given(const char *source)
 {
-    static const char *const given[] = {"triage", "reports", "import", "api"};
+    static const char *const given[] = {"triage", "reports", "core", "import", "api"};
 
     for (size_t i = 0; i < COUNT(given); i++) {
         if (strcmp(given[i], source) == 0) {
