@@ -422,6 +422,17 @@ place_frame(const struct answers *answers, struct frame *frame)
 }
 
 static void
+note_stack(const struct answers *answers, struct native_state *out)
+{
+    uint64_t sp = 0;
+    const struct mapping *mapping =
+        instruction_sp(out->seen, &sp) ? mapping_of(answers, sp) : NULL;
+
+    out->fault.above_stack =
+        mapping != NULL && out->fault.has_address && out->fault.address >= mapping->end;
+}
+
+static void
 read_frame(const struct answers *answers, const json_t *item, struct record *record)
 {
     const char *address = json_get_str(item, "addr", "");
@@ -489,5 +500,6 @@ native_gdb_read(const char *text, size_t len, struct native_state *out)
     read_fault(&answers, &out->fault);
     read_registers(&answers, out->seen);
     read_frames(&answers, out->seen);
+    note_stack(&answers, out);
     out->truncated = out->seen->n_frames == RECORD_FRAMES_MAX;
 }

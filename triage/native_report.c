@@ -34,6 +34,7 @@ native_report(const struct record *record, const struct native_fault *fault,
     if (fault->has_address) {
         buf_addf(out, ", address 0x%" PRIx64, fault->address);
     }
+    buf_adds(out, fault->above_stack ? ", above the stack" : "");
     buf_adds(out, fault->n_bytes > 0 ? ", bytes " : "");
     for (size_t i = 0; i < fault->n_bytes; i++) {
         buf_addf(out, "%02x", fault->bytes[i]);

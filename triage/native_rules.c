@@ -50,11 +50,16 @@ plain_name(const char *function)
     return function;
 }
 
+/* By its module; a report names the source file in its place, which in distributions'
+ * libraries is relative. */
 static bool
-is_libc(const struct frame *frame)
+is_elsewhere(const struct frame *frame)
 {
-    return frame->module != NULL && (strstr(frame->module, "/libc.so") != NULL ||
-                                     strstr(frame->module, "/libc-2.") != NULL);
+    if (frame->module != NULL) {
+        return strstr(frame->module, "/libc.so") == NULL &&
+               strstr(frame->module, "/libc-2.") == NULL;
+    }
+    return frame->file != NULL && frame->file[0] != '.';
 }
 
 unsigned
@@ -64,8 +69,7 @@ native_abort_facts(const struct record *record)
      * last of libc's */
     for (size_t i = 0; i < record->n_frames && i < ABORT_FRAMES_MAX; i++) {
         const struct frame *frame = &record->frames[i];
-        bool elsewhere = frame->module != NULL ? !is_libc(frame) : frame->file != NULL;
-        if (frame->stack != STACK_CRASH || elsewhere) {
+        if (frame->stack != STACK_CRASH || is_elsewhere(frame)) {
             break;
         }
         const char *name = frame->function == NULL ? "" : plain_name(frame->function);
@@ -116,12 +120,14 @@ faulting_access(const struct instruction *instruction, const struct native_fault
 }
 
 static bool
-is_near_stack(const struct record *record, uint64_t address)
+is_stack_used_up(const struct record *record, const struct native_fault *fault)
 {
     uint64_t sp = 0;
+    uint64_t address = fault->address;
 
-    return instruction_sp(record, &sp) && address >= NEAR_NULL &&
-           address + STACK_BELOW > sp && address < sp + STACK_ABOVE;
+    return fault->has_address && !fault->above_stack && instruction_sp(record, &sp) &&
+           address >= NEAR_NULL && address + STACK_BELOW > sp &&
+           address < sp + STACK_ABOVE;
 }
 
 static void
@@ -221,8 +227,7 @@ judge_fault(struct record *record, const struct native_fault *fault,
         return;
     }
     bool moves_on = instruction->kind == INSTRUCTION_RETURN;
-    if (fault->has_address && !moves_on && instruction->n_accesses > 0 &&
-        is_near_stack(record, fault->address)) {
+    if (!moves_on && instruction->n_accesses > 0 && is_stack_used_up(record, fault)) {
         set_type(record, "Stack-overflow");
         record->recursive = true;
         return;

@@ -29,7 +29,9 @@ struct native_fault {
     int signal;
     int code; /* siginfo's si_code; above 0: the kernel's, of an instruction */
     bool has_address;
-    uint64_t address;                 /* si_addr, where the processor told it */
+    uint64_t address; /* si_addr, where the processor told it */
+    bool above_stack; /* the address is above the mapping that the stack pointer is in: an
+                         overflow on the stack came to its other end */
     uint8_t bytes[INSTRUCTION_BYTES]; /* at the program counter */
     size_t n_bytes;                   /* 0: nothing can be read there */
 };

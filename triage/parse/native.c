@@ -44,6 +44,7 @@ read_facts(struct parser *p, struct span s)
     fault.signal = (int)signal;
     fault.code = raised ? -(int)code : (int)code;
     fault.has_address = span_eat(&s, ", address ") && span_eat_hex(&s, &fault.address);
+    fault.above_stack = span_eat(&s, ", above the stack");
     if (span_eat(&s, ", bytes ")) {
         read_bytes(s, &fault);
     }
