@@ -81,6 +81,15 @@ tally_decided(const struct tally *tally, const struct replay_run *last)
            (last->outcome == REPLAY_TIMEOUT ? SAME_TIMEOUT_DECIDES : SAME_DECIDES);
 }
 
+static bool
+is_duplicate(const struct replay_config *config, const struct tally *tally, size_t len)
+{
+    const struct record *record = tally->first[0].record;
+
+    return config->known != NULL && tally->runs == 1 && record != NULL &&
+           known_covers(config->known, config->command, record, (int64_t)len);
+}
+
 int
 repeat(const struct replay_config *config, const void *input, size_t len, int runs,
        struct repeat_result *out, struct err *err)
@@ -98,7 +107,12 @@ repeat(const struct replay_config *config, const void *input, size_t len, int ru
             return rc;
         }
         tally_add(&tally, &run);
-        decided = tally_decided(&tally, &tally.first[tally.n - 1]);
+        decided = tally_decided(&tally, &tally.first[tally.n - 1]) ||
+                  is_duplicate(config, &tally, len);
+    }
+    if (config->known != NULL && tally.n == 1 && tally.runs > 1 &&
+        tally.first[0].record != NULL) {
+        known_add(config->known, config->command, tally.first[0].record, (int64_t)len);
     }
     for (int i = 1; i < tally.n;
          i++) { /* the most frequent crash, before any that is none */

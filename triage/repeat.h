@@ -19,7 +19,8 @@ void repeat_result_clear(struct repeat_result *result);
 AUTO_DEFINE_CLEAR(struct repeat_result, repeat_result_clear)
 
 /* Up to `runs` runs with an early stop: n identical crashes of n >= 3 decide; a timeout
- * is confirmed once; a broken replay is not repeated. */
+ * is confirmed once; a broken replay is not repeated; nor is a further duplicate, if
+ * config->known says so. */
 int repeat(const struct replay_config *config, const void *input, size_t len, int runs,
            struct repeat_result *out, struct err *err);
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "triage/command.h"
+#include "triage/known.h"
 #include "triage/limit.h"
 #include "triage/record.h"
 #include "triage/runner.h"
@@ -33,6 +34,7 @@ struct replay_config {
     const char *scratch;   /* of replay_scratch(): where the folder of a run is made */
     struct runner *runner; /* borrowed; keeps sandboxes for many runs; NULL: each run has
                               one of its own, of `rung` */
+    struct known *known;   /* borrowed; spares repeat() runs of duplicates; or NULL */
     bool fresh;            /* no fork of a program that was started before */
     /* gdb, for crashes that left no report (native.h): an absolute path; NULL: they stay
      * bare signals */

@@ -37,7 +37,8 @@ struct worker {
     char *debugger;                /* the same */
     char *scratch;
     struct runner *runner; /* NULL where no sandbox lasts for many runs */
-    int out_fd;            /* the answers; moved away from descriptor 1 */
+    struct known *known;
+    int out_fd; /* the answers; moved away from descriptor 1 */
     struct buf lines;
     bool skipping; /* within a line that was too long */
 };
@@ -58,6 +59,7 @@ worker_clear(struct worker *worker)
     symbolizer_free(worker->symbolizer);
     mem_free(worker->debugger);
     runner_free(worker->runner);
+    known_free(worker->known);
     if (worker->scratch != NULL) {
         (void)fs_remove(worker->scratch, NULL);
     }
@@ -146,6 +148,7 @@ replay_config_of(const struct work *work)
                                   .hide = work->worker->config->hide,
                                   .scratch = work->worker->scratch,
                                   .runner = work->worker->runner,
+                                  .known = work->worker->known,
                                   .debugger = work->worker->debugger};
 }
 
@@ -532,6 +535,7 @@ start(struct worker *worker, struct err *err)
             return rc;
         }
     }
+    worker->known = known_new();
     worker->debugger = native_debugger();
     if (symbolizer_new(NULL, worker->config->roots, &worker->symbolizer, &no_symbolizer) <
         0) {

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "triage/known.h"
 #include "triage/minimize.h"
 
 enum {
@@ -135,13 +136,14 @@ store_reproducibility_rank(const char *reproducibility)
 }
 
 /* The worst severity stands for the bug, so that what is shown proves it; among equals
- * what reproduces best, then what is smallest. */
+ * what reproduces best, then what is smallest, by so much that the worker ran it several
+ * times. */
 static void
 compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
 {
     int ours = store_reproducibility_rank(filing->reproducibility);
     int theirs = store_reproducibility_rank(stmt_text(bug, 1));
-    bool smaller = filing->bytes < stmt_int(bug, 2);
+    bool smaller = known_is_smaller(filing->bytes, stmt_int(bug, 2));
 
     plan->severity = (enum severity)stmt_int(bug, 0);
     plan->stands = filing->answer.record->severity != plan->severity

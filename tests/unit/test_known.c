@@ -1,0 +1,122 @@
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "triage/known.h"
+
+struct fixture {
+    struct known *known;
+    struct command command;
+    struct record record;
+};
+
+static int
+setup(void **state)
+{
+    struct fixture *fix = mem_alloc(sizeof(*fix));
+
+    fix->known = known_new();
+    strv_add(&fix->command.argv, "/bin/target");
+    fix->record.severity = SEVERITY_MEDIUM;
+    (void)snprintf(fix->record.hash_major, sizeof(fix->record.hash_major), "aa");
+    *state = fix;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *fix = *state;
+
+    known_free(fix->known);
+    command_clear(&fix->command);
+    mem_free(fix);
+    return 0;
+}
+
+static bool
+covers(const struct fixture *fix, int64_t bytes)
+{
+    return known_covers(fix->known, &fix->command, &fix->record, bytes);
+}
+
+static void
+test_a_signature_is_known_once_it_was_added(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_false(covers(fix, 100));
+    known_add(fix->known, &fix->command, &fix->record, 100);
+    assert_true(covers(fix, 100));
+    (void)snprintf(fix->record.hash_major, sizeof(fix->record.hash_major), "bb");
+    assert_false(covers(fix, 100));
+}
+
+static void
+test_what_may_stand_for_the_bug_is_not_covered(void **state)
+{
+    struct fixture *fix = *state;
+
+    known_add(fix->known, &fix->command, &fix->record, 800);
+    assert_true(covers(fix, 701));
+    assert_false(covers(fix, 700));
+    fix->record.severity = SEVERITY_HIGH;
+    assert_false(covers(fix, 900));
+    known_add(fix->known, &fix->command, &fix->record, 900);
+    assert_true(covers(fix, 900));
+    fix->record.severity = SEVERITY_LOW;
+    assert_true(covers(fix, 900));
+}
+
+static void
+test_another_command_is_another_target(void **state)
+{
+    struct fixture *fix = *state;
+
+    known_add(fix->known, &fix->command, &fix->record, 100);
+    strv_add(&fix->command.argv, "--flag");
+    assert_false(covers(fix, 100));
+}
+
+static void
+test_the_oldest_gives_way(void **state)
+{
+    struct fixture *fix = *state;
+
+    for (int i = 0; i <= KNOWN_MAX; i++) {
+        (void)snprintf(fix->record.hash_major, sizeof(fix->record.hash_major), "%d", i);
+        known_add(fix->known, &fix->command, &fix->record, 100);
+        assert_true(covers(fix, 100));
+    }
+    (void)snprintf(fix->record.hash_major, sizeof(fix->record.hash_major), "0");
+    assert_false(covers(fix, 100));
+}
+
+static void
+test_smaller_is_by_an_eighth(void **state)
+{
+    (void)state;
+    assert_true(known_is_smaller(7, 8));
+    assert_false(known_is_smaller(8, 8));
+    assert_true(known_is_smaller(3, 4));
+    assert_false(known_is_smaller(15, 16));
+    assert_true(known_is_smaller(14, 16));
+    assert_true(known_is_smaller(0, 1));
+    assert_false(known_is_smaller(9, 8));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_signature_is_known_once_it_was_added),
+        TEST(test_what_may_stand_for_the_bug_is_not_covered),
+        TEST(test_another_command_is_another_target),
+        TEST(test_the_oldest_gives_way),
+        cmocka_unit_test(test_smaller_is_by_an_eighth),
+    };
+
+    return cmocka_run_group_tests_name("known", tests, NULL, NULL);
+}
