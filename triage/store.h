@@ -285,6 +285,24 @@ int store_pin(struct store *store, int64_t bug, const struct strv *which,
 int store_unpin(struct store *store, int64_t bug, const struct strv *which,
                 const struct decision *decision, struct err *err);
 
+struct regrouped {      /* what store_regroup() did, or would do */
+    int64_t records;    /* that were signed anew */
+    int64_t unreadable; /* that could not be: their crashes stay */
+    int64_t changed;    /* whose signature is another one now */
+    int64_t moved;      /* crashes, from bug to bug */
+    int64_t joined, split;
+};
+
+/*
+ * Sign every crash that kept a record anew, by this release and the settings of its
+ * target, and let the bugs follow; crashes without one go with most of those that had
+ * their signature. Numbers of bugs stay with most of their crashes; what a hand decided
+ * stays; a bug that loses all becomes a duplicate. One transaction for each signature,
+ * and what is interrupted is taken up by the next call.
+ */
+int store_regroup(struct store *store, const struct decision *decision,
+                  struct regrouped *out, struct err *err);
+
 /* A severity by hand, which needs a reason, in place of the computed one; its score is
  * moved into the severity's range. It is above an owner's rule, and stays when triage
  * finds something worse. */
@@ -405,9 +423,9 @@ int store_counters(struct store *store, counter_visit *visit, void *user,
 struct event {
     const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
                             "bug.backlog" "bug.override" "bug.merge"
-                            "bug.split" "bug.pin" "bug.unpin" "crash.state" "worker.state"
-                            "campaign.start"           "campaign.end"    "target.replay"
-                            "gate.verdict" ... */
+                            "bug.split" "bug.pin" "bug.unpin" "bug.regroup" "crash.state"
+                            "worker.state"    "campaign.start"           "campaign.end"
+                            "target.replay"    "gate.verdict" ... */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" */
     int64_t subject_id;
     const char *from, *to; /* states, or NULL */

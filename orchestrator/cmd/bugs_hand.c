@@ -1,9 +1,7 @@
 #include "orchestrator/cmd/bugs.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -11,14 +9,12 @@
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/config.h"
 
-enum { ACTOR_MAX = 64, PASSWD_MAX = 16 << 10 };
-
 struct bugs_options bugs_options;
 
 struct hand { /* a decision on its way */
     const struct cmd_context *context;
     struct store *store;
-    char actor[ACTOR_MAX];
+    char *actor;
     struct decision decision;
 };
 
@@ -26,24 +22,9 @@ static void
 hand_clear(struct hand *hand)
 {
     store_close(hand->store);
+    mem_free(hand->actor);
 }
 AUTO_DEFINE_CLEAR(struct hand, hand_clear)
-
-static void
-name_actor(char out[ACTOR_MAX])
-{
-    AUTO(mem_free) char *text = mem_alloc(PASSWD_MAX);
-    struct passwd entry;
-    struct passwd *found = NULL;
-
-    (void)getpwuid_r(getuid(), &entry, text, PASSWD_MAX, &found);
-    if (found == NULL) {
-        (void)snprintf(out, ACTOR_MAX, "uid %u", (unsigned)getuid());
-        return;
-    }
-    AUTO(mem_free) char *name = str_name_dup(entry.pw_name);
-    (void)snprintf(out, ACTOR_MAX, "%.*s", ACTOR_MAX - 1, name);
-}
 
 static int
 print_move(void *user, const struct bug_move *move, struct err *err)
@@ -77,7 +58,7 @@ hand_open(const struct cmd_context *context, struct hand *hand, struct err *err)
                                        .bytes_only = bugs_options.bytes_only,
                                        .moved = print_move,
                                        .user = hand}};
-    name_actor(hand->actor);
+    hand->actor = cmd_actor();
     hand->decision.actor = hand->actor;
     if (bugs_options.reason != NULL && (bugs_options.reason[0] == '\0' ||
                                         strlen(bugs_options.reason) > BUGS_REASON_MAX)) {

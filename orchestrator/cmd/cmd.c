@@ -1,13 +1,15 @@
 #include "orchestrator/cmd/cmd.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { OPTIONS_MAX = 32, SUBS_MAX = 32, HELP_COLUMN = 24 };
+enum { PASSWD_MAX = 16 << 10, OPTIONS_MAX = 32, SUBS_MAX = 32, HELP_COLUMN = 24 };
 
 int
 cmd_fail(int status, const char *fmt, ...)
@@ -44,6 +46,18 @@ cmd_next(const struct cmd_context *context, const char *fmt, ...)
     (void)vfprintf(stderr, fmt, args);
     va_end(args);
     (void)fputc('\n', stderr);
+}
+
+char *
+cmd_actor(void)
+{
+    AUTO(mem_free) char *text = mem_alloc(PASSWD_MAX);
+    struct passwd entry;
+    struct passwd *found = NULL;
+
+    (void)getpwuid_r(getuid(), &entry, text, PASSWD_MAX, &found);
+    return found == NULL ? mem_printf("uid %u", (unsigned)getuid())
+                         : str_name_dup(found->pw_name);
 }
 
 const char *

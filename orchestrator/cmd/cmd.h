@@ -105,6 +105,9 @@ int cmd_fail_err(const struct err *err);
 void cmd_next(const struct cmd_context *context, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Who types this, for the history: the user's name; new. */
+char *cmd_actor(void);
+
 /* A terminal control sequence when colours are on, else "": cmd_color(context, "31;1").
  */
 const char *cmd_color(const struct cmd_context *context, const char *code);

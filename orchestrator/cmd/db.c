@@ -6,7 +6,7 @@
 #include "orchestrator/cmd/cmd.h"
 #include "triage/store.h"
 
-static bool deep;
+static bool deep, apply;
 
 static const struct cmd_option *
 options(void)
@@ -14,6 +14,7 @@ options(void)
     static const struct cmd_option table[] = {
         {CMD_FLAG, "deep", 0, &deep, NULL,
          "also read every blob and compare it with its name"},
+        {CMD_FLAG, "apply", 0, &apply, NULL, "regroup, and not only say what would move"},
         {.kind = CMD_END}};
 
     return table;
@@ -75,36 +76,125 @@ check(const struct cmd_context *context)
 }
 
 static int
+check_verb(const struct cmd_context *context, const struct strv *args)
+{
+    return args->n == 0
+               ? check(context)
+               : cmd_fail(EXIT_USAGE, "db check takes no argument '%s'", args->v[0]);
+}
+
+/* --- regroup --- */
+
+static int
+print_move(void *user, const struct bug_move *move, struct err *err)
+{
+    const struct cmd_context *context = user;
+
+    (void)err;
+    if (context->json) {
+        AUTO(json_decref) json_t *o = json_object();
+        json_put(o, "from", json_integer(move->from));
+        json_put(o, "to", json_integer(move->to));
+        json_put(o, "crashes", json_integer(move->crashes));
+        json_put(o, "applied", json_boolean(apply));
+        json_print(stdout, o);
+    } else {
+        (void)printf("NJ-%lld: %lld crash%s -> NJ-%lld\n", (long long)move->from,
+                     (long long)move->crashes, move->crashes == 1 ? "" : "es",
+                     (long long)move->to);
+    }
+    return 0;
+}
+
+static void
+print_sum(const struct cmd_context *context, const struct regrouped *sum)
+{
+    if (context->json) {
+        return;
+    }
+    (void)printf("%lld of %lld records have another signature by version %d%s\n",
+                 (long long)sum->changed, (long long)sum->records, SIGNATURE_VERSION,
+                 sum->unreadable == 0 ? "" : " (some cannot be read: they stay)");
+    (void)printf("%s: %lld bug%s join%s, %lld split%s off, %lld crash%s change%s bugs\n",
+                 apply ? "done" : "would do", (long long)sum->joined,
+                 sum->joined == 1 ? "" : "s", sum->joined == 1 ? "s" : "",
+                 (long long)sum->split, sum->split == 1 ? "s" : "", (long long)sum->moved,
+                 sum->moved == 1 ? "" : "es", sum->moved == 1 ? "s" : "");
+    if (!apply && sum->changed > 0) {
+        cmd_next(context, "nightjar db regroup --apply");
+    }
+}
+
+static int
+regroup(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(store_close) struct store *store = NULL;
+    AUTO(mem_free) char *actor = cmd_actor();
+    struct cmd_context copy = *context;
+    struct regrouped sum = {0};
+    struct err err = ERR_INIT;
+    const struct decision decision = {.actor = actor,
+                                      .reason = "db regroup",
+                                      .dry_run = !apply,
+                                      .moved = print_move,
+                                      .user = &copy};
+
+    if (args->n > 0) {
+        return cmd_fail(EXIT_USAGE, "db regroup takes no argument '%s'", args->v[0]);
+    }
+    int rc = store_open(context->state, DB_WRITE, &store, &err);
+    rc = rc < 0 ? rc : store_regroup(store, &decision, &sum, &err);
+    if (rc == 0) {
+        print_sum(context, &sum);
+    }
+    return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
+}
+
+extern const struct cmd cmd_db;
+
+static const struct cmd_sub subs[] = {
+    {"check", "[--deep]", "prove what nightjar promises about its state", "deep",
+     check_verb},
+    {"regroup", "[--apply]",
+     "sign all crashes by this release; without --apply only say what would move",
+     "apply", regroup},
+    {.name = NULL},
+};
+
+static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
     (void)command;
-    if (args->n == 1 && strcmp(args->v[0], "check") == 0) {
-        return check(context);
-    }
-    if (args->n == 0) {
-        return cmd_fail(EXIT_USAGE, "db needs to know what to do: nightjar db check");
-    }
-    if (strcmp(args->v[0], "check") == 0) {
-        return cmd_fail(EXIT_USAGE, "db check takes no argument '%s'", args->v[1]);
-    }
-    return cmd_fail(EXIT_USAGE, "db knows no '%s': nightjar db check", args->v[0]);
+    return args->n == 0
+               ? cmd_fail(EXIT_USAGE, "db needs to know what to do: nightjar db check, "
+                                      "nightjar db regroup")
+               : cmd_run_sub(&cmd_db, context, args);
 }
 
 const struct cmd cmd_db = {
     .name = "db",
-    .summary = "check the database and its files",
-    .usage = "check [--deep]",
+    .summary = "check the database and its files; regroup its crashes",
+    .usage = "check [--deep] | regroup [--apply]",
     .about =
-        "Prove what nightjar promises about its state: no crash without its bytes, no "
-        "bug\n"
-        "without a crash, an event for every change of state, counters equal to what "
+        "check proves what nightjar promises about its state: no crash without its "
+        "bytes, "
+        "no\n"
+        "bug without a crash, an event for every change of state, counters equal to what "
         "they\n"
         "count, every file whole. It only reads, and may run beside anything. Exit "
         "status:\n"
         "0 clean, 1 something was found, 3 it could not be read.\n\n"
+        "regroup signs every crash that kept its stack anew, after an update of nightjar "
+        "or of\n"
+        "ignore_frames. Bugs keep their numbers, what was decided by hand stays. Before "
+        "it "
+        "is\n"
+        "done, new crashes find their bugs all the same.\n\n"
         "  nightjar db check\n"
-        "  nightjar db check --deep --json   read every blob, one line for each finding",
+        "  nightjar db check --deep --json   read every blob, one line for each finding\n"
+        "  nightjar db regroup               what would move",
     .options = options,
+    .subs = subs,
     .run = run,
 };

@@ -67,7 +67,9 @@ static const char *const sql[STATEMENTS] = {
         " c.id, c.bug, c.major) FROM crash c WHERE c.bug IS NOT NULL AND NOT EXISTS"
         " (SELECT 1 FROM signature s WHERE s.version = c.version AND s.major = c.major"
         " AND s.target = c.target)"
-        " AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = c.blob)",
+        " AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = c.blob)"
+        " AND NOT EXISTS (SELECT 1 FROM split s WHERE s.version = c.version"
+        " AND s.minor = c.minor AND s.target = c.target)",
     [CRASH_HOME] =
         "WITH RECURSIVE up(crash, bug, at) AS (SELECT c.id, c.bug, c.home FROM crash c"
         " WHERE c.home IS NOT NULL UNION SELECT up.crash, up.bug, g.duplicate_of FROM up"

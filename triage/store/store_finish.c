@@ -65,7 +65,7 @@ struct filing {
     bool is_report, backlog;
     int64_t target, blob, bytes, first_seen, written;
     char *target_name, *source;
-    json_t *settings;
+    char *settings; /* JSON */
     const char *reproducibility;
     char report[HASH_HEX_MAX]; /* "" : none is kept */
 };
@@ -76,7 +76,7 @@ filing_clear(struct filing *filing)
     store_answer_clear(&filing->answer);
     mem_free(filing->target_name);
     mem_free(filing->source);
-    json_decref(filing->settings);
+    mem_free(filing->settings);
 }
 AUTO_DEFINE_CLEAR(struct filing, filing_clear)
 
@@ -104,11 +104,10 @@ load(struct filing *filing, struct err *err)
     filing->target_name = mem_strdup(stmt_text(stmt, 5));
     mem_free(filing->source);
     filing->source = mem_strdup(stmt_text(stmt, 10));
-    AUTO(mem_free) char *settings = mem_strdup(stmt_text(stmt, 6));
+    mem_free(filing->settings);
+    filing->settings = mem_strdup(stmt_text(stmt, 6));
     stmt_reset(stmt);
-    json_decref(filing->settings);
-    filing->settings = NULL;
-    return json_parse(settings, strlen(settings), &filing->settings, err);
+    return 0;
 }
 
 /* --- which bug, and what of the crash is kept --- */
@@ -176,6 +175,9 @@ find_bug(const struct filing *filing, struct plan *plan, struct err *err)
     int rc = store_decided(store, &key, &plan->match, err);
 
     rc = rc == 0 ? cluster_find(store->db, &clue, &plan->match, err) : rc;
+    if (rc == 0 && plan->match.bug == 0) {
+        rc = store_older_bug(store, &clue, &plan->match, err);
+    }
     plan->home = plan->match.bug;
     return rc < 0 || plan->home == 0
                ? (rc < 0 ? rc : 0)
@@ -474,17 +476,12 @@ static int
 file_bug(struct filing *filing, struct err *err)
 {
     AUTO(store_batch_clear) struct blob_batch batch = BLOB_BATCH_INIT(filing->store);
-    struct plan plan = {0};
-    int rc = make_plan(filing, &plan, err);
+    int rc = transact(filing, &batch, false, err); /* most are duplicates */
 
-    if (rc == 0 && !matters(&plan)) {
-        rc = transact(filing, &batch, false, err);
-        if (rc != RETRY_DURABLE) {
-            return rc;
-        }
-        rc = 0;
+    if (rc != RETRY_DURABLE) {
+        return rc;
     }
-    rc = rc < 0 ? rc : keep_report(filing, &batch, err);
+    rc = keep_report(filing, &batch, err);
     return rc < 0 ? rc : transact(filing, &batch, true, err);
 }
 
@@ -525,17 +522,21 @@ file_broken(struct filing *filing, struct err *err)
 static int
 name_unparsed(struct filing *filing, struct err *err)
 {
+    AUTO(json_decref) json_t *object = NULL;
     struct record_settings settings = {0};
+    int rc = json_parse(filing->settings, strlen(filing->settings), &object, err);
 
-    store_settings_from_json(filing->settings, &settings);
+    if (rc < 0) {
+        return rc;
+    }
+    store_settings_from_json(object, &settings);
     const struct record_options options = {
         .fuzz_target = filing->target_name,
         .ooms_and_hangs = settings.ooms_and_hangs,
         .asserts_are_security = settings.asserts_are_security,
         .checks_are_security = settings.checks_are_security,
         .ignore_frames = &settings.ignore_frames};
-    int rc =
-        store_unparsed_record(&filing->answer, &options, &filing->answer.record, err);
+    rc = store_unparsed_record(&filing->answer, &options, &filing->answer.record, err);
     strv_clear(&settings.ignore_frames);
     return rc;
 }

@@ -15,6 +15,8 @@
  *   store_group.c   which bug a hand chose; merging
  *   store_split.c   splitting, pinning
  *   store_choose.c  crashes as a person names them
+ *   store_regroup.c signatures of another release
+ *   store_older.c   bugs that an older release signed
  *   store_settle.c  a bug's row after crashes moved
  *   store_state.c   a bug's state by hand
  *   store_severity.c  what a hand or an owner's rule says of severity
@@ -67,7 +69,8 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
     store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
-    store_state_sql, store_history_sql, store_build_sql, store_example_sql;
+    store_state_sql, store_history_sql, store_build_sql, store_example_sql,
+    store_regroup_sql, store_older_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -295,6 +298,11 @@ int store_choose(struct store *store, int64_t bug, const char *text,
 /* The first crash of the bug with this exact signature whose bytes are kept; -ENODATA. */
 int store_choose_exact(struct store *store, int64_t bug, const char *minor,
                        struct chosen *out, struct err *err);
+
+/* Found a bug that is like `from` until it is settled, with this crash, whose bytes are
+ * there; in the caller's transaction. */
+int store_found_from(struct store *store, int64_t from, const struct chosen *first,
+                     const char *major, int64_t *out, struct err *err);
 bool store_is_minor(const char *text); /* 40 hex digits */
 
 /* --- a bug's row (store_settle.c, store_finish.c, store_severity.c), in the caller's
@@ -310,6 +318,16 @@ struct settling {
  * -ENODATA when the bytes of all its crashes were dropped. */
 int store_settle_bug(struct store *store, int64_t bug, const struct settling *how,
                      struct err *err);
+
+/* A stored record as this release and these settings (JSON) sign it; new, NULL when it
+ * cannot be read. */
+struct record *store_sign_again(const char *target, const char *settings,
+                                const char *json);
+
+/* Find, among bugs that an older release signed, one of the target whose crash has the
+ * record's signature by this release; out->bug stays 0 when there is none. */
+int store_older_bug(struct store *store, const struct record *record, int64_t target,
+                    struct cluster_match *out, struct err *err);
 
 /* Examples of the bug whose crashes belong to another by now go there. */
 int store_examples_follow(struct store *store, int64_t bug, struct err *err);

@@ -148,17 +148,25 @@ first_of(struct splitting *s, struct chosen *out, struct err *err)
                    (long long)s->from);
 }
 
+int
+store_found_from(struct store *store, int64_t from, const struct chosen *first,
+                 const char *major, int64_t *out, struct err *err)
+{
+    int rc = db_run(store->db, err, sql[BUG_FROM], "iiiti", from, first->target,
+                    first->crash, major, first->blob);
+
+    *out = db_last_id(store->db);
+    return rc;
+}
+
 static int
 found_bug(struct splitting *s, struct err *err)
 {
     struct chosen first = {0};
     int rc = first_of(s, &first, err);
 
-    rc = rc < 0 ? rc
-                : db_run(s->store->db, err, sql[BUG_FROM], "iiiti", s->from, first.target,
-                         first.crash, first.major, first.blob);
-    s->to = db_last_id(s->store->db);
-    return rc;
+    return rc < 0 ? rc
+                  : store_found_from(s->store, s->from, &first, first.major, &s->to, err);
 }
 
 static int

@@ -17,7 +17,7 @@
 #include "base/str.h"
 #include "triage/store.h"
 
-enum { BATCH = 64, VARIANTS = 4, FRAMES = 12, REPORT_BYTES = 3000, INPUT_BYTES = 200 };
+enum { BATCH = 256, VARIANTS = 4, FRAMES = 12, REPORT_BYTES = 3000, INPUT_BYTES = 200 };
 
 struct flood {
     struct store *store;
