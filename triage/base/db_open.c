@@ -67,9 +67,7 @@ static int
 configure(struct db *db, const char *path, enum db_mode mode, struct err *err)
 {
     (void)sqlite3_busy_timeout(db->handle, DB_BUSY_TIMEOUT_MS);
-    int rc = db_exec(
-        db, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-32768",
-        err);
+    int rc = db_exec(db, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", err);
 
     if (rc < 0 || mode == DB_READ) {
         return rc < 0 ? rc : db_exec(db, "PRAGMA query_only=ON", err);

@@ -13,6 +13,7 @@ enum {
     CRASH_BYTES,
     CRASH_PATH,
     CRASH_SIGNATURE,
+    CRASH_PLACE,
     CRASH_HOME,
     CRASH_PIN,
     CRASH_SPLIT,
@@ -64,9 +65,17 @@ static const char *const sql[STATEMENTS] = {
                    " WHERE NOT EXISTS (SELECT 1 FROM crash_path p WHERE p.crash = c.id)",
     [CRASH_SIGNATURE] =
         "SELECT format('crash %d is of NJ-%d, but signature %s of its target has no bug',"
-        " c.id, c.bug, c.major) FROM crash c WHERE c.bug IS NOT NULL AND NOT EXISTS"
+        " c.id, c.bug, c.major) FROM crash c WHERE c.bug IS NOT NULL AND c.place IS NULL"
+        " AND NOT EXISTS"
         " (SELECT 1 FROM signature s WHERE s.version = c.version AND s.major = c.major"
         " AND s.target = c.target)"
+        " AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = c.blob)"
+        " AND NOT EXISTS (SELECT 1 FROM split s WHERE s.version = c.version"
+        " AND s.minor = c.minor AND s.target = c.target)",
+    [CRASH_PLACE] =
+        "SELECT format('crash %d is of NJ-%d, but its place is of NJ-%d', c.id,"
+        " coalesce(c.home, c.bug), p.bug) FROM crash c JOIN place p ON p.id = c.place"
+        " WHERE c.bug IS NOT NULL AND coalesce(c.home, c.bug) <> p.bug"
         " AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = c.blob)"
         " AND NOT EXISTS (SELECT 1 FROM split s WHERE s.version = c.version"
         " AND s.minor = c.minor AND s.target = c.target)",
@@ -222,6 +231,7 @@ static const struct {
     {"crash-has-bytes", CRASH_BYTES},
     {"crash-has-path", CRASH_PATH},
     {"crash-signature", CRASH_SIGNATURE},
+    {"crash-place", CRASH_PLACE},
     {"crash-home", CRASH_HOME},
     {"crash-pin", CRASH_PIN},
     {"crash-split", CRASH_SPLIT},

@@ -50,13 +50,24 @@ store_sign_again(const char *target, const char *settings_text, const char *json
     return rc < 0 ? NULL : STEAL(record);
 }
 
+/* What an older release wrote may say too little for a place: then the signature counts.
+ */
+static bool
+is_same(const struct record *a, const struct record *b)
+{
+    return a->place != NULL && b->place != NULL
+               ? strcmp(a->place, b->place) == 0
+               : strcmp(a->hash_major, b->hash_major) == 0;
+}
+
 static int
-find_candidate(struct store *store, const struct record *record, int64_t target,
+find_candidate(struct store *store, const struct cluster_clue *clue,
                struct cluster_match *out, struct err *err)
 {
+    const struct record *record = clue->record;
     struct stmt *row = NULL;
     int rc = db_query(store->db, &row, err, sql[CANDIDATES], "iitti",
-                      (int64_t)SIGNATURE_VERSION, target,
+                      (int64_t)SIGNATURE_VERSION, clue->target,
                       record->crash_state == NULL ? "" : record->crash_state,
                       record->crash_type, (int64_t)CANDIDATES_MAX);
 
@@ -65,7 +76,7 @@ find_candidate(struct store *store, const struct record *record, int64_t target,
         struct record *old =
             store_sign_again(stmt_text(row, 1), stmt_text(row, 2), stmt_text(row, 3));
         rc = 0;
-        if (old != NULL && strcmp(old->hash_major, record->hash_major) == 0) {
+        if (old != NULL && is_same(old, record)) {
             out->bug = stmt_int(row, 0);
             (void)snprintf(out->why, sizeof(out->why),
                            "signed by version %d as well, the bug's crash has the same "
@@ -79,11 +90,11 @@ find_candidate(struct store *store, const struct record *record, int64_t target,
 }
 
 int
-store_older_bug(struct store *store, const struct record *record, int64_t target,
+store_older_bug(struct store *store, const struct cluster_clue *clue,
                 struct cluster_match *out, struct err *err)
 {
     int64_t older = 0;
     int rc = db_int(store->db, &older, err, sql[OLDER], "i", (int64_t)SIGNATURE_VERSION);
 
-    return rc < 0 || older == 0 ? rc : find_candidate(store, record, target, out, err);
+    return rc < 0 || older == 0 ? rc : find_candidate(store, clue, out, err);
 }

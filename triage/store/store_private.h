@@ -325,8 +325,9 @@ struct record *store_sign_again(const char *target, const char *settings,
                                 const char *json);
 
 /* Find, among bugs that an older release signed, one of the target whose crash has the
- * record's signature by this release; out->bug stays 0 when there is none. */
-int store_older_bug(struct store *store, const struct record *record, int64_t target,
+ * same place, else the same signature, by this release; out->bug stays 0 when there is
+ * none. */
+int store_older_bug(struct store *store, const struct cluster_clue *clue,
                     struct cluster_match *out, struct err *err);
 
 /* Examples of the bug whose crashes belong to another by now go there. */

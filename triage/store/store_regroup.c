@@ -29,6 +29,7 @@ enum {
     PUT_RECORD,
     SPLIT_AGAIN,
     FOLLOW_SIGNATURE,
+    FOLLOW_PLACE,
     FOLLOW,
     STANDS,
     SIGNED_ANEW,
@@ -37,12 +38,14 @@ enum {
 
 static const char *const sql[STATEMENTS] = {
     [RECORDS] = "SELECT c.id, coalesce(c.home, c.bug), c.target, c.version, c.major,"
-                " c.minor, c.blob, t.name, t.settings, b.state, r.json FROM record r"
+                " c.minor, c.blob, t.name, t.settings, b.state, r.json, c.is_report,"
+                " coalesce(c.place, 0), p.text FROM record r"
                 " CROSS JOIN crash c ON c.id = r.crash JOIN target t ON t.id = c.target"
-                " JOIN blob b ON b.id = c.blob WHERE r.crash > ?1 AND c.bug IS NOT NULL"
+                " JOIN blob b ON b.id = c.blob LEFT JOIN place p ON p.id = c.place"
+                " WHERE r.crash > ?1 AND c.bug IS NOT NULL"
                 " ORDER BY r.crash LIMIT ?2",
     [SIGN] = "UPDATE crash SET bug = ?2, home = nullif(?3, ?2), version = ?4, major = ?5,"
-             " minor = ?6 WHERE id = ?1",
+             " minor = ?6, place = nullif(?7, 0) WHERE id = ?1",
     [PUT_RECORD] = "UPDATE record SET json = ?2 WHERE crash = ?1",
     [SPLIT_AGAIN] = "INSERT INTO split(version, minor, target, bug, actor, reason, at)"
                     " SELECT ?4, ?5, target, bug, actor, reason, at FROM split"
@@ -50,9 +53,11 @@ static const char *const sql[STATEMENTS] = {
                     " ON CONFLICT DO NOTHING",
     [FOLLOW_SIGNATURE] = "UPDATE signature SET bug = ?4 WHERE version = ?1 AND major = ?2"
                          " AND target = ?3",
+    [FOLLOW_PLACE] = "UPDATE place SET bug = ?2 WHERE id = ?1",
     [FOLLOW] = "UPDATE crash SET bug = ?4, home = nullif(?5, ?4) WHERE bug = ?6"
                " AND version = ?1 AND major = ?2 AND target = ?3"
-               " AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = crash.blob)"
+               " AND coalesce(place, 0) = ?7 AND NOT EXISTS (SELECT 1 FROM pin WHERE "
+               "pin.blob = crash.blob)"
                " AND NOT EXISTS (SELECT 1 FROM split s WHERE s.version = crash.version"
                " AND s.minor = crash.minor AND s.target = crash.target)",
     [STANDS] = "SELECT crash FROM bug WHERE id = ?1",
@@ -63,9 +68,11 @@ const struct store_sql store_regroup_sql = {sql, STATEMENTS};
 /* --- signing --- */
 
 struct item { /* a crash whose signature changes */
-    int64_t crash, home, target, version, blob;
+    int64_t crash, home, target, version, blob, old_place;
     char old_major[RECORD_HASH_MAX], old_minor[RECORD_HASH_MAX];
     char major[RECORD_HASH_MAX], minor[RECORD_HASH_MAX];
+    char entry[RECORD_HASH_MAX]; /* what cluster_find() looks up: the place, else major */
+    bool is_report;
     char *json;   /* the record, signed anew */
     size_t key;   /* of its first fellow in the list */
     size_t leads; /* the key that most items of its old signature have */
@@ -81,6 +88,7 @@ struct regroup {
     struct regrouped *sum;
     struct moves moves;
     struct moves part; /* of the key at work */
+    int64_t place;     /* of the key at work; 0: none */
     struct buf stayed; /* int64_t: bugs that a key stayed with */
 };
 
@@ -103,6 +111,31 @@ copy_hash(char out[RECORD_HASH_MAX], const char *text)
     (void)snprintf(out, RECORD_HASH_MAX, "%s", text);
 }
 
+/* Crashes with one entry are asked for once: a place, as cluster.c abridges it. */
+static void
+make_entry(const struct record *record, char out[RECORD_HASH_MAX])
+{
+    char whole[HASH_HEX_MAX];
+
+    if (record->place == NULL) {
+        copy_hash(out, record->hash_major);
+        return;
+    }
+    hash_sha256(record->place, strlen(record->place), whole);
+    (void)snprintf(out, RECORD_HASH_MAX, "%.*s", RECORD_HASH_MAX - 1, whole);
+}
+
+static bool
+is_signed(struct stmt *row, const struct record *record)
+{
+    const char *place = record->place == NULL ? "" : record->place;
+
+    return stmt_int(row, 3) == SIGNATURE_VERSION &&
+           strcmp(stmt_text(row, 4), record->hash_major) == 0 &&
+           strcmp(stmt_text(row, 5), record->hash_minor) == 0 &&
+           strcmp(stmt_text(row, 13), place) == 0;
+}
+
 static void
 add_item(struct regroup *r, struct stmt *row)
 {
@@ -115,9 +148,7 @@ add_item(struct regroup *r, struct stmt *row)
         r->sum->unreadable++;
         return;
     }
-    if (stmt_int(row, 3) == SIGNATURE_VERSION &&
-        strcmp(stmt_text(row, 4), record->hash_major) == 0 &&
-        strcmp(stmt_text(row, 5), record->hash_minor) == 0) {
+    if (is_signed(row, record)) {
         return;
     }
     AUTO(json_decref) json_t *object = record_to_json(record);
@@ -128,6 +159,8 @@ add_item(struct regroup *r, struct stmt *row)
                           .target = stmt_int(row, 2),
                           .version = stmt_int(row, 3),
                           .blob = stmt_int(row, 6),
+                          .is_report = stmt_int(row, 11) != 0,
+                          .old_place = stmt_int(row, 12),
                           .json = json_line(object),
                           .key = r->n,
                           .present = strcmp(stmt_text(row, 9), "present") == 0};
@@ -135,6 +168,7 @@ add_item(struct regroup *r, struct stmt *row)
     copy_hash(item->old_minor, stmt_text(row, 5));
     copy_hash(item->major, record->hash_major);
     copy_hash(item->minor, record->hash_minor);
+    make_entry(record, item->entry);
     r->n++;
 }
 
@@ -185,7 +219,7 @@ by_key(const void *a, const void *b)
 {
     const struct item *x = a;
     const struct item *y = b;
-    int order = strcmp(x->major, y->major);
+    int order = strcmp(x->entry, y->entry);
 
     order = order != 0 ? order : (x->target > y->target) - (x->target < y->target);
     return order != 0 ? order : (x->crash > y->crash) - (x->crash < y->crash);
@@ -199,7 +233,7 @@ make_keys(struct regroup *r)
         qsort(r->v, r->n, sizeof(*r->v), by_key);
     }
     for (size_t i = 0; i < r->n; i++) {
-        bool fellow = i > 0 && strcmp(r->v[i].major, r->v[i - 1].major) == 0 &&
+        bool fellow = i > 0 && strcmp(r->v[i].entry, r->v[i - 1].entry) == 0 &&
                       r->v[i].target == r->v[i - 1].target;
         r->v[i].key = fellow ? r->v[i - 1].key : i;
     }
@@ -255,8 +289,12 @@ by_weight(const void *a, const void *b)
 static int
 compare_old(const struct item *x, const struct item *y)
 {
-    int order = strcmp(x->old_major, y->old_major);
+    int order = (x->old_place > y->old_place) - (x->old_place < y->old_place);
 
+    if (x->old_place != 0 && order == 0) {
+        return 0;
+    }
+    order = order != 0 ? order : strcmp(x->old_major, y->old_major);
     order = order != 0 ? order : (x->target > y->target) - (x->target < y->target);
     return order != 0 ? order : (x->version > y->version) - (x->version < y->version);
 }
@@ -391,19 +429,22 @@ find_owner(struct regroup *r, const struct weight *weight, int64_t *owner, bool 
     AUTO(record_free) struct record *record = NULL;
     struct cluster_match match = {0};
     int rc = parse_item(item, &record, err);
+    const struct cluster_clue clue = {.record = record,
+                                      .target = item->target,
+                                      .blob = item->is_report ? 0 : item->blob};
 
-    rc = rc < 0 ? rc : cluster_find(r->store->db, record, item->target, &match, err);
+    rc = rc < 0 ? rc : cluster_find(r->store->db, &clue, &match, err);
     *owner = match.bug;
     if (rc == 0 && match.bug == 0) {
         rc = settle_owner(r, weight, owner, is_new, err);
     }
     if (rc == 0 && match.is_new_key) {
-        match.bug = *owner;
         (void)snprintf(match.why, sizeof(match.why),
                        "regrouped: its crashes have this signature by version %d",
                        SIGNATURE_VERSION);
-        rc = cluster_add(r->store->db, record, item->target, &match, err);
+        rc = cluster_add(r->store->db, &clue, *owner, &match, err);
     }
+    r->place = match.place;
     return rc;
 }
 
@@ -419,8 +460,8 @@ sign_item(struct regroup *r, const struct item *item, int64_t owner, struct err 
 
     rc = rc < 0 ? rc : store_root(r->store, home, &to, err);
     rc = rc < 0 ? rc
-                : db_run(db, err, sql[SIGN], "iiiitt", item->crash, to, home,
-                         (int64_t)SIGNATURE_VERSION, item->major, item->minor);
+                : db_run(db, err, sql[SIGN], "iiiitti", item->crash, to, home,
+                         (int64_t)SIGNATURE_VERSION, item->major, item->minor, r->place);
     rc = rc < 0 ? rc : db_run(db, err, sql[PUT_RECORD], "it", item->crash, item->json);
     rc = rc < 0
              ? rc
@@ -439,14 +480,18 @@ follow(struct regroup *r, const struct item *item, int64_t owner, struct err *er
     int rc = store_root(r->store, item->home, &from, err);
 
     rc = rc < 0 ? rc : store_root(r->store, owner, &to, err);
-    rc = rc < 0 || from == to ? rc
-                              : db_run(db, err, sql[FOLLOW], "itiiii", item->version,
-                                       item->old_major, item->target, to, owner, from);
+    rc = rc < 0 || from == to
+             ? rc
+             : db_run(db, err, sql[FOLLOW], "itiiiii", item->version, item->old_major,
+                      item->target, to, owner, from, item->old_place);
     if (rc == 0 && from != to) {
         store_moved(&r->part, from, to, db_changes(db));
     }
-    return rc < 0 || from == to
-               ? rc
+    if (rc < 0 || from == to) {
+        return rc;
+    }
+    return item->old_place != 0
+               ? db_run(db, err, sql[FOLLOW_PLACE], "ii", item->old_place, owner)
                : db_run(db, err, sql[FOLLOW_SIGNATURE], "itii", item->version,
                         item->old_major, item->target, owner);
 }
@@ -513,6 +558,7 @@ regroup_key(struct regroup *r, const struct weight *weight, struct err *err)
     bool is_new = false;
     int rc = weight->n == 0 ? 0 : find_owner(r, weight, &owner, &is_new, err);
 
+    r->place = weight->n == 0 ? 0 : r->place;
     moves_clear(&r->part);
     for (size_t i = weight->key; i < end && rc == 0; i++) {
         rc = sign_item(r, &r->v[i], owner, err);
