@@ -111,6 +111,24 @@ add_object(const struct memory *memory, struct buf *out)
     }
 }
 
+/* The frame that called a wrapper of the allocator, since that says whose block it is:
+ * "xmalloc() allocated it" says nothing. NULL when `frame` is none, or nobody called it.
+ */
+static const struct frame *
+behind_wrapper(const struct record *record, const struct frame *frame)
+{
+    const char *word = frame->stack == STACK_ALLOCATED ? "alloc" : "free";
+    const struct frame *next = frame + 1;
+    AUTO(buf_clear) struct buf name = BUF_INIT;
+
+    if (frame->function == NULL || next >= record->frames + record->n_frames ||
+        next->stack != frame->stack || next->function == NULL) {
+        return NULL;
+    }
+    stack_qualified_name(frame->function, &name);
+    return strcasestr(buf_str(&name), word) != NULL ? next : NULL;
+}
+
 /* ", which f() allocated at a.c:12"; nothing when the report does not tell */
 static void
 add_actor(const struct record *record, enum stack_kind stack, const char *before,
@@ -125,6 +143,19 @@ add_actor(const struct record *record, enum stack_kind stack, const char *before
     add_name(frame, out);
     buf_adds(out, did);
     add_place(frame, out);
+    const struct frame *owner = behind_wrapper(record, frame);
+    if (owner != NULL) {
+        buf_adds(out, " for ");
+        add_name(owner, out);
+        add_place(owner, out);
+    }
+}
+
+static bool
+same_function(const struct frame *a, const struct frame *b)
+{
+    return a != NULL && b != NULL && a->function != NULL && b->function != NULL &&
+           strcmp(a->function, b->function) == 0;
 }
 
 static void
@@ -165,7 +196,9 @@ say_access(const struct record *record, struct buf *out)
         buf_adds(out, ", whose scope had ended");
     } else if (is_type(record, "Stack-use-after-return")) {
         buf_adds(out, ", whose function had returned");
-    } else if (memory->kind == MEMORY_STACK) {
+    } else if (memory->kind == MEMORY_STACK &&
+               !same_function(explain_frame(record),
+                              explain_frame_of(record, STACK_OBJECT))) {
         add_actor(record, STACK_OBJECT, ", which belongs to ", "", out);
     }
     buf_addc(out, '.');

@@ -445,11 +445,17 @@ struct event_row {
     json_t *detail;        /* NULL: none; to be read alone */
 };
 
-/* Visit the newest `limit` events of a subject, oldest first; *older is how many there
- * are before them. visit may use the store. */
+struct event_range {
+    const char *subject;
+    int64_t subject_id;
+    int limit;
+    int64_t older; /* out: how many there are before those that were visited */
+};
+
+/* Visit the newest `limit` events of a subject, oldest first. visit may use the store. */
 typedef int event_visit(void *user, const struct event_row *event, struct err *err);
-int store_events(struct store *store, const char *subject, int64_t subject_id, int limit,
-                 int64_t *older, event_visit *visit, void *user, struct err *err);
+int store_events(struct store *store, struct event_range *range, event_visit *visit,
+                 void *user, struct err *err);
 
 /* --- campaigns and workers, written by the supervisor's scribe --- */
 

@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/triage_run.h"
 
-static struct triage_call call = {.source = "import", .minimize = "no", .backlog = true};
+static struct triage_call given = {.source = "import", .minimize = "no", .backlog = true};
 static bool no_triage;
 
 static const struct cmd_option *
@@ -15,15 +15,15 @@ options(void)
     static const struct cmd_option table[] = {
         {CMD_FLAG, "no-triage", 0, &no_triage, NULL,
          "only file them: the next `nightjar triage` or `fuzz` goes on"},
-        {CMD_TEXT, "target", 't', &call.target, "NAME",
+        {CMD_TEXT, "target", 't', &given.target, "NAME",
          "name of the target, or which of nightjar.yaml"},
-        {CMD_NUMBER, "jobs", 'j', &call.jobs, "N",
+        {CMD_NUMBER, "jobs", 'j', &given.jobs, "N",
          "triage workers at a time (default: cores)"},
-        {CMD_DURATION, "timeout", 0, &call.timeout_ms, "DURATION",
+        {CMD_DURATION, "timeout", 0, &given.timeout_ms, "DURATION",
          "limit of one run (default 25s)"},
-        {CMD_TEXT, "minimize", 0, &call.minimize, "DURATION|no",
+        {CMD_TEXT, "minimize", 0, &given.minimize, "DURATION|no",
          "time for each bug (default no)"},
-        {CMD_TEXT, "sandbox", 0, &call.rung, "RUNG", "auto, bwrap, landlock or none"},
+        {CMD_TEXT, "sandbox", 0, &given.rung, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
     return table;
@@ -76,8 +76,10 @@ on_file(void *user, const char *path, const struct stat *st, struct err *err)
 
 /* With a command the inputs are run; without one the reports have to do. */
 static int
-import_casr(const struct cmd_context *context, const char *folder)
+import_casr(const struct cmd_context *context, const char *folder,
+            const struct triage_call *with)
 {
+    struct triage_call call = *with;
     AUTO(casr_clear) struct casr casr = {0};
     AUTO(mem_free) char *shown = str_name_dup(folder);
     struct err err = ERR_INIT;
@@ -111,8 +113,10 @@ import_casr(const struct cmd_context *context, const char *folder)
 
 static int
 import_folder(const struct cmd_context *context, const struct strv *paths,
-              enum crash_kind kind)
+              enum crash_kind kind, const struct triage_call *with)
 {
+    struct triage_call call = *with;
+
     call.paths = paths;
     call.kind = &kind;
     return triage_run(context, &call);
@@ -123,6 +127,7 @@ run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
     static const char *const kinds[] = {"afl", "libfuzzer", "casr", NULL};
+    struct triage_call call = given;
     AUTO(strv_clear) struct strv paths = {0};
 
     if (args->n != 2) {
@@ -136,13 +141,13 @@ run(const struct cmd_context *context, const struct strv *args,
     call.verb = verb;
     call.ledger_only = no_triage;
     if (strcmp(kind, "afl") == 0) {
-        return import_folder(context, &paths, CRASH_AFL);
+        return import_folder(context, &paths, CRASH_AFL, &call);
     }
     if (strcmp(kind, "libfuzzer") == 0) {
-        return import_folder(context, &paths, CRASH_LIBFUZZER);
+        return import_folder(context, &paths, CRASH_LIBFUZZER, &call);
     }
     if (strcmp(kind, "casr") == 0) {
-        return import_casr(context, args->v[1]);
+        return import_casr(context, args->v[1], &call);
     }
     AUTO(mem_free) char *shown = str_name_dup(kind);
     const char *near = str_suggest(kind, kinds);

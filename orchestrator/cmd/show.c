@@ -75,6 +75,8 @@ put_where(struct page *page, const struct record *record)
     buf_adds(&where, top->function == NULL ? "" : top->function);
     if (top->file != NULL && top->line > 0) {
         buf_addf(&where, "%s%s:%d", where.len == 0 ? "" : ", ", top->file, top->line);
+    } else if (top->file != NULL) {
+        buf_addf(&where, "%s%s (line unknown)", where.len == 0 ? "" : ", ", top->file);
     } else if (top->module != NULL) {
         buf_addf(&where, "%s%s+0x%" PRIx64, where.len == 0 ? "" : ", ",
                  fs_base(top->module), top->offset);
@@ -96,7 +98,8 @@ put_runs(struct page *page, const struct show *show)
     } else {
         buf_adds(&text, "never run: it stems from a report's text");
     }
-    if (record != NULL && record->build != NULL) {
+    /* "given" is the command that a person wrote */
+    if (record != NULL && record->build != NULL && strcmp(record->build, "given") != 0) {
         buf_addf(&text, ", on the %s build", record->build);
     }
     page_fact(page, "reproduces", buf_str(&text), STYLE_PLAIN);

@@ -27,9 +27,9 @@ variant_line(void *user, const struct variant *variant, struct err *err)
     clock_iso(found, variant->written);
     buf_addf(&line, "%7" PRId64 " %7" PRId64 "  %.10s  %.12s  ", variant->crashes,
              variant->stacks, found, variant->signature);
+    bool built = variant->build[0] != '\0' && strcmp(variant->build, "given") != 0;
     buf_addf(&line, "%s in %s  (%s%s%s)", type[0] == '\0' ? "?" : type, top,
-             variant->target, variant->build[0] == '\0' ? "" : ", build ",
-             variant->build);
+             variant->target, built ? ", build " : "", built ? variant->build : "");
     strv_add(lines, buf_str(&line));
     return 0;
 }
@@ -203,19 +203,19 @@ int
 show_timeline(struct page *page, const struct show *show, struct err *err)
 {
     AUTO(strv_clear) struct strv lines = {0};
-    int64_t older = 0;
-    int rc = store_events(show->store, "bug", show->bug.id, EVENTS_SHOWN, &older,
-                          event_line, &lines, err);
+    struct event_range range = {
+        .subject = "bug", .subject_id = show->bug.id, .limit = EVENTS_SHOWN};
+    int rc = store_events(show->store, &range, event_line, &lines, err);
 
     if (rc < 0 || lines.n == 0) {
         return rc;
     }
     page_heading(page, "Timeline");
     page_block(page);
-    if (older > 0) {
+    if (range.older > 0) {
         AUTO(mem_free)
         char *more = mem_printf("%" PRId64 " earlier events: nightjar show %s --json",
-                                older, show->bug.name);
+                                range.older, show->bug.name);
         page_line(page, more, STYLE_DIM);
     }
     for (size_t i = 0; i < lines.n; i++) {
@@ -246,9 +246,9 @@ int
 show_timeline_json(const struct show *show, json_t **out, struct err *err)
 {
     AUTO(json_decref) json_t *list = json_array();
-    int64_t older = 0;
-    int rc = store_events(show->store, "bug", show->bug.id, LIST_MAX, &older, event_json,
-                          list, err);
+    struct event_range range = {
+        .subject = "bug", .subject_id = show->bug.id, .limit = LIST_MAX};
+    int rc = store_events(show->store, &range, event_json, list, err);
 
     if (rc == 0) {
         *out = STEAL(list);

@@ -27,8 +27,11 @@ hex_line(const unsigned char *data, size_t at, size_t n, struct strv *out)
     }
     buf_adds(&line, "  |");
     for (size_t i = 0; i < n; i++) {
-        unsigned char c = data[at + i];
-        buf_addc(&line, c >= 0x20 && c < 0x7f ? (char)c : '.');
+        char shown = '.';
+        if (data[at + i] >= 0x20 && data[at + i] < 0x7f) {
+            shown = (char)data[at + i];
+        }
+        buf_addc(&line, shown);
     }
     buf_addc(&line, '|');
     strv_add(out, buf_str(&line));

@@ -33,23 +33,35 @@ static const char *const titles[] = {[STACK_CRASH] = "Stack (* counts for the si
 
 /* --- frames --- */
 
-/* " file:line:column [inlined] (rule)": what stands behind the name. */
-static void
-add_behind(const struct frame *frame, struct buf *out)
+/* How much stands behind a frame's name: all; the file without its folders; no rule. */
+enum detail { DETAIL_ALL, DETAIL_BASE, DETAIL_LEAST };
+
+static bool
+is_dropped(const struct frame *frame)
 {
-    if (frame->file != NULL && frame->line > 0) {
-        buf_addf(out, "  %s:%d", frame->file, frame->line);
+    return frame->stack == STACK_CRASH && !frame->kept && frame->rule != NULL;
+}
+
+/* " file:line:column [inlined] (rule)" */
+static void
+add_behind(const struct frame *frame, enum detail detail, struct buf *out)
+{
+    bool all = detail == DETAIL_ALL;
+    const char *file = frame->file == NULL || all ? frame->file : fs_base(frame->file);
+
+    if (file != NULL && frame->line > 0) {
+        buf_addf(out, "  %s:%d", file, frame->line);
         if (frame->column > 0) {
             buf_addf(out, ":%d", frame->column);
         }
-    } else if (frame->file != NULL) {
-        buf_addf(out, "  %s (line unknown)", frame->file);
+    } else if (file != NULL) {
+        buf_addf(out, "  %s%s", file, all ? " (line unknown)" : "");
     } else if (frame->function != NULL && frame->module != NULL) {
         buf_addf(out, "  %s", fs_base(frame->module));
     }
     buf_adds(out, frame->inlined ? "  [inlined]" : "");
-    if (frame->stack == STACK_CRASH && !frame->kept && frame->rule != NULL) {
-        buf_addf(out, "  (dropped: %s)", frame->rule);
+    if (is_dropped(frame) && detail != DETAIL_LEAST) {
+        buf_addf(out, "  (%s%s)", all ? "dropped: " : "", frame->rule);
     }
 }
 
@@ -78,29 +90,41 @@ name_columns(const struct frame *frames, size_t n)
     return columns;
 }
 
-/* On a narrow terminal the name is cut, not what stands behind it. */
+/* Where the terminal is too narrow for all of it, the folders go first, then the rule to
+ * a line of its own (once for neighbours that it drops), then the middle of the name,
+ * which
+ * --json has whole. */
 static void
-put_frame(struct page *page, const struct frame *frame, size_t columns)
+put_frame(struct page *page, const struct frame *frame, const struct frame *before,
+          size_t columns)
 {
     AUTO(buf_clear) struct buf line = BUF_INIT;
     AUTO(buf_clear) struct buf behind = BUF_INIT;
     AUTO(mem_free) char *name = frame_name(frame);
     size_t room = page_columns(page);
+    size_t wide = strlen(name) > columns ? strlen(name) : columns;
+    enum detail detail = DETAIL_ALL;
 
-    add_behind(frame, &behind);
     buf_addf(&line, "%s#%-3d", frame->kept ? "* " : "  ", frame->n);
     size_t start = line.len;
-    if (room != SIZE_MAX) {
-        size_t rest = start + behind.len;
-        page_cut(&line, name, room > rest + NAME_MIN ? room - rest : NAME_MIN);
-    } else {
-        buf_adds(&line, name);
+    add_behind(frame, detail, &behind);
+    while (detail != DETAIL_LEAST && room < start + wide + behind.len) {
+        detail = detail == DETAIL_ALL ? DETAIL_BASE : DETAIL_LEAST;
+        buf_clear(&behind);
+        add_behind(frame, detail, &behind);
     }
+    size_t rest = start + behind.len;
+    page_cut(&line, name, room > rest + NAME_MIN ? room - rest : NAME_MIN);
     for (size_t i = line.len - start; i < columns && behind.len > 0; i++) {
         buf_addc(&line, ' ');
     }
     buf_adds(&line, buf_str(&behind));
     page_line(page, buf_str(&line), frame->kept ? STYLE_STRONG : STYLE_DIM);
+    if (detail == DETAIL_LEAST && is_dropped(frame) &&
+        (before == NULL || before->rule != frame->rule)) {
+        AUTO(mem_free) char *why = mem_printf("        dropped: %s", frame->rule);
+        page_line(page, why, STYLE_DIM);
+    }
 }
 
 void
@@ -125,7 +149,7 @@ show_stacks(struct page *page, const struct show *show)
             page_block(page);
             columns = name_columns(frame, n - i);
         }
-        put_frame(page, frame, columns);
+        put_frame(page, frame, i == 0 ? NULL : frame - 1, columns);
     }
     page_block_end(page);
     if (record->n_frames > n) {
@@ -241,16 +265,38 @@ put_callers(struct page *page, const struct record *record, const struct frame *
     }
 }
 
+/* The frame to look at first or, where its line is not known, the first below it whose
+ * line is and whose source can be read; NULL: there is none. */
+static const struct frame *
+source_frame(const struct record *record)
+{
+    const struct frame *top = explain_frame(record);
+
+    for (const struct frame *frame = top;
+         frame != NULL && frame < record->frames + record->n_frames &&
+         frame->stack == top->stack;
+         frame++) {
+        AUTO(buf_clear) struct buf probe = BUF_INIT;
+        if ((frame->kept || frame->counts) && read_source(frame, &probe)) {
+            return frame;
+        }
+    }
+    return NULL;
+}
+
 void
 show_source(struct page *page, const struct show *show)
 {
-    const struct frame *top = explain_frame(show->bug.record);
-    AUTO(buf_clear) struct buf probe = BUF_INIT;
+    const struct frame *top = source_frame(show->bug.record);
 
-    if (top == NULL || !read_source(top, &probe)) {
+    if (top == NULL) {
         return;
     }
-    AUTO(mem_free) char *title = mem_printf("Source (%s:%d)", top->file, top->line);
+    bool calls = top != explain_frame(show->bug.record);
+    AUTO(mem_free)
+    char *title = mem_printf("Source (%s:%d%s%s)", top->file, top->line,
+                             calls ? ", the call in " : "",
+                             !calls || top->function == NULL ? "" : top->function);
     page_heading(page, title);
     page_block(page);
     bool there = put_lines(page, top, SOURCE_AROUND);

@@ -93,6 +93,29 @@ test_stack_and_global_name_the_variable(void **state)
 }
 
 static void
+test_a_wrapper_of_the_allocator_names_its_caller(void **state)
+{
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+    static const char text[] =
+        "==1==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602000000013\n"
+        "READ of size 1 at 0x602000000013 thread T0\n"
+        "    #0 0x5 in get /s/a.c:3:4\n"
+        "0x602000000013 is located 3 bytes after 16-byte region [0x602000000000,0x6)\n"
+        "allocated by thread T0 here:\n"
+        "    #0 0x6 in __interceptor_malloc (/s/x+0x1)\n"
+        "    #1 0x7 in checkmalloc /s/m.c:7:4\n"
+        "    #2 0x8 in add /s/a.c:9:4\n";
+
+    (void)state;
+    AUTO(record_free) struct record *record = parsed(text, sizeof(text) - 1);
+    explain_what(record, &said);
+    assert_string_equal(
+        buf_str(&said),
+        "get() reads 1 byte, 3 bytes behind the end of a 16-byte heap block, which "
+        "checkmalloc() allocated at m.c:7 for add() at a.c:9.");
+}
+
+static void
 test_null_is_told_from_wild(void **state)
 {
     AUTO(buf_clear) struct buf said = BUF_INIT;
@@ -212,6 +235,7 @@ main(void)
         TEST(test_use_after_free_names_who_freed),
         TEST(test_double_free_names_both),
         TEST(test_stack_and_global_name_the_variable),
+        TEST(test_a_wrapper_of_the_allocator_names_its_caller),
         TEST(test_null_is_told_from_wild),
         TEST(test_recursion_names_its_circle),
         TEST(test_anything_else_has_the_programs_own_words),

@@ -75,21 +75,20 @@ test_events_are_the_newest_in_order(void **state)
                                  .detail = detail,
                                  .actor = "me"};
     const struct event other = {.kind = "c", .subject = "target", .subject_id = 5};
-    int64_t older = -1;
+    struct event_range range = {.subject = "gate", .subject_id = 5, .limit = 10};
 
     json_put(detail, "why", json_string("seen"));
     must(fix, store_event(fix->store, &first, &fix->err));
     must(fix, store_event(fix->store, &second, &fix->err));
     must(fix, store_event(fix->store, &other, &fix->err));
-    must(fix,
-         store_events(fix->store, "gate", 5, 10, &older, list_event, &out, &fix->err));
+    must(fix, store_events(fix->store, &range, list_event, &out, &fix->err));
     assert_string_equal(buf_str(&out), "a > nightjar -; b new>open me seen; ");
-    assert_int_equal(older, 0);
+    assert_int_equal(range.older, 0);
+    range.limit = 1;
     buf_clear(&out);
-    must(fix,
-         store_events(fix->store, "gate", 5, 1, &older, list_event, &out, &fix->err));
+    must(fix, store_events(fix->store, &range, list_event, &out, &fix->err));
     assert_string_equal(buf_str(&out), "b new>open me seen; ");
-    assert_int_equal(older, 1);
+    assert_int_equal(range.older, 1);
 }
 
 int

@@ -177,26 +177,24 @@ read_event(struct stmt *row, struct event_owner *out)
 }
 
 int
-store_events(struct store *store, const char *subject, int64_t subject_id, int limit,
-             int64_t *older, event_visit *visit, void *user, struct err *err)
+store_events(struct store *store, struct event_range *range, event_visit *visit,
+             void *user, struct err *err)
 {
     AUTO(event_list_clear) struct event_list list = {0};
     struct stmt *row = NULL;
     int64_t all = 0;
-    int rc = db_query(store->db, &row, err, sql[EVENTS], "tii", subject, subject_id,
-                      (int64_t)limit);
+    int rc = db_query(store->db, &row, err, sql[EVENTS], "tii", range->subject,
+                      range->subject_id, (int64_t)range->limit);
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         list.v = mem_resize(list.v, (list.n + 1) * sizeof(*list.v));
         read_event(row, &list.v[list.n++]);
         rc = 0;
     }
-    rc = rc < 0
-             ? rc
-             : db_int(store->db, &all, err, sql[EVENT_COUNT], "ti", subject, subject_id);
-    if (rc == 0) {
-        *older = all - (int64_t)list.n;
-    }
+    rc = rc < 0 ? rc
+                : db_int(store->db, &all, err, sql[EVENT_COUNT], "ti", range->subject,
+                         range->subject_id);
+    range->older = all - (int64_t)list.n;
     for (size_t i = list.n; i > 0 && rc == 0; i--) {
         rc = visit(user, &list.v[i - 1].row, err);
     }
