@@ -512,6 +512,21 @@ command_arguments(const struct command *command, const char *input, struct strv 
     }
 }
 
+void
+command_add_options(struct command *command, const char *pair)
+{
+    if (pair == NULL) {
+        return;
+    }
+    const char *options = strchr(pair, '=') + 1;
+    AUTO(mem_free) char *name = mem_dup(pair, (size_t)(options - pair) - 1);
+    const char *said = options_variable(&command->env, name);
+    AUTO(mem_free)
+    char *joined = mem_printf("%s=%s%s%s", name, said == NULL ? "" : said,
+                              said == NULL || said[0] == '\0' ? "" : ":", options);
+    options_put(&command->env, joined);
+}
+
 /* The value of a variable for a person's shell, where a sanitizer prints names in its
  * stacks. What the user set stands there in any case. */
 static void

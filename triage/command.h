@@ -73,6 +73,10 @@ void command_arguments(const struct command *command, const char *input,
 /* What of that environment a person needs who runs it by hand: "NAME=value", appended. */
 void command_shell_environment(const struct command *command, struct strv *env);
 
+/* Add a sanitizer's options, "ASAN_OPTIONS=redzone=256", to the command's own. NULL is a
+ * no-op. */
+void command_add_options(struct command *command, const char *pair);
+
 /* One line that a person can paste into a shell to run it on `input` with the right
  * environment. */
 char *command_shell(const struct command *command, const char *input);

@@ -72,6 +72,9 @@ load(const struct cmd_context *context, const char *id, const struct strv *comma
     }
     out->stored = known == 0;
     rc = command->n == 0 ? 0 : command_from_argv(command, &out->command, err);
+    if (out->bug.record != NULL) {
+        command_add_options(&out->command, out->bug.record->replay_options);
+    }
     rc = rc < 0 ? rc : store_blob(store, out->bug.reproducer, &out->input, err);
     if (rc == 0 && strcmp(out->bug.original, out->bug.reproducer) != 0) {
         (void)store_blob(store, out->bug.original, &out->original, NULL);

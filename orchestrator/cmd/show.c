@@ -102,6 +102,9 @@ put_runs(struct page *page, const struct show *show)
     if (record != NULL && record->build != NULL && strcmp(record->build, "given") != 0) {
         buf_addf(&text, ", on the %s build", record->build);
     }
+    if (record != NULL && record->replay_options != NULL) {
+        buf_addf(&text, ", only with %s", record->replay_options);
+    }
     page_fact(page, "reproduces", buf_str(&text), STYLE_PLAIN);
     if (record != NULL && record->shipped_n > 0) {
         AUTO(mem_free)
@@ -281,6 +284,9 @@ load(struct show *show, const char *id, struct err *err)
     }
     (void)store_bug_command(show->store, number, &show->command, &settings, NULL);
     strv_clear(&settings.ignore_frames);
+    if (show->bug.record != NULL) {
+        command_add_options(&show->command, show->bug.record->replay_options);
+    }
     return 0;
 }
 

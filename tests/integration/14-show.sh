@@ -69,6 +69,9 @@ exits 0 "colours on a terminal" script -qec "'$NIGHTJAR' show NJ-1" /dev/null
 has "are there" "$OUT" "$(printf '\033[1mNJ-1')"
 NO_COLOR=1 exits 0 "none with NO_COLOR" script -qec "'$NIGHTJAR' show NJ-1" /dev/null
 hasnt "indeed" "$OUT" "$(printf '\033')"
+exits 0 "a narrow terminal" script -qec "stty cols 80; '$NIGHTJAR' show NJ-1" /dev/null
+is "cuts nothing but what is to be pasted" "$(tr -d '\r' <"$OUT" | sed 's/\x1b\[[0-9;]*m//g' | awk 'length($0) > 80 && !/_OPTIONS=/' | wc -l)" 0
+has "and tells each rule" "$OUT" "the program's frame around everything"
 exits 0 "fewer bytes on demand" "$NIGHTJAR" show NJ-1 --hex 2
 has "say how many there are" "$OUT" "1 further bytes: nightjar show NJ-1 --hex 3 shows all."
 exits 0 "as JSON" "$NIGHTJAR" show NJ-1 --json

@@ -355,10 +355,29 @@ test_from_json_names_the_field(void **state)
 #undef REST
 }
 
+static void
+test_options_are_added_to_the_commands_own(void **state)
+{
+    AUTO(command_clear) struct command command = {.timeout_ms = 1000};
+
+    (void)state;
+    strv_add(&command.argv, "/bin/true");
+    command_add_options(&command, NULL);
+    assert_int_equal(command.env.n, 0);
+    command_add_options(&command, "ASAN_OPTIONS=redzone=256");
+    command_add_options(&command, "ASAN_OPTIONS=redzone=16");
+    assert_int_equal(command.env.n, 1);
+    assert_string_equal(command.env.v[0], "ASAN_OPTIONS=redzone=256:redzone=16");
+    AUTO(mem_free) char *line = command_shell(&command, "in");
+    assert_non_null(strstr(line, ":redzone=16"));
+    assert_null(strstr(line, "redzone=256"));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_options_are_added_to_the_commands_own),
         TEST(test_from_argv_tells_the_mode),
         TEST(test_from_argv_says_what_is_wrong),
         TEST(test_from_argv_looks_into_path),
