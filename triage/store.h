@@ -142,8 +142,9 @@ struct job {
     enum job_kind kind;
     int64_t id; /* unique within the process */
     int64_t crash;
-    int64_t bug; /* JOB_MINIMIZE */
-    int attempt; /* 1, 2: one more than the workers that died of it */
+    int64_t bug;      /* JOB_MINIMIZE */
+    int attempt;      /* 1, 2: one more than the workers that died of it */
+    bool interrupted; /* JOB_MINIMIZE: asked to end before its time; does not count */
     /* What the worker gets (triage/worker.h), with "input" in the folder already written
      */
     json_t *request;

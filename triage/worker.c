@@ -43,7 +43,7 @@ struct worker {
     bool skipping; /* within a line that was too long */
 };
 
-/* Set by SIGUSR1, for good: the run is about to end. */
+/* Set by SIGUSR1: the minimization at work, or else the next one, is to end. */
 static volatile sig_atomic_t hurry;
 
 static void
@@ -415,7 +415,9 @@ serve(struct worker *worker, const json_t *request, json_t *answer, struct err *
     if (rc == 0 && operation->runs) {
         rc = command_from_json(json_object_get(request, "command"), &work.command, err);
     }
-    return rc < 0 ? rc : operation->work(&work, err);
+    rc = rc < 0 ? rc : operation->work(&work, err);
+    hurry = 0;
+    return rc;
 }
 
 /* --- lines --- */

@@ -33,7 +33,7 @@
  * served all the same. "unparsed": it crashed (or the text says so) but no parser knows
  * the report; kept, never dropped. A minimization whose input does not show the signature
  * answers with what the input did instead (k 0, finished true) and writes no file.
- * SIGUSR1 asks this and all later minimizations to end with what they have.
+ * SIGUSR1 asks the minimization at work to end with what it has.
  */
 #ifndef TRIAGE_WORKER_H
 #define TRIAGE_WORKER_H

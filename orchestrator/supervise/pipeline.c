@@ -30,6 +30,7 @@ struct desk {
     struct pipeline *pipeline;
     int slot;
     enum desk_state state;
+    bool hurried; /* its minimization was asked to end */
 };
 
 struct pipeline {
@@ -151,6 +152,7 @@ on_job(void *user, const json_t *answer)
         return;
     }
     desk->state = DESK_WORKING;
+    desk->hurried = false;
     pipeline->busy = true;
     pipeline->stirred = true;
     pipeline->stats.running++;
@@ -236,6 +238,9 @@ on_answer(void *user, int slot, json_t *job, const char *line, size_t len)
 
     count_ended(pipeline, job);
     pipeline->desks[slot].state = DESK_AWAY;
+    if (pipeline->desks[slot].hurried) {
+        json_put(job, "interrupted", json_true());
+    }
     scribe_link_send_body(pipeline->link, about_job("finish", job), line, len, on_outcome,
                           pipeline);
     touch(pipeline);
@@ -338,6 +343,43 @@ pump_jobs(struct pipeline *pipeline)
 }
 
 static bool
+minimizes(const struct pipeline *pipeline, const struct desk *desk)
+{
+    return desk->state == DESK_WORKING &&
+           strcmp(json_get_str(pool_job(pipeline->pool, desk->slot), "kind", ""),
+                  "minimize") == 0;
+}
+
+static void
+hurry(struct pipeline *pipeline, struct desk *desk)
+{
+    if (!desk->hurried && minimizes(pipeline, desk)) {
+        desk->hurried = true;
+        pool_hurry(pipeline->pool, desk->slot);
+    }
+}
+
+/* A crash does not wait for a minimization, which can go on later. */
+static void
+make_room(struct pipeline *pipeline)
+{
+    int64_t waiting = pipeline->stats.queued;
+
+    for (int i = 0; pipeline->pool != NULL && i < pool_jobs(pipeline->pool); i++) {
+        bool minimizing = minimizes(pipeline, &pipeline->desks[i]);
+        waiting -= !minimizing || pipeline->desks[i].hurried;
+    }
+    for (int i = 0;
+         pipeline->pool != NULL && waiting > 0 && i < pool_jobs(pipeline->pool); i++) {
+        struct desk *desk = &pipeline->desks[i];
+        if (!desk->hurried && minimizes(pipeline, desk)) {
+            hurry(pipeline, desk);
+            waiting--;
+        }
+    }
+}
+
+static bool
 is_quiet(const struct pipeline *pipeline)
 {
     bool quiet =
@@ -364,6 +406,7 @@ on_settle(sd_event_source *source, void *user)
     intake_pump(pipeline->intake, pipeline->link);
     if (!pipeline->stopping) {
         pump_jobs(pipeline);
+        make_room(pipeline);
     }
     if (events->changed != NULL) {
         events->changed(events->user, &pipeline->stats);
@@ -468,14 +511,6 @@ pipeline_stats(const struct pipeline *pipeline)
     return &pipeline->stats;
 }
 
-static bool
-minimizes(const struct pipeline *pipeline, const struct desk *desk)
-{
-    return desk->state == DESK_WORKING &&
-           strcmp(json_get_str(pool_job(pipeline->pool, desk->slot), "kind", ""),
-                  "minimize") == 0;
-}
-
 /* Minimizations that were asked to end and did not: what they had is lost, no more. */
 static int
 on_hurried(sd_event_source *source, uint64_t usec, void *user)
@@ -500,9 +535,7 @@ pipeline_hurry(struct pipeline *pipeline)
     }
     pipeline->hurry = true;
     for (int i = 0; i < pool_jobs(pipeline->pool); i++) {
-        if (minimizes(pipeline, &pipeline->desks[i])) {
-            pool_hurry(pipeline->pool, i);
-        }
+        hurry(pipeline, &pipeline->desks[i]);
     }
     if (sd_event_add_time_relative(pipeline->config.event, &pipeline->hurried,
                                    CLOCK_MONOTONIC, (uint64_t)HURRY_MS * 1000, 0,
@@ -591,7 +624,7 @@ pipeline_new(const struct pipeline_config *config, struct pipeline **out, struct
     }
     pipeline->desks = mem_array((size_t)config->jobs, sizeof(*pipeline->desks));
     for (int i = 0; i < config->jobs; i++) {
-        pipeline->desks[i] = (struct desk){pipeline, i, DESK_FREE};
+        pipeline->desks[i] = (struct desk){pipeline, i, DESK_FREE, false};
     }
     int rc = attach(pipeline, err);
     rc = rc < 0 ? rc : start_children(pipeline, err);

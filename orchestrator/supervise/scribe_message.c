@@ -49,6 +49,7 @@ job_from_json(json_t *object, struct job *out, struct err *err)
                         .crash = json_get_int(object, "crash", 0),
                         .bug = json_get_int(object, "bug", 0),
                         .attempt = (int)json_get_int(object, "attempt", 1),
+                        .interrupted = json_get_bool(object, "interrupted", false),
                         .request = json_incref(json_object_get(object, "request"))};
     return 0;
 }

@@ -24,6 +24,7 @@ struct fixture {
     struct strv bugs, troubles, ends; /* titles; texts; "state reason" */
     int idles, done, refused, canceled;
     int kill_scribe_after; /* ends; 0: never */
+    int64_t minimize_ms;
     struct err failed, err;
 };
 
@@ -85,17 +86,60 @@ fake_triage(const json_t *request)
     (void)fflush(stdout);
 }
 
+static volatile sig_atomic_t hurried;
+
+static void
+on_hurry(int sig)
+{
+    (void)sig;
+    hurried = 1;
+}
+
+/* Takes longer than any test waits, unless it is asked to end. */
+static void
+fake_minimize(const json_t *request)
+{
+    AUTO(buf_clear) struct buf input = BUF_INIT;
+    AUTO(json_decref) json_t *answer = json_object();
+
+    (void)fs_read(json_get_str(request, "input", ""), 1 << 20, &input, NULL);
+    for (int i = 0; i < 2 * WAIT_MS / 10 && hurried == 0; i++) {
+        (void)usleep(10000);
+    }
+    AUTO(mem_free) char *name = mem_dup(input.data + 6, strcspn(input.data + 6, " "));
+    AUTO(record_free) struct record *record = fake_record(name);
+    (void)fs_write(json_get_str(request, "output", ""), input.data, input.len, 0600,
+                   NULL);
+    json_put(answer, "job", json_integer(json_get_int(request, "job", -1)));
+    json_put(answer, "record", record_to_json(record));
+    json_put(answer, "outcome", json_string("crash"));
+    json_put(answer, "k", json_integer(1));
+    json_put(answer, "n", json_integer(1));
+    json_put(answer, "other", json_integer(0));
+    json_put(answer, "bytes", json_integer((json_int_t)input.len));
+    json_put(answer, "finished", json_boolean(hurried == 0));
+    json_print(stdout, answer);
+    (void)fflush(stdout);
+    hurried = 0;
+}
+
 static int
 fake_worker(void)
 {
     AUTO(mem_free) char *line = mem_alloc(1 << 20);
+
+    (void)signal(SIGUSR1, on_hurry);
 
     while (fgets(line, 1 << 20, stdin) != NULL) {
         AUTO(json_decref) json_t *request = NULL;
         if (json_parse(line, strlen(line), &request, NULL) < 0) {
             return 1;
         }
-        fake_triage(request);
+        if (strcmp(json_get_str(request, "op", ""), "minimize") == 0) {
+            fake_minimize(request);
+        } else {
+            fake_triage(request);
+        }
     }
     return 0;
 }
@@ -193,6 +237,7 @@ make_pipeline(struct fixture *fix, int jobs, const char *program)
         .rung = SANDBOX_NONE,
         .jobs = jobs,
         .runs = 3,
+        .minimize_ms = fix->minimize_ms,
         .program = program,
         .events = {fix, on_new_bug, on_trouble, on_finished, NULL, on_idle, on_failed}};
 
@@ -303,6 +348,47 @@ assert_store(struct fixture *fix, int64_t crashes, int64_t queued, int64_t bugs)
 }
 
 /* --- tests --- */
+
+static bool
+is_minimizing(const struct fixture *fix)
+{
+    return pipeline_stats(fix->pipeline)->minimizing == 1;
+}
+
+static bool
+has_two_bugs(const struct fixture *fix)
+{
+    return fix->bugs.n == 2;
+}
+
+static void
+until(struct fixture *fix, bool (*condition)(const struct fixture *fix))
+{
+    int64_t end = clock_mono_ms() + WAIT_MS;
+
+    while (!condition(fix) && clock_mono_ms() < end) {
+        (void)sd_event_run(fix->event, 50000);
+    }
+    assert_true(condition(fix));
+}
+
+static void
+test_a_crash_does_not_wait_for_a_minimization(void **state)
+{
+    struct fixture *fix = *state;
+
+    fix->minimize_ms = 4 * WAIT_MS;
+    make_pipeline(fix, 1, NULL);
+    submit(fix, "a", "crash alpha");
+    until(fix, is_minimizing);
+    submit(fix, "b", "crash beta");
+    until(fix, has_two_bugs);
+    until(fix, is_minimizing); /* it goes on, of either bug */
+    pipeline_stop(fix->pipeline);
+    until_idle(fix, 1);
+    assert_int_equal(fix->troubles.n, 0);
+    assert_store(fix, 2, 0, 2);
+}
 
 static void
 test_files_become_bugs(void **state)
@@ -598,6 +684,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_files_become_bugs),
+        TEST(test_a_crash_does_not_wait_for_a_minimization),
         TEST(test_idle_comes_at_once_when_there_is_nothing_to_do),
         TEST(test_refused_file_is_told_and_fails_nothing),
         TEST(test_broken_replay_gives_its_reason),

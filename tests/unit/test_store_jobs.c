@@ -318,6 +318,28 @@ test_unfinished_minimization_goes_on_in_later_runs_but_not_for_ever(void **state
 }
 
 static void
+test_an_interrupted_minimization_does_not_count_and_goes_on(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+
+    (void)triage(fix, "aaaaaa", &said);
+    for (int i = 0; i < 5; i++) {
+        AUTO(job_clear) struct job job = {0};
+        assert_int_equal(next_job(fix, 5000, &job), 1);
+        assert_int_equal(job.kind, JOB_MINIMIZE);
+        job.interrupted = true;
+        (void)small(fix, &job, i == 0 ? "aaaaa" : "aaaa", false, &said);
+        assert_int_equal(number(fix, "SELECT minimize_attempts FROM bug"), 0);
+        assert_clean(fix);
+    }
+    assert_int_equal(
+        number(fix, "SELECT b.bytes FROM bug JOIN blob b ON b.id = reproducer"), 4);
+    assert_int_equal(
+        number(fix, "SELECT count(*) FROM event WHERE kind = 'bug.minimize'"), 2);
+}
+
+static void
 test_minimization_that_shows_nothing_is_given_up(void **state)
 {
     struct fixture *fix = *state;
@@ -414,6 +436,7 @@ main(void)
         TEST(test_minimization_begins_with_the_worst_when_nothing_waits),
         TEST(test_minimized_reproducer_replaces_the_input_and_keeps_the_original),
         TEST(test_unfinished_minimization_goes_on_in_later_runs_but_not_for_ever),
+        TEST(test_an_interrupted_minimization_does_not_count_and_goes_on),
         TEST(test_minimization_that_shows_nothing_is_given_up),
         TEST(test_minimization_that_came_too_late_is_no_death),
         TEST(test_minimization_refuses_what_a_worker_may_not_do),

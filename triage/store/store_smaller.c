@@ -18,6 +18,7 @@ enum { UNFINISHED_MAX = 3 };
 enum {
     BUG,
     SMALLER,
+    UNCOUNT,
     STATEMENTS,
 };
 
@@ -26,6 +27,8 @@ static const char *const sql[STATEMENTS] = {
             " JOIN blob b ON b.id = g.reproducer JOIN crash c ON c.id = g.crash"
             " WHERE g.id = ?1",
     [SMALLER] = "UPDATE bug SET reproducer = ?2, minimize = ?3 WHERE id = ?1",
+    [UNCOUNT] = "UPDATE bug SET minimize_attempts = max(minimize_attempts - 1, 0)"
+                " WHERE id = ?1 AND minimize = 'waiting'",
 };
 const struct store_sql store_smaller_sql = {sql, STATEMENTS};
 
@@ -132,13 +135,19 @@ file_smaller(struct blob_batch *batch, const struct job *job, const struct answe
     }
     rc = load(store, job->bug, &now, err);
     if (rc == 0 && now.waiting && answer->bytes <= now.bytes) {
-        bool done = answer->finished || now.attempts >= UNFINISHED_MAX;
+        bool done =
+            answer->finished || (now.attempts >= UNFINISHED_MAX && !job->interrupted);
         const char *to = done ? "done" : "waiting";
         rc = store_batch_rows(batch, err);
         rc = rc < 0 ? rc : store_blob_id(store, sha256, &blob, err);
         rc =
             rc < 0 ? rc : db_run(store->db, err, sql[SMALLER], "iit", job->bug, blob, to);
-        rc = rc < 0 ? rc : event_minimized(store, job, answer, now.bytes, to, err);
+        rc = rc < 0 || (job->interrupted && answer->bytes == now.bytes)
+                 ? rc
+                 : event_minimized(store, job, answer, now.bytes, to, err);
+        rc = rc < 0 || done || !job->interrupted
+                 ? rc
+                 : db_run(store->db, err, sql[UNCOUNT], "i", job->bug);
     }
     return store_batch_end(batch, rc, err);
 }
@@ -202,7 +211,7 @@ store_finish_minimize(struct store *store, const struct job *job,
     }
     /* what a limit ended is not handed out again by this process: it would never be idle
      */
-    if (answer->record == NULL || answer->finished) {
+    if (answer->record == NULL || answer->finished || job->interrupted) {
         store_forget(store, true, job->bug);
     }
     rc = store_outcome_of_crash(store, job->crash, out, err);
