@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/wait.h>
 
 #include "base/mem.h"
@@ -10,6 +11,7 @@
 #include "triage/parse/parse.h"
 
 enum {
+    EXIT_USAGE_MOST = 64, /* sysexits: EX_USAGE; most programs say 1 or 2 */
     EXIT_NOT_EXECUTABLE = 126,
     EXIT_NOT_FOUND = 127,
     EXIT_SANITIZER = 77, /* see options.c */
@@ -50,6 +52,28 @@ holds(const struct buf *output, const char *text)
 {
     return output->len > 0 &&
            memmem(output->data, output->len, text, strlen(text)) != NULL;
+}
+
+/* The first line that it printed, when that tells how to call it. New string. */
+static char *
+usage_of(const struct buf *output)
+{
+    static const char word[] = "usage:";
+    AUTO(buf_clear) struct buf line = {.max = RECORD_LINE_MAX};
+    size_t at = 0;
+
+    while (at < output->len && strchr(" \t\r\n", output->data[at]) != NULL) {
+        at++;
+    }
+    if (output->len - at < strlen(word) ||
+        strncasecmp(output->data + at, word, strlen(word)) != 0) {
+        return NULL;
+    }
+    const char *end = memchr(output->data + at, '\n', output->len - at);
+    size_t len = end == NULL ? output->len - at : (size_t)(end - (output->data + at));
+    str_clean(&line, output->data + at, len < RECORD_LINE_MAX ? len : RECORD_LINE_MAX);
+    return mem_printf("it told how to call it instead of reading the input: %s",
+                      buf_str(&line));
 }
 
 /* Why the target never truly ran on the input, or NULL. New string. */
@@ -95,7 +119,7 @@ why_broken(const struct command *command, const struct limit_run *run)
             "hand on one file",
             code);
     }
-    return NULL;
+    return code > 0 && code <= EXIT_USAGE_MOST ? usage_of(&run->output) : NULL;
 }
 
 const char *

@@ -103,6 +103,31 @@ assert_refused(struct fixture *fix, const char *text, const char *want)
 }
 
 static void
+test_severity_rules_are_read_in_their_order(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_int_equal(load(fix, "severity:\n"
+                               "  - target: x$\n    type: Timeout\n    severity: info\n"
+                               "    reason: slow is no bug here\n"
+                               "  - file: .*/third_party/\n    severity: low\n"
+                               "    reason: sandboxed\n"
+                               "triage:\n  examples: 8\n"),
+                     0);
+    const struct config_rules *rules = &fix->config->severity;
+    assert_int_equal(rules->n, 2);
+    assert_string_equal(rules->v[0].target, "x$");
+    assert_string_equal(rules->v[0].crash_type, "Timeout");
+    assert_null(rules->v[0].function);
+    assert_string_equal(rules->v[0].origin, "nightjar.yaml:2");
+    assert_string_equal(rules->v[1].file, ".*/third_party/");
+    assert_string_equal(rules->v[1].severity, "low");
+    assert_string_equal(rules->v[1].reason, "sandboxed");
+    assert_string_equal(rules->v[1].origin, "nightjar.yaml:6");
+    assert_int_equal(fix->config->triage.examples, 8);
+}
+
+static void
 test_no_file_gives_defaults(void **state)
 {
     struct fixture *fix = *state;
@@ -246,6 +271,20 @@ test_errors_name_file_line_column_and_cure(void **state)
          "triage, severity, gate, metrics"},
         {"triage:\n  job: 1\n", "2:3: unknown key 'job' (did you mean 'jobs'?)"},
         {"jobs: 1\njobs: 2\n", "2:1: key 'jobs' stands twice, first in line 1"},
+        {"severity:\n  - function: '('\n    severity: low\n    reason: x\n",
+         "2:15: function: '(' is no pattern: missing closing parenthesis at its "
+         "character "
+         "2"},
+        {"severity:\n  - function: f\n    severity: bad\n    reason: x\n",
+         "2:5: severity: 'bad' is no severity: critical, high, medium, low or info"},
+        {"severity:\n  - function: f\n    severity: low\n",
+         "2:5: severity: a rule needs severity: and reason:"},
+        {"severity:\n  - severity: low\n    reason: x\n",
+         "2:5: severity: a rule needs one of target: type: function: file:, else it "
+         "would "
+         "decide every bug"},
+        {"severity: low\n",
+         "1:11: severity: wanted a list of rules, not the value 'low'"},
         {"jobs: many\n", "1:7: jobs 'many' is not a number from 1 to 1024"},
         {"jobs: 0\n", "1:7: jobs '0' is not a number from 1 to 1024"},
         {"jobs: 1025\n", "1:7: jobs '1025' is not a number from 1 to 1024"},
@@ -572,6 +611,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_severity_rules_are_read_in_their_order),
         TEST(test_no_file_gives_defaults),
         TEST(test_empty_files_give_defaults_too),
         TEST(test_a_named_file_must_be_there),

@@ -60,11 +60,15 @@ test_bugs_are_filtered_by_target_and_state(void **state)
     const struct bug_filter fixed = {.state = "fixed"};
     const struct bug_filter open = {.state = "new"};
     const struct bug_filter odd = {.state = "fixd"};
+    const struct bug_filter writes = {.class_name = "heap-buffer-overflow(write)"};
+    const struct bug_filter harness = {.class_name = "harness"};
     AUTO(buf_clear) struct buf out = BUF_INIT;
 
     make_bugs(fix);
     (void)triage(fix, "shared", &shared);
     assert_listed(fix, &of_u, "");
+    assert_listed(fix, &writes, "NJ-2 NJ-5 ");
+    assert_listed(fix, &harness, "");
     fix->target = put_target(fix, "u", "/bin/true");
     (void)triage(fix, "other", &shared);
     assert_listed(fix, &of_u, "NJ-5 ");
