@@ -8,7 +8,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { PAGE = 1000 }; /* paths that are read at a time */
+enum {
+    PAGE = 1000, /* paths that are read at a time */
+    BUGS_AT_A_TIME = 64,
+};
 
 enum {
     BUG_IDS,
@@ -21,6 +24,7 @@ enum {
     CRASH_COUNTS,
     BUG_COUNTS,
     MINIMIZE_COUNT,
+    SNAPSHOT,
     STATEMENTS,
 };
 
@@ -69,6 +73,7 @@ static const char *const sql[STATEMENTS] = {
                 ", t.settings, t.name FROM bug g JOIN crash c ON c.id = g.crash"
                 " JOIN target t ON t.id = c.target WHERE g.id = ?1 AND NOT c.is_report",
     [CRASH_COUNTS] = "SELECT state, sum(n) FROM crash_count GROUP BY state",
+    [SNAPSHOT] = "BEGIN",
     [BUG_COUNTS] = "SELECT severity, count(*), count(*) FILTER (WHERE state IN"
                    " ('new', 'open', 'fixing', 'regressed')) FROM bug GROUP BY severity",
     [MINIMIZE_COUNT] = "SELECT count(*) FROM bug WHERE minimize = 'waiting'"
@@ -262,6 +267,37 @@ list_ids(struct store *store, const struct bug_filter *filter, struct buf *ids,
     return rc;
 }
 
+struct few_bugs {
+    struct bug v[BUGS_AT_A_TIME];
+    size_t n;
+};
+
+static void
+few_bugs_clear(struct few_bugs *few)
+{
+    for (size_t i = 0; i < few->n; i++) {
+        bug_clear(&few->v[i]);
+    }
+}
+AUTO_DEFINE_CLEAR(struct few_bugs, few_bugs_clear)
+
+/* In one read transaction: to begin one costs as much as to read a bug. */
+static int
+load_few(struct store *store, const struct buf *ids, size_t at, bool light,
+         struct few_bugs *few, struct err *err)
+{
+    int rc = db_exec(store->db, sql[SNAPSHOT], err);
+
+    for (; rc == 0 && few->n < BUGS_AT_A_TIME && at < ids->len; at += sizeof(int64_t)) {
+        int64_t id = 0;
+        memcpy(&id, ids->data + at, sizeof(id));
+        rc = load_bug(store, id, light, &few->v[few->n], err);
+        few->n += rc == 0 ? 1 : 0;
+    }
+    db_rollback(store->db); /* it only read */
+    return rc;
+}
+
 int
 store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *visit,
            void *user, struct err *err)
@@ -270,13 +306,12 @@ store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *visi
     int rc = check_state(filter->state, err);
 
     rc = rc < 0 ? rc : list_ids(store, filter, &ids, err);
-    for (size_t at = 0; rc == 0 && at + sizeof(int64_t) <= ids.len;
-         at += sizeof(int64_t)) {
-        AUTO(bug_clear) struct bug bug = {0};
-        int64_t id = 0;
-        memcpy(&id, ids.data + at, sizeof(id));
-        rc = load_bug(store, id, filter->light, &bug, err);
-        rc = rc < 0 ? rc : visit(user, &bug, err);
+    for (size_t at = 0; rc == 0 && at < ids.len; at += BUGS_AT_A_TIME * sizeof(int64_t)) {
+        AUTO(few_bugs_clear) struct few_bugs few = {.n = 0};
+        rc = load_few(store, &ids, at, filter->light, &few, err);
+        for (size_t i = 0; i < few.n && rc == 0; i++) {
+            rc = visit(user, &few.v[i], err);
+        }
     }
     return rc;
 }
