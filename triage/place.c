@@ -4,7 +4,10 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/signature.h"
 #include "triage/trace.h"
+
+enum { SAMPLES_MIN = 2 }; /* of a hang's stack, to tell its loop from what that calls */
 
 /* --- kinds --- */
 
@@ -59,11 +62,13 @@ place_family(const char *crash_type, char *out, size_t size)
     return out;
 }
 
-/* Where it is when its time or memory is up says little. */
+/* Where it is when its time or memory is up says little, unless that was looked at more
+ * than once. */
 static bool
 has_place(const struct record *record)
 {
-    return strcmp(record->crash_type, "Timeout") != 0 &&
+    return (strcmp(record->crash_type, "Timeout") != 0 ||
+            record->samples >= SAMPLES_MIN) &&
            strcmp(record->crash_type, "Out-of-memory") != 0;
 }
 
@@ -152,15 +157,35 @@ add_lifetime(const struct record *record, struct buf *out)
 }
 
 static bool
+add_name(const struct trace *trace, struct buf *out)
+{
+    if (trace->n > 0) {
+        buf_addf(out, " in %s", trace->steps[0].name);
+    }
+    return trace->n > 0;
+}
+
+static bool
 add_crash(const struct record *record, const char *family, struct buf *out)
 {
     AUTO(trace_clear) struct trace crash;
+    AUTO(buf_clear) struct buf words = BUF_INIT;
 
     trace_init(&crash, record, STACK_CRASH);
     size_t owner = owner_steps(record, &crash);
     size_t steps = small_steps(&crash);
     buf_adds(out, family);
-    return add_steps(&crash, owner > 0 && owner < steps ? owner : steps, out);
+    if (record->samples >= SAMPLES_MIN) {
+        /* what all samples share ends with the loop, wherever in it each of them was */
+        return add_name(&crash, out);
+    }
+    if (!add_steps(&crash, owner > 0 && owner < steps ? owner : steps, out)) {
+        return false;
+    }
+    if (signature_words(record, &words)) {
+        buf_addf(out, " says %s", buf_str(&words));
+    }
+    return true;
 }
 
 void

@@ -23,7 +23,7 @@
 #include "triage/record.h"
 
 enum {
-    PLACE_STEPS_MAX = 3, /* frames of a place */
+    PLACE_STEPS_MAX = 6, /* frames of a place */
     PLACE_SMALL_LINES =
         4, /* a function at fault before this line of its own is an accessor */
 };

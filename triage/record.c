@@ -41,6 +41,7 @@ record_free(struct record *record)
     mem_free(record->instruction);
     mem_free(record->registers);
     mem_free(record->place);
+    mem_free(record->last_words);
     strv_clear(&record->reasons);
     strv_clear(&record->grouping);
     mem_free(record);

@@ -147,6 +147,8 @@ struct record {
     char *crash_line; /* "file:line:column" or "module+0x12" of the first kept frame, or
                          NULL */
     char *message;    /* the line that says what happened, or NULL */
+    char *last_words; /* of a program that called abort(): the last line that it printed
+                         before; or NULL */
     char *state_override; /* parser: text that is the state in place of, or before, the
                              frames; or NULL */
     bool state_only_override; /* no frames follow state_override */

@@ -261,6 +261,9 @@ put_evidence(struct buf *out, const struct record *record)
     put_key(out, "evidence");
     buf_addc(out, '{');
     put_text(out, "state", record->state_override);
+    if (record->last_words != NULL) {
+        put_text(out, "last_words", record->last_words);
+    }
     put_int(out, "state_frames", record->override_frames);
     put_bool(out, "state_only", record->state_only_override);
     put_bool(out, "recursive", record->recursive);

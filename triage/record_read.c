@@ -257,6 +257,10 @@ get_evidence(const json_t *object, struct record *record, struct err *err)
     int64_t facts = 0;
     int rc = get_text(object, "state", STATE_MAX, &record->state_override, err);
 
+    rc = rc < 0
+             ? rc
+             : get_text(object, "last_words", RECORD_LINE_MAX, &record->last_words, err);
+
     rc = rc < 0 ? rc : get_int(object, "state_frames", 0, 3, &frames, err);
     rc = rc < 0 ? rc : get_int(object, "cycle_frames", 0, 10, &cycle, err);
     rc = rc < 0 ? rc : get_int(object, "facts", 0, FACT_ALL, &facts, err);

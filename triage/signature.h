@@ -11,10 +11,17 @@
 #ifndef TRIAGE_SIGNATURE_H
 #define TRIAGE_SIGNATURE_H
 
+#include "base/buf.h"
 #include "triage/record.h"
 
 /* Set hash_major, hash_minor and grouping. After stack_decide(). */
 void signature_make(struct record *record);
+
+/* The last words of a program that aborted, when they say what is wrong, without what
+ * differs from run to run: numbers, quoted words, folders. Compilers make one call of all
+ * calls of a function that does not return, so that of a die() only this is left.
+ * Appends; false, and nothing, when there are none. */
+bool signature_words(const struct record *record, struct buf *out);
 
 /* The kind of crash in the form of the key: "Heap-buffer-overflow READ", "UNKNOWN". New
  * string. */

@@ -32,6 +32,7 @@ struct said {
     const char *report, *reason;
     int k, n, other; /* n 0: 3 of 3 */
     bool write;      /* a write: more severe */
+    int into;        /* lines that the top frame is into its function; 0: unknown */
 };
 
 /* The call succeeded; else its message is shown. */
@@ -218,7 +219,8 @@ record_of(const struct said *said)
         frame->function = mem_strdup(stock ? usual[i] : said->frames[i]);
         frame->file =
             mem_strdup(i == 0 && said->file != NULL ? said->file : "/src/t/parse.c");
-        frame->line = 10 + (int)i;
+        frame->line = 10 + (int)i + said->into;
+        frame->start_line = said->into > 0 ? 10 : 0;
     }
     assert_int_equal(record_finish(record, &options, NULL), 0);
     return record_to_json(record);

@@ -123,6 +123,142 @@ test_a_duplicate_is_found_as_itself(void **state)
     assert_int_equal(outcome.bug, 1);
 }
 
+static void
+test_two_places_of_one_signature_are_two_bugs(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said first = {.frames = {"parse", "main"}, .into = 12};
+    const struct said second = {.frames = {"parse", "main"}, .into = 30};
+    AUTO(bug_clear) struct bug bug = {0};
+
+    assert_int_equal(triage(fix, "a", &first).bug, 1);
+    assert_int_equal(triage(fix, "b", &second).bug, 2);
+    assert_int_equal(triage(fix, "c", &first).bug, 1);
+    assert_int_equal(triage(fix, "d", &second).bug, 2);
+    must(fix, store_bug(fix->store, 2, &bug, &fix->err));
+    assert_string_equal(bug.record->grouping.v[bug.record->grouping.n - 1],
+                        "t: memory parse+30: no crash before it was at this place");
+    assert_clean(fix);
+}
+
+static void
+test_kinds_and_callers_at_one_place_are_one_bug(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said rows[] = {
+        {.frames = {"parse", "first", "main"}, .into = 12},
+        {.frames = {"parse", "second", "main"}, .into = 12, .write = true},
+        {.frames = {"parse", "main"}, .into = 12, .type = "UNKNOWN READ"},
+        {.frames = {"parse", "main"}, .into = 12, .type = "Floating-point-exception"}};
+    static const char *const texts[] = {"a", "b", "c", "d"};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(triage(fix, texts[i], &rows[i]).bug, 1);
+    }
+    assert_clean(fix);
+}
+
+static void
+test_one_function_below_main_is_enough_with_its_lines(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said here = {.frames = {"parse", "main"}, .file = "/a/p.c", .into = 12};
+    const struct said there = {.frames = {"parse", "main"}, .file = "/b/p.c", .into = 12};
+    const struct said other = {.frames = {"parse", "main"}, .file = "/b/q.c", .into = 12};
+
+    (void)triage(fix, "a", &here);
+    int64_t second = put_target(fix, "u", "/bin/true");
+    struct cluster_match match = find(fix, &there, second);
+    assert_int_equal(match.bug, 1);
+    assert_string_equal(
+        match.why, "seen in target t first: the functions, the lines within them and "
+                   "the source file p.c are the same there");
+    assert_int_equal(find(fix, &other, second).bug, 0);
+}
+
+static void
+test_same_input_joins_what_compilers_place_apart(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said here = {.frames = {"parse", "main"}, .into = 12};
+    const struct said there = {.frames = {"parse", "main"}, .into = 13};
+    const struct said inlined = {.frames = {"copy", "parse", "main"}, .into = 20};
+    AUTO(bug_clear) struct bug bug = {0};
+
+    (void)triage(fix, "a", &here);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &there).bug, 1);
+    assert_int_equal(triage(fix, "b", &there).bug, 1);
+    fix->target = put_target(fix, "v", "/bin/true");
+    assert_int_equal(triage(fix, "a", &inlined).bug, 1);
+    must(fix, store_bug(fix->store, 1, &bug, &fix->err));
+    assert_string_equal(
+        bug.record->grouping.v[bug.record->grouping.n - 1],
+        "v: memory copy+20: the same input shows it in target t, in parse "
+        "as here");
+    assert_clean(fix);
+}
+
+static void
+test_same_input_may_hold_two_bugs(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said here = {.frames = {"parse", "main"}, .into = 12};
+    const struct said elsewhere = {.frames = {"show", "main"}, .into = 12};
+    const struct said aborts = {.frames = {"parse", "main"}, .into = 14, .type = "Abrt"};
+
+    (void)triage(fix, "a", &here);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &elsewhere).bug, 2);
+    fix->target = put_target(fix, "v", "/bin/true");
+    assert_int_equal(triage(fix, "a", &aborts).bug, 3);
+    assert_clean(fix);
+}
+
+static void
+test_what_one_compiler_melts_together_stays_apart(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said melted = {.frames = {"give_up", "run", "main"}, .into = 20};
+    const struct said one = {.frames = {"give_up", "size", "main"}, .into = 2};
+    const struct said two = {.frames = {"give_up", "order", "main"}, .into = 2};
+
+    (void)triage(fix, "a", &melted);
+    (void)triage(fix, "b", &melted);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &one).bug, 1);
+    assert_int_equal(triage(fix, "b", &two).bug, 2);
+    assert_clean(fix);
+}
+
+static void
+test_same_input_hangs_everywhere(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said hang = {.outcome = "timeout", .type = "Timeout", .k = 2, .n = 2};
+
+    (void)triage(fix, "a", &hang);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &hang).bug, 1);
+    assert_clean(fix);
+}
+
+static void
+test_a_report_without_lines_says_nothing_against_a_crash_with_them(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said report = {.frames = {"parse", "main"}};
+    const struct said first = {.frames = {"parse", "main"}, .into = 12};
+    const struct said second = {.frames = {"parse", "main"}, .into = 30};
+
+    (void)triage(fix, "a", &report);
+    assert_int_equal(triage(fix, "b", &first).bug, 1);
+    assert_int_equal(triage(fix, "c", &second).bug, 2);
+    /* and one that comes later is of the signature's first bug */
+    assert_int_equal(triage(fix, "d", &report).bug, 1);
+    assert_clean(fix);
+}
+
 int
 main(void)
 {
@@ -132,6 +268,14 @@ main(void)
         TEST(test_names_alone_do_not_join_two_programs),
         TEST(test_different_source_files_do_not_join_two_programs),
         TEST(test_a_duplicate_is_found_as_itself),
+        TEST(test_two_places_of_one_signature_are_two_bugs),
+        TEST(test_kinds_and_callers_at_one_place_are_one_bug),
+        TEST(test_one_function_below_main_is_enough_with_its_lines),
+        TEST(test_same_input_joins_what_compilers_place_apart),
+        TEST(test_same_input_may_hold_two_bugs),
+        TEST(test_what_one_compiler_melts_together_stays_apart),
+        TEST(test_same_input_hangs_everywhere),
+        TEST(test_a_report_without_lines_says_nothing_against_a_crash_with_them),
     };
 
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);

@@ -380,6 +380,18 @@ cut_signal_word(struct span line)
     return at == SPAN_NONE ? line : span_to(line, at);
 }
 
+/* Not what a sanitizer draws around its headline. */
+static void
+remember_words(struct parser *p, struct span line)
+{
+    struct span words = span_trim(line);
+
+    if (words.len > 0 && !span_starts(words, "====") &&
+        !span_ends(words, "DEADLYSIGNAL")) {
+        p->last_words = words;
+    }
+}
+
 static void
 read_line(struct parser *p, struct span line)
 {
@@ -397,6 +409,7 @@ read_line(struct parser *p, struct span line)
         }
     }
     if (p->type[0] == '\0') {
+        remember_words(p, line);
         return;
     }
     for (size_t i = 0; i < n_readers; i++) {
@@ -557,6 +570,9 @@ make_record(const struct parser *p)
     record->crash_type = final_type(p);
     record->crash_address = final_address(p);
     record->message = span_dup(span_trim(p->message), RECORD_LINE_MAX);
+    if (strcmp(p->type, "Abrt") == 0) {
+        record->last_words = span_dup(p->last_words, RECORD_LINE_MAX);
+    }
     record->state_override = clean_state(p);
     record->override_frames = p->state_frames;
     record->state_only_override = p->state_frames >= PARSER_STATE_FRAMES;

@@ -74,6 +74,7 @@ struct parser {
     unsigned facts;  /* enum record_fact */
     struct raw_memory memory;
     struct span message;
+    struct span last_words; /* the last line that was not empty before the first headline */
     struct raw_frame *frames; /* RECORD_FRAMES_MAX of them */
     size_t n_frames;
     enum stack_kind stack; /* which stack the next frame belongs to */

@@ -12,7 +12,10 @@
 #include "triage/store/store_private.h"
 #include "triage/trace.h"
 
-enum { SPECIFIC_FRAMES_MIN = 2 };
+enum {
+    SPECIFIC_FRAMES_MIN = 2,
+    NEAR_TOP = 3, /* frames in which a shared function is looked for */
+};
 
 enum {
     PLACE_HERE,
@@ -181,7 +184,7 @@ last_component(const char *name)
 static bool
 is_near_top(const struct trace *trace, const char *name)
 {
-    for (size_t i = 0; i < trace->n && i < PLACE_STEPS_MAX; i++) {
+    for (size_t i = 0; i < trace->n && i < NEAR_TOP; i++) {
         if (strcmp(last_component(trace->steps[i].name), last_component(name)) == 0) {
             return true;
         }

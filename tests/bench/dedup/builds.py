@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHIFT = 20  # lines inserted into each file of the build "moved"
-INPUTS_MAX = 12000  # tries to find inputs of each label
+INPUTS_MAX = 6000  # tries to find inputs of each label
 BATCH = 400
 
 # ubsan: UBSan beside ASan, and the first to speak, so that one fault is seen by either
@@ -72,11 +72,13 @@ def ask_oracle(oracle, paths):
 
 def random_input(rng):
     size = rng.choice((6, 8, 12, 16, 24, 32, 48, 64))
-    style = rng.randrange(3)
+    style = rng.randrange(4)
     if style == 0:
         return rng.randbytes(size)
     if style == 1:
         return bytes(rng.randrange(16) for _ in range(size))
+    if style == 2:  # a few bytes, and one of them many times
+        return rng.randbytes(size // 4) + bytes([rng.randrange(256)]) * rng.randrange(size) + rng.randbytes(4)
     few = [rng.randrange(256) for _ in range(4)]
     return bytes(rng.choice(few) for _ in range(size))
 
