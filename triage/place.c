@@ -96,18 +96,28 @@ small_steps(const struct trace *trace)
     return n;
 }
 
-/* False when a line is unknown. */
+/* What an optimizer made of several lines has none: then the caller's line counts the
+ * more. False when the debug information knows no line of it at all. */
 static bool
 add_steps(const struct trace *trace, size_t n, struct buf *out)
 {
+    bool known = false;
+
     for (size_t i = 0; i < n; i++) {
-        int line = line_within(trace->steps[i].frame);
-        if (line < 0) {
+        const struct frame *frame = trace->steps[i].frame;
+        int line = line_within(frame);
+        if (line < 0 && frame->start_line == 0) {
             return false;
         }
-        buf_addf(out, " %s+%d", trace->steps[i].name, line);
+        buf_addf(out, " %s+", trace->steps[i].name);
+        if (line < 0) {
+            buf_addc(out, '?');
+        } else {
+            buf_addf(out, "%d", line);
+        }
+        known = known || line >= 0;
     }
-    return n > 0;
+    return known;
 }
 
 /* --- the object --- */

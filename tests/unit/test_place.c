@@ -107,6 +107,17 @@ test_freed_memory_is_known_by_who_made_and_freed_it(void **state)
 }
 
 static void
+test_a_line_that_an_optimizer_took_has_the_callers_line(void **state)
+{
+    (void)state;
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory word+? verse+9",
+                 {"word", 0, 10, STACK_CRASH}, {"verse", 39, 30, STACK_CRASH},
+                 {"load", 55, 50, STACK_CRASH});
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
+                 {"word", 0, 10, STACK_CRASH});
+}
+
+static void
 test_there_is_none_without_lines(void **state)
 {
     (void)state;
@@ -128,6 +139,7 @@ main(void)
         cmocka_unit_test(test_an_accessor_has_its_callers_with_it),
         cmocka_unit_test(test_the_objects_owner_has_no_callers_with_it),
         cmocka_unit_test(test_freed_memory_is_known_by_who_made_and_freed_it),
+        cmocka_unit_test(test_a_line_that_an_optimizer_took_has_the_callers_line),
         cmocka_unit_test(test_there_is_none_without_lines),
     };
 

@@ -259,7 +259,7 @@ drop_lines(const char *place, struct buf *out)
 {
     for (const char *at = place; *at != '\0'; at++) {
         if (*at == '+') {
-            at += strspn(at + 1, "0123456789");
+            at += strspn(at + 1, "0123456789?");
         } else {
             buf_addc(out, *at);
         }
