@@ -19,12 +19,12 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "triage/program.h"
+#include "triage/symbolize_answer.h"
 
 enum {
     ANSWER_MS =
         20000, /* the first answer of a module includes reading its debug information */
     ANSWER_MAX = 1 << 20, /* bytes of one answer */
-    INLINE_MAX = 64,      /* functions of one address */
     MODULES_MAX = 256,
     CACHE_SLOTS = 1 << 16, /* a power of two */
     CACHE_MAX = CACHE_SLOTS / 2,
@@ -32,16 +32,10 @@ enum {
     SYMBOLIZER_GIB = 4,     /* of address space: programs are mapped whole */
 };
 
-struct name { /* one function at an address, innermost first */
-    char *function, *file;
-    int line, column, start_line;
-};
-
 struct answer {
     uint64_t offset;
     size_t module; /* index + 1; 0: an empty slot */
-    struct name *names;
-    size_t n;
+    struct symbol_names names;
 };
 
 /* A file that was named as a module, and what it was then: a rebuilt one is another
@@ -75,11 +69,7 @@ cache_clear(struct symbolizer *s)
 {
     for (size_t i = 0; i < CACHE_SLOTS && s->cached > 0; i++) {
         struct answer *answer = &s->cache[i];
-        for (size_t k = 0; k < answer->n; k++) {
-            mem_free(answer->names[k].function);
-            mem_free(answer->names[k].file);
-        }
-        mem_free(answer->names);
+        symbol_names_clear(&answer->names);
         *answer = (struct answer){0};
     }
     s->cached = 0;
@@ -206,64 +196,6 @@ await(struct symbolizer *s, size_t *line, struct err *err)
 
 /* --- answers --- */
 
-/* Text of an ELF file is hostile: printable, on one line, bounded. NULL for nothing. */
-static char *
-clean_text(const char *text, size_t max)
-{
-    AUTO(buf_clear) struct buf out = BUF_INIT;
-
-    str_clean(&out, text, strlen(text));
-    for (size_t i = 0; i < out.len; i++) {
-        if (out.data[i] == '\n' || out.data[i] == '\t') {
-            out.data[i] = ' ';
-        }
-    }
-    if (out.len > max) { /* not within a character */
-        while (max > 0 && ((unsigned char)out.data[max] & 0xc0) == 0x80) {
-            max--;
-        }
-        out.len = max;
-        out.data[max] = '\0';
-    }
-    return out.len == 0 || strcmp(out.data, "??") == 0 ? NULL : buf_steal(&out);
-}
-
-static int
-bounded_int(const json_t *object, const char *key)
-{
-    int64_t value = json_get_int(object, key, 0);
-
-    return value < 0 || value > INT32_MAX ? 0 : (int)value;
-}
-
-static void
-take_names(const json_t *reply, struct answer *answer)
-{
-    const json_t *list = json_object_get(reply, "Symbol");
-    size_t n = json_array_size(list);
-
-    n = n > INLINE_MAX ? INLINE_MAX : n;
-    answer->names = mem_array(n, sizeof(*answer->names));
-    for (size_t i = 0; i < n; i++) {
-        const json_t *item = json_array_get(list, i);
-        struct name *name = &answer->names[i];
-        name->function =
-            clean_text(json_get_str(item, "FunctionName", ""), RECORD_FUNCTION_MAX);
-        name->file = clean_text(json_get_str(item, "FileName", ""), RECORD_PATH_MAX);
-        name->line = bounded_int(item, "Line");
-        name->column = bounded_int(item, "Column");
-        name->start_line = bounded_int(item, "StartLine");
-        if (name->file != NULL && name->line == 0 && strchr(name->file, '/') == NULL) {
-            mem_free(STEAL(name->file)); /* the symbol table's name of an object file */
-        }
-        if (name->function == NULL) {
-            mem_free(STEAL(name->file));
-            n = i; /* nothing is known from here on */
-        }
-    }
-    answer->n = n;
-}
-
 static int
 look_up(struct symbolizer *s, const struct module *module, struct answer *answer,
         struct err *err)
@@ -286,7 +218,7 @@ look_up(struct symbolizer *s, const struct module *module, struct answer *answer
         return rc;
     }
     buf_drop(&s->pending, len + 1);
-    take_names(reply, answer);
+    symbol_names_read(reply, &answer->names);
     s->start_failures = 0;
     return 0;
 }
@@ -442,10 +374,10 @@ move_frame(struct record *record, struct frame *frame)
 static void
 expand_frame(struct record *record, struct frame *frame, const struct answer *answer)
 {
-    for (size_t i = 0; i < answer->n; i++) {
-        const struct name *name = &answer->names[i];
+    for (size_t i = 0; i < answer->names.n; i++) {
+        const struct symbol_name *name = &answer->names.v[i];
         struct frame copy = *frame;
-        copy.inlined = i + 1 < answer->n;
+        copy.inlined = i + 1 < answer->names.n;
         if (copy.inlined) {
             copy.module = mem_strdup(frame->module);
             copy.build_id = mem_strdup(frame->build_id);
@@ -478,7 +410,7 @@ symbolize_record(struct symbolizer *symbolizer, struct record *record)
         const struct answer *answer = answer_of(symbolizer, frame);
         size_t first = record->n_frames;
         int number = frame->n;
-        if (answer != NULL && answer->n > 0) {
+        if (answer != NULL && answer->names.n > 0) {
             expand_frame(record, frame, answer);
         } else {
             move_frame(record, frame);

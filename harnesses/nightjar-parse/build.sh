@@ -4,7 +4,7 @@
 # shellcheck disable=SC2046,SC2086,SC2154
 cd "$SRC/nightjar"
 B=$WORK/build/debug
-objects=$(printf '%s\n' triage/parse/*.c triage/record*.c triage/stack*.c triage/signature*.c triage/severity*.c triage/base/*.c |
+objects=$(printf '%s\n' triage/parse/*.c triage/record*.c triage/stack*.c triage/signature*.c triage/severity*.c triage/{harness,options}*.c triage/base/*.c |
     sed -n "s,^\([^*]*\)\.c\$,$B/obj/\1.o,p")
 make -s O="$WORK/build" BUILD=debug CC="$CC" CFLAGS="$CFLAGS" $objects
 libs=$(pkg-config --libs sqlite3 jansson zlib libsodium libpcre2-8)
