@@ -70,6 +70,26 @@ says_nothing(struct span token)
            span_is(token, "??") || span_is(token, "<null>") || span_is(token, "(<null>)");
 }
 
+/* "ns::f(int) const /dir/x.h": a file whose line is not known. The path begins at the
+ * first " /" outside of parentheses, since a lambda is named by its place within them. */
+static bool
+take_file(struct span *s, struct raw_frame *frame)
+{
+    size_t depth = 0;
+
+    for (size_t i = 1; i + 1 < s->len; i++) {
+        char c = s->at[i];
+        depth += c == '(';
+        depth -= c == ')' && depth > 0;
+        if (c == ' ' && depth == 0 && s->at[i + 1] == '/') {
+            frame->file = span_from(*s, i + 1);
+            *s = span_trim(span_to(*s, i));
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "file:12:3" at the end. A path with blanks begins at the last " /" behind the
  * function's arguments. */
 static bool
@@ -84,7 +104,7 @@ take_location(struct span *s, struct raw_frame *frame)
         return false;
     }
     if (!parser_location(token, frame)) {
-        return false;
+        return take_file(s, frame);
     }
     size_t root = span_rfind(span_to(*s, from), " /");
     if (root != SPAN_NONE && token.at[0] != '/' && !span_has(span_from(*s, root), ")")) {
@@ -123,8 +143,8 @@ parse_body(struct span s, struct raw_frame *frame)
     s = span_trim(s);
     take_build_id(&s, frame);
     bool module = take_module(&s, frame);
-    bool file = take_location(&s, frame);
     module = take_gdb(&s, frame) || module;
+    bool file = take_location(&s, frame);
     size_t plus = span_rfind(s, "+0x");
     struct span digits = plus == SPAN_NONE ? s : span_from(s, plus + 1);
     uint64_t offset;
