@@ -41,11 +41,7 @@ read_process(struct parser *p, struct span rest)
     }
     span_copy(span_from(span_to(rest, rest.len - 1), open + 1), p->process,
               sizeof(p->process));
-    for (size_t i = 0; p->process[i] != '\0'; i++) {
-        char lower = span_lower(p->process[i]);
-        p->process[i] =
-            i == 0 && lower >= 'a' && lower <= 'z' ? (char)(lower & ~0x20) : lower;
-    }
+    span_capitalize(p->process);
 }
 
 /* A pointer whose tag is not the memory's (Memory Tagging Extension). */
@@ -237,6 +233,7 @@ parse_pc(struct span s, struct raw_frame *frame)
         s = span_to(s, plus);
     }
     frame->function = s;
+    frame->mangled = true;
     return true;
 }
 

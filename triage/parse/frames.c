@@ -7,7 +7,7 @@
  *   #4 f /src/x.c:3:4 (x+0x1234) (BuildId: 5f3c)         ThreadSanitizer
  *   #5 f (n=3) at x.c:12                                 gdb
  *   ns::f() [0x7ff6+123] (C:\x.cc:12)                    Chromium on Windows
- *   3   libbase.dylib  0x0000000104d5b1c3 ns::f() + 19   macOS; mangled names stay so
+ *   3   libbase.dylib  0x0000000104d5b1c3 _ZN2ns1fEv + 19 macOS
  * Read from both ends, since function names hold blanks and paths may too.
  */
 #include "triage/parse/parser.h"
@@ -280,6 +280,7 @@ macos_frame(struct parser *p, struct span line)
         span_find_char(s, '/') != SPAN_NONE || !span_eat_digits(&digits, &offset)) {
         return false;
     }
+    parsed.mangled = true;
     parsed.function = span_trim(s);
     parser_add_parsed(p, (int)n, &parsed);
     return true;

@@ -108,6 +108,7 @@ gwpasan_frame(struct parser *p, struct span line)
     uint64_t offset = 0;
     (void)span_eat_hex(&hex, &offset);
     parsed.function = span_to(s, plus);
+    parsed.mangled = true;
     if (is_trampoline(p, &parsed)) {
         p->n_frames = 0;
         return true;

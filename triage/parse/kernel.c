@@ -71,14 +71,11 @@ begin(struct parser *p, struct span line, struct span kind, bool capitalize)
     uint64_t number = 0;
 
     span_copy(span_trim(kind), text, sizeof(text));
-    for (size_t i = 0; text[i] != '\0'; i++) {
-        char lower = span_lower(text[i]);
-        bool letter = lower >= 'a' && lower <= 'z';
-        if (text[i] == ' ') {
-            text[i] = '-';
-        } else if (capitalize) {
-            text[i] = i == 0 && letter ? (char)(lower & ~0x20) : lower;
-        }
+    if (capitalize) {
+        span_capitalize(text);
+    }
+    for (char *at = strchr(text, ' '); at != NULL; at = strchr(at, ' ')) {
+        *at = '-';
     }
     size_t digits = strcspn(text, "0123456789");
     struct span rest = span_from(span_of(text), digits);
@@ -136,10 +133,8 @@ kasan(struct parser *p, struct span line, struct span s)
     p->sanitizer = "address";
     p->kasan = true;
     rest = span_from(s, end);
-    if (span_after(rest, " range [", &rest)) {
-        set_address(p, rest);
-    } else if (span_after_last(rest, " addr ", &rest) ||
-               span_after_last(rest, " address ", &rest)) {
+    if (span_after(rest, " range [", &rest) || span_after_last(rest, " addr ", &rest) ||
+        span_after_last(rest, " address ", &rest)) {
         set_address(p, rest);
     }
     return true;

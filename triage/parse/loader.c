@@ -18,6 +18,12 @@ loader_line(struct parser *p, struct span line)
     } else if (span_after(line, ": library ", &s) && s.len > 2 &&
                span_has(s, " not found")) {
         s = span_strip(span_to(s, span_find(s, " not found")), "`'\"");
+    } else if (span_after(line, "cannot locate symbol ", &s) &&
+               span_has(s, " referenced by ")) {
+        s = span_strip(span_to(s, span_find(s, " referenced by ")), "`'\"");
+    } else if (span_has(line, ": symbol lookup error: ") &&
+               span_after(line, "undefined symbol: ", &s)) {
+        s = span_to(s, span_find_char(s, ','));
     } else {
         return LINE_GO_ON;
     }
@@ -28,7 +34,7 @@ loader_line(struct parser *p, struct span line)
 
 const struct parser_ops parser_loader = {
     .name = "loader",
-    .words =
-        (const char *const[]){"error while loading shared libraries", ": library ", NULL},
+    .words = (const char *const[]){"error while loading shared libraries", ": library ",
+                                   "cannot locate symbol ", "symbol lookup error", NULL},
     .line = loader_line,
 };

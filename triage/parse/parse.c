@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/parse/casrep.h"
+#include "triage/parse/demangle.h"
 #include "triage/parse/parser.h"
 #include "triage/parse/words.h"
 
@@ -152,16 +153,9 @@ void
 parser_sanitizer_type(struct span kind, char out[PARSER_TYPE_MAX])
 {
     span_copy(span_trim(kind), out, PARSER_TYPE_MAX);
-    for (size_t i = 0; out[i] != '\0'; i++) {
-        char c = out[i];
-        bool upper = c >= 'A' && c <= 'Z';
-        bool small = c >= 'a' && c <= 'z';
-        if (i == 0 ? small : upper) {
-            c = (char)(c ^ 0x20);
-        } else if (c == '_') {
-            c = '-';
-        }
-        out[i] = c;
+    span_capitalize(out);
+    for (char *at = strchr(out, '_'); at != NULL; at = strchr(at, '_')) {
+        *at = '-';
     }
 }
 
@@ -497,6 +491,18 @@ copy_memory(const struct raw_memory *from, struct memory *to)
                           .place = span_dup(from->place, RECORD_PATH_MAX)};
 }
 
+/* New string, or NULL. */
+static char *
+function_of(const struct raw_frame *frame)
+{
+    char name[DEMANGLE_MAX];
+
+    if (frame->mangled && demangle(frame->function, name)) {
+        return span_dup(span_of(name), RECORD_FUNCTION_MAX);
+    }
+    return span_dup(frame->function, RECORD_FUNCTION_MAX);
+}
+
 static void
 copy_frame(struct frame *to, const struct raw_frame *from)
 {
@@ -504,7 +510,7 @@ copy_frame(struct frame *to, const struct raw_frame *from)
     to->stack = from->stack;
     to->language = from->language;
     to->address = from->address;
-    to->function = span_dup(from->function, RECORD_FUNCTION_MAX);
+    to->function = function_of(from);
     to->file = span_dup(from->file, RECORD_PATH_MAX);
     to->line = from->line;
     to->column = from->column;

@@ -40,6 +40,7 @@ struct raw_frame {
     uint64_t address;
     uint64_t offset;
     bool has_offset;
+    bool mangled; /* the format prints C++ names as the linker knows them */
     struct span function;
     struct span file;
     struct span module;

@@ -132,6 +132,18 @@ span_lower(char c)
     return c;
 }
 
+/* Python's capitalize() of ASCII: the first letter large, all others small. */
+static inline void
+span_capitalize(char *text)
+{
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        text[i] = span_lower(text[i]);
+    }
+    if (text[0] >= 'a' && text[0] <= 'z') {
+        text[0] = (char)(text[0] ^ 0x20);
+    }
+}
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int
 span_hex_digit(char c)
