@@ -211,7 +211,9 @@ struct bug {
     char *reproducer;              /* sha256 */
     char *original;                /* sha256 of the first input */
     bool minimized;
-    bool backlog;          /* all its crashes are: see struct intake_item */
+    bool is_report; /* it stems from a text: reproducer is that text, and nothing runs */
+    char *source;   /* of the crash that stands for it: see struct intake_item */
+    bool backlog;   /* all its crashes are: see struct intake_item */
     char *reproducibility; /* reliable flaky unreproducible unknown */
     int k, n;              /* of the crash that stands for it */
     int64_t crash;         /* the crash row that stands for it */

@@ -92,11 +92,12 @@ put_runs(struct page *page, const struct show *show)
     const struct record *record = bug->record;
     char rate[96];
 
-    if (show->command.argv.n > 0) {
+    if (!bug->is_report) {
         rate_show(rate, sizeof(rate), bug->k, bug->n);
         buf_addf(&text, "%s (%s)", rate, bug->reproducibility);
     } else {
-        buf_adds(&text, "never run: it stems from a report's text");
+        buf_addf(&text, "never run: it stems from a %s",
+                 strcmp(bug->source, "core") == 0 ? "core file" : "report's text");
     }
     /* "given" is the command that a person wrote */
     if (record != NULL && record->build != NULL && strcmp(record->build, "given") != 0) {
@@ -114,6 +115,18 @@ put_runs(struct page *page, const struct show *show)
         page_fact(page, "release", shipped,
                   record->shipped_k > 0 ? STYLE_BAD : STYLE_PLAIN);
     }
+}
+
+/* Who set the severity, and what it would be else; "" when nobody did. New. */
+static char *
+decision(const struct bug *bug)
+{
+    if (bug->decided_by == NULL) {
+        return mem_strdup("");
+    }
+    return mem_printf("%s: %s (computed: %s, %.1f)", bug->decided_by,
+                      bug->decided_reason == NULL ? "" : bug->decided_reason,
+                      severity_name(bug->computed_severity), bug->computed_score);
 }
 
 static void
@@ -140,9 +153,11 @@ show_head(struct page *page, const struct show *show)
     char *input = mem_printf("%" PRId64 " byte%s%s, sha256 %.16s", bug->reproducer_bytes,
                              bug->reproducer_bytes == 1 ? "" : "s",
                              bug->minimized ? " (minimized)" : "", bug->reproducer);
+    AUTO(mem_free) char *decided = decision(bug);
     page_title(page, title);
     put_where(page, bug->record);
     page_fact(page, "severity", severity, style_of(bug->severity));
+    page_fact(page, "decided by", decided, STYLE_PLAIN);
     page_fact(page, "class", class, STYLE_PLAIN);
     AUTO(mem_free)
     char *state = mem_printf(
@@ -152,7 +167,7 @@ show_head(struct page *page, const struct show *show)
     page_fact(page, "target", bug->target, STYLE_PLAIN);
     page_fact(page, "seen", seen, STYLE_PLAIN);
     put_runs(page, show);
-    page_fact(page, "reproducer", input, STYLE_PLAIN);
+    page_fact(page, bug->is_report ? "report" : "reproducer", input, STYLE_PLAIN);
 }
 
 static void

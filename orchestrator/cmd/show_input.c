@@ -55,11 +55,11 @@ show_hex(struct page *page, const struct show *show, struct err *err)
     AUTO(buf_clear) struct buf input = BUF_INIT;
     AUTO(strv_clear) struct strv lines = {0};
     struct err why = ERR_INIT;
-    int rc = store_blob(show->store, show->bug.reproducer, &input, &why);
 
-    if (show->command.argv.n == 0 && rc == 0) {
-        return 0; /* a report's text, which the page tells in better words */
+    if (show->bug.is_report) {
+        return 0; /* the page tells the text in better words */
     }
+    int rc = store_blob(show->store, show->bug.reproducer, &input, &why);
     AUTO(mem_free)
     char *title =
         mem_printf("Reproducer (%" PRId64 " byte%s%s)", show->bug.reproducer_bytes,
@@ -97,7 +97,7 @@ show_commands(struct page *page, const struct show *show)
 {
     const char *name = show->bug.name;
 
-    if (show->command.argv.n == 0) {
+    if (show->bug.is_report || show->command.argv.n == 0) {
         page_heading(page, "The report");
         page_block(page);
         AUTO(mem_free) char *report = mem_printf("nightjar show %s --report", name);

@@ -18,6 +18,7 @@ enum {
     NAME_MIN = 24, /* columns that a function's name has in any case */
     NAME_MAX = 40, /* longer ones do not widen the column */
     CALLERS_MAX = 3,
+    REGISTERS_A_LINE = 3,
 };
 
 /* The stacks behind the crash's own, by what they tell. */
@@ -310,11 +311,56 @@ show_source(struct page *page, const struct show *show)
 
 /* --- the processor --- */
 
+/* Flags are four digits; segments that hold what they always hold say nothing. */
+static bool
+is_small(const struct record_register *of)
+{
+    static const char *const names[] = {"eflags", "cs", "ss", "ds", "es", "fs", "gs"};
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (strcmp(names[i], of->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+is_usual(const struct record_register *of)
+{
+    /* user code and stack of a 64-bit Linux process; the others are 0 there */
+    return is_small(of) && strcmp(of->name, "eflags") != 0 &&
+           (of->value == 0 || of->value == 0x33 || of->value == 0x2b);
+}
+
+static void
+put_registers(struct page *page, const struct record *record)
+{
+    AUTO(buf_clear) struct buf line = BUF_INIT;
+    int n = 0;
+
+    for (size_t i = 0; i < record->n_registers; i++) {
+        const struct record_register *of = &record->registers[i];
+        if (is_usual(of)) {
+            continue;
+        }
+        if (n > 0 && n % REGISTERS_A_LINE == 0) {
+            page_line(page, buf_str(&line), STYLE_PLAIN);
+            buf_clear(&line);
+        }
+        buf_addf(&line, is_small(of) ? "%s%-4s %" PRIx64 : "%s%-4s %016" PRIx64,
+                 line.len == 0 ? "" : "  ", of->name, of->value);
+        n++;
+    }
+    if (line.len > 0) {
+        page_line(page, buf_str(&line), STYLE_PLAIN);
+    }
+}
+
 void
 show_registers(struct page *page, const struct show *show)
 {
     const struct record *record = show->bug.record;
-    AUTO(buf_clear) struct buf line = BUF_INIT;
 
     if (record->instruction == NULL && record->n_registers == 0) {
         return;
@@ -325,13 +371,6 @@ show_registers(struct page *page, const struct show *show)
         AUTO(mem_free) char *text = mem_printf("instruction  %s", record->instruction);
         page_line(page, text, STYLE_STRONG);
     }
-    for (size_t i = 0; i < record->n_registers; i++) {
-        buf_addf(&line, "%-4s %016" PRIx64 "  ", record->registers[i].name,
-                 record->registers[i].value);
-        if (i % 3 == 2 || i + 1 == record->n_registers) {
-            page_line(page, buf_str(&line), STYLE_PLAIN);
-            buf_clear(&line);
-        }
-    }
+    put_registers(page, record);
     page_block_end(page);
 }

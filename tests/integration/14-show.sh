@@ -61,7 +61,7 @@ has "the reproducer's bytes" page "00000000  2b 2d 3d                           
 has "how often it crashes" page "3 of 3 runs, at least 44 % with 95 % confidence"
 has "how to run it" page "nightjar repro NJ-1 --gdb"
 has "why it is that bad" page "- heap memory was used after it was freed"
-has "why it is one bug" page "frames of the stack: sum, "
+has "why it is one bug" page " of the stack: sum"
 has "its variants" page "crashes  stacks  found"
 has "what happened to it" page "bug.minimize"
 hasnt "no colours without a terminal" page "$(printf '\033')"
@@ -77,6 +77,11 @@ has "say how many there are" "$OUT" "1 further bytes: nightjar show NJ-1 --hex 3
 exits 0 "as JSON" "$NIGHTJAR" show NJ-1 --json
 is "one object with all of it" "$(jq -r '[.id, .record.frames[0].function, .record.memory.size, (.variants | length), (.similar | length), .timeline[0].kind, (.what | startswith("sum() reads")), (.fix | length > 20)] | @csv' "$OUT")" \
   '"NJ-1","sum",24,1,0,"bug.new",true,true'
+exits 0 "a severity by hand" "$NIGHTJAR" bugs severity NJ-1 low --reason "the test tool only"
+exits 0 "is shown" "$NIGHTJAR" show NJ-1
+has "as what counts" "$OUT" "severity         low"
+has "with who and why" <(tr '\n' ' ' <"$OUT" | tr -s ' ') ": the test tool only (computed: high, 7.6)"
+has "and when" "$OUT" "bug.severity"
 touch -d 2001-01-01 list
 exits 0 "a source that is newer than the program" "$NIGHTJAR" show NJ-1
 has "is told" "$OUT" "The file was changed after the program was built: lines may have moved."
@@ -99,6 +104,9 @@ hasnt "or hides" "$OUT" $'\xe2\x80\x8b'
 has "but as what it is" "$OUT" '\xe2\x80\xae\xe2\x80\x8bil'
 has "long names are whole" "$OUT" "$(printf 'ns::%.0s' {1..120})"
 hasnt "it never ran" "$OUT" " runs"
+has "which is said" "$OUT" "never run: it stems from a report's text"
+hasnt "and there is nothing to run" "$OUT" "nightjar repro"
+has "but a text" "$OUT" "nightjar show NJ-1 --report"
 exits 0 "as Markdown" "$NIGHTJAR" --state odd show NJ-1 --markdown
 cp "$OUT" ticket.md
 is "without a control byte too" "$(LC_ALL=C tr -d '\n -~\200-\377' <ticket.md | wc -c)" 0

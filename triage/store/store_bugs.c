@@ -48,7 +48,7 @@ static const char *const sql[STATEMENTS] = {
             " r.sha256, f.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
             " g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason, CASE "
             "WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
-            "crash = c.id) END"
+            "crash = c.id) END, c.is_report, c.source"
             " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
             " JOIN blob r ON r.id = g.reproducer JOIN blob f ON f.id = g.original"
             /* a hand's decision comes before a rule's */
@@ -94,11 +94,11 @@ store_no_bug(int64_t bug, struct err *err)
 void
 bug_clear(struct bug *bug)
 {
-    char *const texts[] = {bug->signature,  bug->crash_type,    bug->crash_state,
-                           bug->state,      bug->target,        bug->sanitizer,
-                           bug->class_name, bug->cwe,           bug->exploitability,
-                           bug->reproducer, bug->original,      bug->reproducibility,
-                           bug->decided_by, bug->decided_reason};
+    char *const texts[] = {
+        bug->signature,      bug->crash_type,     bug->crash_state, bug->state,
+        bug->target,         bug->sanitizer,      bug->class_name,  bug->cwe,
+        bug->exploitability, bug->reproducer,     bug->original,    bug->reproducibility,
+        bug->decided_by,     bug->decided_reason, bug->source};
 
     for (size_t i = 0; i < COUNT(texts); i++) {
         mem_free(texts[i]);
@@ -174,6 +174,8 @@ read_bug(struct stmt *row, struct bug *bug)
         bug->decided_reason = mem_strdup(stmt_text(row, 28));
     }
     read_record(stmt_text(row, 29), bug);
+    bug->is_report = stmt_int(row, 30) != 0;
+    bug->source = mem_strdup(stmt_text(row, 31));
 }
 
 /* Why each signature belongs to the bug, behind what the record says of its own. */
