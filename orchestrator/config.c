@@ -12,7 +12,7 @@
 enum {
     JOBS_MAX = 1024,
     RUNS_MAX = 100,
-    RUNS_DEFAULT = 3,
+    RUNS_DEFAULT = 10,
     MINIMIZE_DEFAULT_MS = 20 * 1000,
     MINIMIZE_MAX_MS = 24 * 3600 * 1000,
 };

@@ -38,7 +38,7 @@ struct config {
     struct {
         int64_t jobs;        /* triage workers; 0: not given (1 beside fuzzing, cores for
                                 `triage`) */
-        int64_t runs;        /* replays of what stands for a bug; default 3 */
+        int64_t runs;        /* replays of what stands for a bug; default 10*/
         int64_t minimize_ms; /* time per bug; 0: no minimization; default 20 s */
         int64_t examples;    /* inputs kept of each bug, one an exact stack; default 32 */
         bool ooms_and_hangs; /* default yes */

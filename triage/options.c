@@ -210,6 +210,19 @@ put_all(struct strv *list, const char *options, bool from_user)
     }
 }
 
+/* A variable that stands there twice: what was added later wins, option by option. */
+static void
+put_user(struct strv *list, const struct strv *user, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < user->n; i++) {
+        if (strncmp(user->v[i], name, len) == 0 && user->v[i][len] == '=') {
+            put_all(list, user->v[i] + len + 1, true);
+        }
+    }
+}
+
 void
 options_environment(enum options_purpose purpose, const struct strv *user,
                     int64_t rss_limit_bytes, struct strv *env)
@@ -223,7 +236,7 @@ options_environment(enum options_purpose purpose, const struct strv *user,
             strv_addf(&list, "hard_rss_limit_mb=%lld",
                       (long long)(rss_limit_bytes >> 20));
         }
-        put_all(&list, options_variable(user, sanitizer->variable), true);
+        put_user(&list, user, sanitizer->variable);
         put_all(&list, sanitizer->forced[purpose], false);
         buf_addf(&pair, "%s=", sanitizer->variable);
         for (size_t k = 0; k < list.n; k++) {

@@ -48,9 +48,10 @@ const char *options_layout(size_t i);
 const char *options_layout_find(const char *text);
 
 /*
- * Put the sanitizers' variables into env. `user` may hold some of them: its options win
- * one by one, except those that would send the report elsewhere (log_path, ...) or that a
- * reader relies on (symbolize=0). rss_limit_bytes 0: no limit by the sanitizer.
+ * Put the sanitizers' variables into env. `user` may hold some of them, each more than
+ * once: its options win one by one, except those that would send the report elsewhere
+ * (log_path, ...) or that a reader relies on (symbolize=0). rss_limit_bytes 0: no limit
+ * by the sanitizer.
  */
 void options_environment(enum options_purpose purpose, const struct strv *user,
                          int64_t rss_limit_bytes, struct strv *env);

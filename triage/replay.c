@@ -13,6 +13,7 @@
 #include "triage/judge.h"
 #include "triage/limit.h"
 #include "triage/native.h"
+#include "triage/oom.h"
 
 enum {
     GRACE_MS = 2000,        /* for the stack of a hang */
@@ -271,15 +272,15 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     struct err own = ERR_INIT;
     int rc = run_target(config, input, len, &run, &own);
 
+    options.input = input;
+    options.input_len = len;
+    knowing.options = &options;
     if (is_targets_fault(rc)) {
         result.outcome = REPLAY_BROKEN;
         result.reason = mem_strdup(own.msg);
     } else if (rc < 0) {
         return err_set(err, rc, "%s", own.msg);
     } else {
-        options.input = input;
-        options.input_len = len;
-        knowing.options = &options;
         rc = judge_run(&knowing, &run, &result, err);
         if (rc < 0) {
             return rc;
@@ -290,7 +291,8 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     result.report = run.output;
     run.output = (struct buf)BUF_INIT;
     buf_add(&result.report, buf_str(&run.last_words), run.last_words.len);
-    rc = native_explain(config, input, len, &result, err);
+    rc = native_explain(&knowing, input, len, &result, err);
+    rc = rc < 0 ? rc : oom_explain(&knowing, input, len, &result, err);
     if (rc < 0) {
         return rc;
     }

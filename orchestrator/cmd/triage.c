@@ -19,7 +19,7 @@ options(void)
         {CMD_TEXT, "target", 't', &call.target, "NAME",
          "name of the target, or which of nightjar.yaml"},
         {CMD_NUMBER, "runs", 'n', &call.runs, "N",
-         "replays of what may be a new bug (default 3)"},
+         "replays of what may be a new bug, at most (default 10)"},
         {CMD_DURATION, "timeout", 0, &call.timeout_ms, "DURATION",
          "limit of one run (default 25s)"},
         {CMD_TEXT, "minimize", 0, &call.minimize, "DURATION|no",

@@ -15,6 +15,7 @@
 #include "orchestrator/supervise/channel.h"
 #include "orchestrator/supervise/pool_policy.h"
 #include "triage/build.h"
+#include "triage/limit.h"
 #include "triage/native.h"
 #include "triage/worker.h"
 
@@ -98,17 +99,18 @@ set_timer(struct slot *slot, int64_t ms)
     }
 }
 
-/* One run. One that leaves no report is followed by two under gdb. */
+/* One run on a busy machine. One that leaves no report is followed by two under gdb. */
 static int64_t
 run_ms(const json_t *command, bool reports)
 {
     int64_t limit = json_get_int(command, "timeout_ms", COMMAND_TIMEOUT_MS);
 
+    limit *= LIMIT_STRETCH;
     return limit + RUN_SLACK_MS + (reports ? 0 : 2 * (limit + NATIVE_GDB_MS));
 }
 
-/* How long a job may take at most, from what it asks for: a timeout is confirmed by one
- * run more, and each build has its turn. */
+/* How long a job may take at most, from what it asks for: a timeout is confirmed by a run
+ * of twice the time, and each build has its turn. */
 static int64_t
 deadline_ms(const struct pool *pool, const json_t *request)
 {

@@ -140,7 +140,7 @@ test_no_file_gives_defaults(void **state)
     assert_true(c->jobs >= 1);
     assert_int_equal(c->targets.n, 0);
     assert_int_equal(c->triage.jobs, 0);
-    assert_int_equal(c->triage.runs, 3);
+    assert_int_equal(c->triage.runs, 10);
     assert_int_equal(c->triage.minimize_ms, 20000);
     assert_true(c->triage.ooms_and_hangs);
     assert_true(c->triage.asserts_are_security);
@@ -159,7 +159,7 @@ test_empty_files_give_defaults_too(void **state)
     for (size_t i = 0; i < COUNT(texts); i++) {
         assert_int_equal(load(fix, texts[i]), 0);
         assert_string_equal(fix->config->path, "nightjar.yaml");
-        assert_int_equal(fix->config->triage.runs, 3);
+        assert_int_equal(fix->config->triage.runs, 10);
     }
 }
 

@@ -390,6 +390,7 @@ test_memory_is_bounded(void **state)
     fix->command.memory_bytes = 200 << 20;
     once(fix, "M");
     expect_crash(fix, "Out-of-memory", NULL);
+    assert_true(has_function(fix->run.record, "main"));
     use(fix, plain, "@@");
     fix->command.memory_bytes = 200 << 20;
     once(fix, "M");

@@ -192,10 +192,16 @@ int store_unparsed_record(const struct answer *answer,
 /* --- builds (store_build.c) --- */
 
 /* The command of the build that showed crash c, which a bug g stands on; else its
- * target's t. */
-#define SHOWN_COMMAND                                                         \
-    "coalesce((SELECT s.command FROM replay r JOIN build s ON s.id = r.build" \
-    " WHERE r.crash = c.id AND r.major = c.major AND s.current LIMIT 1), t.command)"
+ * target's t; with the options that it shows with only (record.replay_options). A path
+ * that exists is nothing to json_insert(). */
+#define SHOWN_LAYOUT                                                 \
+    "(SELECT json_extract(x.json, '$.replay_options') FROM record x" \
+    " WHERE x.crash = c.id)"
+#define SHOWN_COMMAND                                                             \
+    "json_insert(coalesce((SELECT s.command FROM replay r JOIN build s"           \
+    " ON s.id = r.build WHERE r.crash = c.id AND r.major = c.major AND s.current" \
+    " LIMIT 1), t.command), iif(" SHOWN_LAYOUT                                    \
+    " IS NULL, '$.argv', '$.env[#]'), " SHOWN_LAYOUT ")"
 
 /* "build" and "builds" of a triage job's request, which has its "command"; source: the
  * crash's. */
