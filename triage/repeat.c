@@ -70,7 +70,7 @@ is_wild(const struct record *record)
 static bool
 is_untold(const struct record *record)
 {
-    return is_wild(record) && (record->facts & FACT_IN_CHECK) != 0;
+    return record != NULL && is_wild(record) && (record->facts & FACT_IN_CHECK) != 0;
 }
 
 static double
