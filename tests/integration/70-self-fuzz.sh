@@ -1,6 +1,7 @@
 #!/bin/bash
 # nightjar fuzzes its own parsers with itself, with both engines: what reads hostile bytes must stay clean.
 # SOAK=1: for half an hour, with cmplog and the sanitizer build.
+# shellcheck disable=SC2317 # a function is called by run
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -146,7 +146,9 @@ at_frame(struct parser *p, struct span line)
     if (span_eat_digits(&name, &size) && span_eat_blanks(&name)) { /* of its stack */
         s = name;
     }
-    parsed.function = span_is(s, "(unknown)") ? (struct span){0} : s;
+    if (!span_is(s, "(unknown)")) {
+        parsed.function = s;
+    }
     parser_add_next(p, &parsed);
     return true;
 }

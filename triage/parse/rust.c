@@ -67,7 +67,9 @@ numbered(struct parser *p, struct span line)
     if (span_eat_hex(&s, &parsed.address)) {
         (void)span_eat(&s, " - ");
     }
-    parsed.function = span_is(s, "<unknown>") ? (struct span){0} : s;
+    if (!span_is(s, "<unknown>")) {
+        parsed.function = s;
+    }
     parser_add_parsed(p, (int)n, &parsed);
     return true;
 }

@@ -185,7 +185,9 @@ valgrind_frame(struct parser *p, struct span line)
             (void)parser_location(place, &parsed);
         }
     }
-    parsed.function = span_is(s, "???") ? (struct span){0} : s;
+    if (!span_is(s, "???")) {
+        parsed.function = s;
+    }
     parser_add_next(p, &parsed);
     return true;
 }
