@@ -202,7 +202,10 @@ cut_suffix(struct namer *n)
         ".localalias", ".cfi",   ".clone.",     ".omp_outlined", "@"};
     struct span name = span_from((struct span){buf_str(n->out), n->out->len}, n->start);
 
-    for (size_t i = 0; i < COUNT(suffixes); i++) {
+    /* most names have none of the characters that these begin with */
+    bool may =
+        span_find_char(name, '.') != SPAN_NONE || span_find_char(name, '@') != SPAN_NONE;
+    for (size_t i = 0; may && i < COUNT(suffixes); i++) {
         size_t at = span_find(name, suffixes[i]);
         name = at == 0 ? name : span_to(name, at);
     }

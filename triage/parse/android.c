@@ -241,9 +241,9 @@ parse_pc(struct span s, struct raw_frame *frame)
 static bool
 trusty_frame(struct span s, struct raw_frame *frame)
 {
-    size_t in = span_find(s, " in ");
+    size_t in = span_starts(s, "uSP+") ? span_find(s, " in ") : SPAN_NONE;
 
-    if (!span_starts(s, "uSP+") || in == SPAN_NONE) {
+    if (in == SPAN_NONE) {
         return false;
     }
     struct span address = span_from(s, span_find(s, ": 0x") + 2);

@@ -28,6 +28,9 @@ gdb_line(struct parser *p, struct span line)
     struct span s = line;
     struct span rest;
 
+    if (span_blank(line.at[0]) || line.at[0] == '#') {
+        return LINE_GO_ON; /* a frame: most lines with " in " are */
+    }
     if (span_eat(&s, "Program received signal ") ||
         span_eat(&s, "Program terminated with signal ") ||
         (span_starts(s, "Thread ") && span_after(s, " received signal ", &s))) {
