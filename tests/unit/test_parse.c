@@ -157,6 +157,36 @@ test_shell_words_are_no_crash_within_a_sentence(void **state)
 }
 
 static void
+test_abort_behind_a_sanitizers_report_adds_nothing(void **state)
+{
+    struct fixture *fix = *state;
+    const struct record *r = parse(
+        fix, "==1==ERROR: HWAddressSanitizer: tag-mismatch on address 0x0012345678a0 "
+             "at pc 0x1\nWRITE of size 4 at 0x0012345678a0 tags: 01/02 in thread T0\n"
+             "    #0 0x1 in f /s/a.c:1:2\n"
+             "Fatal signal 6 (SIGABRT), code -6 (SI_TKILL) in tid 12 (x), pid 12 (x)\n"
+             "signal 6 (SIGABRT), code -6 (SI_TKILL), fault addr --------\n");
+
+    assert_string_equal(r->crash_type, "Tag-mismatch\nWRITE 4");
+    assert_string_equal(r->crash_state, "f\n");
+}
+
+static void
+test_pysecsan_is_named_by_python_frames(void **state)
+{
+    struct fixture *fix = *state;
+    const struct record *r =
+        parse(fix, "===BUG DETECTED: PySecSan: Command Injection===\n"
+                   "Traceback (most recent call last):\n"
+                   "  File \"/s/a.py\", line 3, in outer\n"
+                   "  File \"/s/b.py\", line 4, in inner\n"
+                   "==1== ERROR: libFuzzer: fuzz target exited\n");
+
+    assert_string_equal(r->crash_type, "PySecSan");
+    assert_string_equal(r->crash_state, "inner\nouter\n");
+}
+
+static void
 test_first_report_of_a_kernel_counts(void **state)
 {
     struct fixture *fix = *state;
@@ -642,6 +672,15 @@ test_loader_errors_are_missing_libraries(void **state)
     assert_string_equal(fix->record->crash_type, "Missing-library");
     assert_string_equal(fix->record->crash_state, "libfoo.so.1\n");
     assert_int_equal(fix->record->severity, SEVERITY_INFO);
+    assert_string_equal(parse(fix,
+                              "./x: symbol lookup error: /usr/lib/liba.so: undefined "
+                              "symbol: a_open, version A_1\n")
+                            ->crash_state,
+                        "a_open\n");
+    assert_string_equal(parse(fix, "CANNOT LINK EXECUTABLE \"x\": cannot locate symbol "
+                                   "\"a_open\" referenced by \"/system/lib/liba.so\"\n")
+                            ->crash_state,
+                        "a_open\n");
 }
 
 static void
@@ -915,6 +954,8 @@ main(void)
         TEST(test_words_of_a_program_stand_until_a_tool_speaks),
         TEST(test_bare_stack_is_a_crash_of_two_frames_without_a_tool),
         TEST(test_shell_words_are_no_crash_within_a_sentence),
+        TEST(test_abort_behind_a_sanitizers_report_adds_nothing),
+        TEST(test_pysecsan_is_named_by_python_frames),
         TEST(test_first_report_of_a_kernel_counts),
         TEST(test_asan_headline_access_and_frames),
         TEST(test_asan_kinds_have_clusterfuzz_names),

@@ -115,8 +115,9 @@ signal_line(struct parser *p, struct span line)
     }
     bool abort = span_starts(s, "6 (SIGABRT), code ");
     bool trap = span_starts(s, "5 (SIGTRAP), code ");
-    if ((abort || trap) && says_more(p->type)) {
-        return;
+    bool reported = p->sanitizer != NULL && p->n_frames > 0 && parser_has_type(p);
+    if ((abort || trap) && (reported || says_more(p->type))) {
+        return; /* how the program that has said more ends */
     }
     if (!signal_with_address(p, line, s) && !abort && !trap) {
         return;

@@ -17,6 +17,11 @@ python_line(struct parser *p, struct span line)
         parser_begin(p, line, "Uncaught exception");
         p->interpreter = true;
         p->python = true;
+    } else if (span_starts(line, "===BUG DETECTED: PySecSan:") &&
+               span_has(p->text, ".py\", line ")) {
+        parser_begin(p, line, "PySecSan");
+        p->interpreter = true;
+        p->python = true;
     } else if (span_is(line, "Traceback (most recent call last):") &&
                parser_hearsay(p, line, "Uncaught exception", (struct span){0})) {
         p->python = true;
@@ -56,9 +61,10 @@ python_frame(struct parser *p, struct span line)
 
 const struct parser_ops parser_python = {
     .name = "python",
-    .words = (const char *const[]){"=== Uncaught Python exception: ===",
-                                   "Traceback (most recent call last):", "=========",
-                                   "== ERROR: ", NULL},
+    .words =
+        (const char *const[]){
+            "=== Uncaught Python exception: ===", "Traceback (most recent call last):",
+            "===BUG DETECTED: PySecSan:", "=========", "== ERROR: ", NULL},
     .line = python_line,
     .frame = python_frame,
 };
