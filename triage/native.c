@@ -38,12 +38,19 @@ put_arguments(const void *user, const struct command *command, const char *input
     native_gdb_run(how->gdb, command, input, how->signal, how->moving, argv);
 }
 
+/* What gdb looks at. */
+struct sight {
+    const struct replay_config *config;
+    const void *input;
+    size_t len;
+};
+
 /* Run gdb and read what it says. */
 static int
-ask(const struct replay_config *config, struct replay_tool *tool, const void *input,
-    size_t len, struct limit_run *run, struct native_state *state, struct err *err)
+ask(const struct sight *sight, struct replay_tool *tool, struct limit_run *run,
+    struct native_state *state, struct err *err)
 {
-    const struct command *command = config->command;
+    const struct command *command = sight->config->command;
     AUTO(strv_clear) struct strv env = {0};
 
     native_gdb_environment(&env);
@@ -54,28 +61,34 @@ ask(const struct replay_config *config, struct replay_tool *tool, const void *in
                                            ? (int64_t)NATIVE_GDB_MEMORY * MEMORY_UNLIMITED
                                            : command->memory_bytes + NATIVE_GDB_MEMORY,
                        .output_bytes = NATIVE_OUTPUT_MAX};
-    int rc = replay_with(config, tool, input, len, run, err);
+    int rc = replay_with(sight->config, tool, sight->input, sight->len, run, err);
     if (rc == 0) {
         native_gdb_read(buf_str(&run->output), run->output.len, state);
     }
     return rc;
 }
 
+static bool
+has_crash(const struct native_state *state)
+{
+    return state->fault.signal != 0 && state->seen != NULL && state->seen->n_frames > 0;
+}
+
 /* One run under gdb: 1 when it stopped by the same signal, with a stack, else 0. A gdb
  * that is gone is none. */
 static int
-look(const struct replay_config *config, const void *input, size_t len,
-     struct under_gdb *how, struct native_state *state, struct err *err)
+look(const struct sight *sight, struct under_gdb *how, struct native_state *state,
+     struct err *err)
 {
     AUTO(limit_run_clear) struct limit_run run = {0};
     struct replay_tool tool = {.user = how, .arguments = put_arguments};
-    int rc = ask(config, &tool, input, len, &run, state, err);
+    int rc = ask(sight, &tool, &run, state, err);
 
     if (rc < 0) {
         return rc;
     }
     how->slow = run.hit != LIMIT_NONE;
-    return state->fault.signal == how->signal && state->seen->n_frames > 0 ? 1 : 0;
+    return has_crash(state) && state->fault.signal == how->signal ? 1 : 0;
 }
 
 /* --- the record --- */
@@ -152,6 +165,7 @@ native_explain(const struct replay_config *config, const void *input, size_t len
                struct replay_run *run, struct err *err)
 {
     AUTO(native_state_clear) struct native_state state = {0};
+    const struct sight sight = {config, input, len};
     struct under_gdb how = {.gdb = config->debugger};
     int rc = 0;
 
@@ -159,10 +173,10 @@ native_explain(const struct replay_config *config, const void *input, size_t len
         return 0;
     }
     how.signal = WTERMSIG(run->status);
-    rc = look(config, input, len, &how, &state, err);
+    rc = look(&sight, &how, &state, err);
     if (rc == 0 && !how.slow) {
         how.moving = true;
-        rc = look(config, input, len, &how, &state, err);
+        rc = look(&sight, &how, &state, err);
     }
     if (rc < 0) {
         return rc;
@@ -173,6 +187,7 @@ native_explain(const struct replay_config *config, const void *input, size_t len
         return 0;
     }
     complete(config, run->record, &state);
+    run->report.max = run->report.len + NATIVE_REPORT_MAX; /* behind what was printed */
     native_report(run->record, &state.fault, &run->report);
     return record_finish(run->record, config->options, err);
 }
@@ -221,17 +236,18 @@ native_core(const struct replay_config *config, const char *core, struct replay_
     AUTO(limit_run_clear) struct limit_run run = {0};
     AUTO(replay_run_clear) struct replay_run result = {.outcome = REPLAY_CRASH};
     const struct of_core of = {config->debugger, core};
+    const struct sight sight = {config, "", 0};
     struct replay_tool tool = {.user = &of, .arguments = put_core_arguments};
 
     if (config->debugger == NULL) {
         return err_set(err, -ENOENT,
                        "there is no gdb in PATH to read a core file: apt install gdb");
     }
-    int rc = ask(config, &tool, "", 0, &run, &state, err);
+    int rc = ask(&sight, &tool, &run, &state, err);
     if (rc < 0) {
         return rc;
     }
-    if (state.fault.signal == 0 || state.seen->n_frames == 0) {
+    if (!has_crash(&state)) {
         return no_crash_in(&run, err);
     }
     result.record = record_from_signal(state.fault.signal);
@@ -241,7 +257,7 @@ native_core(const struct replay_config *config, const char *core, struct replay_
     if (rc == 0) {
         result.wall_ms = run.wall_ms;
         *out = result;
-        result = (struct replay_run){0};
+        memset(&result, 0, sizeof(result)); /* out owns it now */
     }
     return rc;
 }

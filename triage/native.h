@@ -14,6 +14,7 @@
 enum {
     NATIVE_GDB_MS = 15000,       /* what gdb may take beyond the run's own limit */
     NATIVE_GDB_MEMORY = 1 << 30, /* bytes that it may take beyond the run's own */
+    NATIVE_REPORT_MAX = 1 << 20, /* bytes of the report that follows from it */
     NATIVE_OUTPUT_MAX = 4 << 20, /* bytes of its output */
 };
 

@@ -14,8 +14,7 @@ route_result_clear(struct route_result *result)
 
 struct journey {
     const struct replay_config *config;
-    const struct buf *input;
-    int runs;
+    const struct route_plan *plan;
     struct route_result *out;
     struct err *err;
 };
@@ -36,6 +35,15 @@ note(struct journey *j, const char *kind, const struct repeat_result *result)
     }
 }
 
+static int
+run_build(const struct journey *j, const struct replay_config *config,
+          struct repeat_result *result)
+{
+    const struct buf *input = j->plan->input;
+
+    return repeat(config, buf_str(input), input->len, j->plan->runs, result, j->err);
+}
+
 /* On one build; what it shows is kept unless an earlier one showed more. */
 static int
 try_build(struct journey *j, const char *kind, const struct command *command)
@@ -44,7 +52,7 @@ try_build(struct journey *j, const char *kind, const struct command *command)
     struct replay_config config = *j->config;
 
     config.command = command;
-    int rc = repeat(&config, buf_str(j->input), j->input->len, j->runs, &result, j->err);
+    int rc = run_build(j, &config, &result);
     if (rc < 0) {
         return rc;
     }
@@ -71,7 +79,7 @@ ship(struct journey *j, const struct command *command)
 
     config.command = command;
     config.debugger = NULL;
-    int rc = repeat(&config, buf_str(j->input), j->input->len, j->runs, &result, j->err);
+    int rc = run_build(j, &config, &result);
     if (rc < 0) {
         return rc;
     }
@@ -111,22 +119,30 @@ tell_shipped(struct journey *j)
     return record_finish(record, j->config->options, j->err);
 }
 
+/* One run of several that were allowed was enough: somebody knows it already. */
+static bool
+is_duplicate(const struct journey *j)
+{
+    return j->plan->runs > 1 && j->out->shown.runs == 1;
+}
+
 int
-route(const struct replay_config *config, const char *kind,
-      const struct build_list *others, const struct buf *input, int runs,
+route(const struct replay_config *config, const struct route_plan *plan,
       struct route_result *out, struct err *err)
 {
     AUTO(route_result_clear) struct route_result result = {0};
-    struct journey journey = {config, input, runs, &result, err};
+    struct journey journey = {config, plan, &result, err};
+    const struct build_list *others = plan->others;
     const struct build *shipped = build_list_find(others, release);
-    int rc = try_build(&journey, kind, config->command);
+    int rc = try_build(&journey, plan->kind, config->command);
 
     for (size_t i = 0;
          rc == 0 && i < others->n && result.shown.best.outcome == REPLAY_CLEAN; i++) {
         rc = try_build(&journey, others->v[i].kind, &others->v[i].command);
     }
     bool crashes = result.shown.best.outcome == REPLAY_CRASH;
-    if (rc == 0 && crashes && shipped != NULL && find_replay(&result, release) == NULL) {
+    if (rc == 0 && crashes && shipped != NULL && !is_duplicate(&journey) &&
+        find_replay(&result, release) == NULL) {
         rc = ship(&journey, &shipped->command);
     }
     rc = rc < 0 || !crashes ? rc : tell_shipped(&journey);
@@ -134,6 +150,6 @@ route(const struct replay_config *config, const char *kind,
         return rc;
     }
     *out = result;
-    result = (struct route_result){0};
+    memset(&result, 0, sizeof(result)); /* out owns it now */
     return 0;
 }

@@ -27,14 +27,20 @@ struct route_result {
 void route_result_clear(struct route_result *result);
 AUTO_DEFINE_CLEAR(struct route_result, route_result_clear)
 
+struct route_plan {
+    const char *kind; /* of config->command's build; NULL: unknown */
+    const struct build_list *others;
+    const struct buf *input;
+    int runs; /* at most, on each build */
+};
+
 /*
- * Replay on config->command, a build of `kind` (NULL: unknown), and as long as it runs
- * clean on one of `others` after the other, up to `runs` runs each. What showed it stands
- * in shown.best.record->build, what the release build did in its shipped_k and shipped_n.
- * Fails as repeat() does.
+ * Replay on config->command, and as long as it runs clean on one of the others after the
+ * other. What showed it stands in shown.best.record->build, what the release build did in
+ * its shipped_k and shipped_n; a further duplicate, which one run settled, is not run
+ * there. Fails as repeat() does.
  */
-int route(const struct replay_config *config, const char *kind,
-          const struct build_list *others, const struct buf *input, int runs,
+int route(const struct replay_config *config, const struct route_plan *plan,
           struct route_result *out, struct err *err);
 
 #endif

@@ -222,15 +222,15 @@ do_triage(struct work *work, struct err *err)
     const struct replay_config config = replay_config_of(work);
     const char *build = json_get_str(work->request, "build", NULL);
     int64_t runs = json_get_int(work->request, "runs", 1);
+    const struct route_plan plan = {build == NULL ? NULL : record_build_kind(build),
+                                    &builds, &work->input, (int)runs};
 
     if (runs < 1 || runs > WORKER_RUNS_MAX) {
         return err_set(err, -EINVAL, "'runs' is not a number from 1 to %d",
                        WORKER_RUNS_MAX);
     }
     int rc = build_list_from_json(json_object_get(work->request, "builds"), &builds, err);
-    rc = rc < 0 ? rc
-                : route(&config, build == NULL ? NULL : record_build_kind(build), &builds,
-                        &work->input, (int)runs, &result, err);
+    rc = rc < 0 ? rc : route(&config, &plan, &result, err);
     if (rc < 0) {
         return rc;
     }

@@ -27,6 +27,7 @@ const struct doctor_check doctor_checks[] = {
      "apt-get install clang (it brings libFuzzer and sanitizers)"},
     {"sanitizer", doctor_sanitizer, "sysctl -w vm.mmap_rnd_bits=28"},
     {"symbolizer", doctor_symbolizer, "apt-get install llvm"},
+    {"debugger", doctor_debugger, "apt-get install gdb"},
     {"sandbox", doctor_sandbox, "apt-get install bubblewrap"},
     {"bubblewrap", doctor_bubblewrap, "apt-get install bubblewrap"},
     {"user-namespaces", doctor_user_namespaces,

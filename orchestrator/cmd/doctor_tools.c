@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/config.h"
+#include "triage/native.h"
 #include "triage/program.h"
 #include "triage/sandbox.h"
 #include "triage/symbolize.h"
@@ -246,6 +247,30 @@ doctor_symbolizer(const struct doctor_host *host, struct doctor_result *result)
         return;
     }
     doctor_say(result, DOCTOR_OK, "%s", doctor_first_line(version, line));
+}
+
+void
+doctor_debugger(const struct doctor_host *host, struct doctor_result *result)
+{
+    AUTO(mem_free) char *program = native_debugger();
+    AUTO(buf_clear) struct buf output = BUF_INIT;
+    char line[64];
+    int status = 0;
+
+    (void)host;
+    if (program == NULL) {
+        doctor_say(
+            result, DOCTOR_WARN,
+            "there is no gdb in PATH: a crash of a build without a sanitizer is "
+            "only a signal, without stack or class, and core files cannot be read");
+        return;
+    }
+    const char *const argv[] = {program, "-nx", "-batch", "--version", NULL};
+    if (!doctor_run(argv, &status, &output) || status != 0) {
+        doctor_say(result, DOCTOR_WARN, "'%s --version' fails", program);
+        return;
+    }
+    doctor_say(result, DOCTOR_OK, "%s", doctor_first_line(buf_str(&output), line));
 }
 
 void

@@ -57,7 +57,9 @@ keep_report(const char *state, const char *name, const struct buf *report, char 
 
     hash_sha256(buf_str(report), report->len, sha256);
     for (char *c = shown; *c != '\0'; c++) {
-        *c = *c == '\\' ? '_' : *c;
+        if (*c == '\\') {
+            *c = '_';
+        }
     }
     AUTO(mem_free) char *path = mem_printf("%s/%.100s-%.12s.txt", folder, shown, sha256);
     int rc = fs_mkdirs(folder, 0700, err);

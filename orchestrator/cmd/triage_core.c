@@ -170,7 +170,7 @@ make_room(const char *core, struct room *out, struct err *err)
         return rc;
     }
     *out = room;
-    room = (struct room){0};
+    memset(&room, 0, sizeof(room)); /* out owns it now */
     return 0;
 }
 

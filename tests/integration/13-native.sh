@@ -82,7 +82,7 @@ id=$(bugs 'select(.crash_type == "UNKNOWN WRITE" or .crash_type == "UNKNOWN\nWRI
 exits 0 "show knows the bug" "$NIGHTJAR" show "$id"
 has "what was executed" "$OUT" "mov dword ptr ["
 exits 0 "its report can be had" "$NIGHTJAR" repro "$id" --export out
-report=$(find out -name '*.report*')
+report=out/report.txt
 is "and parse reads the same signature in it" \
   "$("$NIGHTJAR" parse --json --fuzz-target t "$report" | jq -r .hash.major)" \
   "$(bugs "select(.id == \"$id\") | .signature")"

@@ -404,6 +404,9 @@ test_missing_tools_are_said(void **state)
                 "no clang in PATH: no libFuzzer target can be built here");
     assert_seen(fix, doctor_sanitizer, "ok", "no compiler to try one with (see aslr)");
     assert_seen(fix, doctor_bubblewrap, "warn", "there is no bwrap in PATH");
+    assert_seen(fix, doctor_debugger, "warn",
+                "there is no gdb in PATH: a crash of a build without a sanitizer is only "
+                "a signal, without stack or class, and core files cannot be read");
     run(fix, doctor_symbolizer);
     assert_int_equal(fix->result.status, DOCTOR_FAIL);
 }

@@ -21,6 +21,8 @@ static const char source[] =
     "  switch (b[0]) {\n"
     "  case 'w': work((char *)0x41414141); break;\n"
     "  case 'a': give_up();\n"
+    "  case 'h': { char *volatile q = malloc(5000), *volatile r = malloc(9); free(q); "
+    "free(q); *r = 1; }\n"
     "  case 'e': if (getenv(\"WANTED\") && !strcmp(getenv(\"WANTED\"), \"a b'c\") && "
     "!getenv(\"LINES\")) give_up(); break;\n"
     "  case 't': { char s[999] = \"\"; FILE *p = fopen(\"/proc/self/status\", \"r\");\n"
@@ -188,7 +190,7 @@ test_abort_gets_its_caller(void **state)
 static void
 test_report_reads_back_as_the_record(void **state)
 {
-    static const char *const inputs[] = {"w", "a"};
+    static const char *const inputs[] = {"w", "a", "h"};
     struct fixture *fix = *state;
 
     for (size_t i = 0; i < COUNT(inputs); i++) {

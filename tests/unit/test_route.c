@@ -120,8 +120,8 @@ run(struct fixture *fix, const char *input, int runs)
 {
     command_for(fix, asan, &fix->command);
     buf_adds(&fix->input, input);
-    if (route(&fix->config, "sanitizer", &fix->others, &fix->input, runs, &fix->result,
-              &fix->err) < 0) {
+    const struct route_plan plan = {"sanitizer", &fix->others, &fix->input, runs};
+    if (route(&fix->config, &plan, &fix->result, &fix->err) < 0) {
         fail_msg("%s", fix->err.msg);
     }
 }

@@ -68,7 +68,7 @@ native_line(struct parser *p, struct span line)
         return LINE_GO_ON;
     }
     /* its own type follows from the facts */
-    p->native_begins = !parser_has_type(p) || p->state[0] == '\0';
+    p->native_begins = p->type[0] == '\0' || p->state[0] == '\0';
     if (p->native_begins) {
         parser_begin(p, line, "UNKNOWN");
     }
