@@ -72,7 +72,6 @@ native_line(struct parser *p, struct span line)
     if (p->native_begins) {
         parser_begin(p, line, "UNKNOWN");
     }
-    parser_forget_frames(p);
     return LINE_DONE;
 }
 
