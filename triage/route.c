@@ -79,6 +79,7 @@ ship(struct journey *j, const struct command *command)
 
     config.command = command;
     config.debugger = NULL;
+    config.known = NULL; /* of signals without a stack nothing is to be learned */
     int rc = run_build(j, &config, &result);
     if (rc < 0) {
         return rc;
