@@ -11,8 +11,8 @@ enum { SMALLER_PART = 8 };
 struct entry {
     char *command; /* as JSON */
     char major[RECORD_HASH_MAX];
-    enum severity severity; /* the worst that was run several times */
-    int64_t bytes;          /* the smallest */
+    double score;  /* the worst that was run several times */
+    int64_t bytes; /* the smallest */
 };
 
 struct known {
@@ -72,15 +72,15 @@ known_add(struct known *known, const struct command *command, const struct recor
 
     if (at < known->n) {
         struct entry *entry = &known->entries[at];
-        bool worse = record->severity > entry->severity;
-        entry->severity = worse ? record->severity : entry->severity;
+        bool worse = record->severity_score > entry->score;
+        entry->score = worse ? record->severity_score : entry->score;
         entry->bytes = bytes < entry->bytes || worse ? bytes : entry->bytes;
         return;
     }
     at = known->n < KNOWN_MAX ? known->n++ : known->next++ % KNOWN_MAX;
     mem_free(known->entries[at].command);
     known->entries[at] = (struct entry){
-        .command = STEAL(text), .severity = record->severity, .bytes = bytes};
+        .command = STEAL(text), .score = record->severity_score, .bytes = bytes};
     (void)snprintf(known->entries[at].major, sizeof(known->entries[at].major), "%s",
                    record->hash_major);
 }
@@ -92,6 +92,6 @@ known_covers(const struct known *known, const struct command *command,
     AUTO(mem_free) char *text = text_of(command);
     size_t at = find(known, text, record->hash_major);
 
-    return at < known->n && record->severity <= known->entries[at].severity &&
+    return at < known->n && record->severity_score <= known->entries[at].score &&
            !known_is_smaller(bytes, known->entries[at].bytes);
 }

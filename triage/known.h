@@ -2,7 +2,7 @@
  * What a triage worker has seen: signatures that one of its inputs showed in every one of
  * several runs. A further input that shows such a signature needs no more than the run in
  * which it did, unless it may come to stand for the bug (store_finish.c: of a worse
- * severity, or smaller), for whatever stands for a bug was run several times. A worker
+ * score, or smaller), for whatever stands for a bug was run several times. A worker
  * that is started anew begins with nothing, which costs some runs and is never wrong.
  */
 #ifndef TRIAGE_KNOWN_H

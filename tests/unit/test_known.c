@@ -19,7 +19,7 @@ setup(void **state)
 
     fix->known = known_new();
     strv_add(&fix->command.argv, "/bin/target");
-    fix->record.severity = SEVERITY_MEDIUM;
+    fix->record.severity_score = 5.0;
     (void)snprintf(fix->record.hash_major, sizeof(fix->record.hash_major), "aa");
     *state = fix;
     return 0;
@@ -62,11 +62,11 @@ test_what_may_stand_for_the_bug_is_not_covered(void **state)
     known_add(fix->known, &fix->command, &fix->record, 800);
     assert_true(covers(fix, 701));
     assert_false(covers(fix, 700));
-    fix->record.severity = SEVERITY_HIGH;
+    fix->record.severity_score = 5.2;
     assert_false(covers(fix, 900));
     known_add(fix->known, &fix->command, &fix->record, 900);
     assert_true(covers(fix, 900));
-    fix->record.severity = SEVERITY_LOW;
+    fix->record.severity_score = 3.0;
     assert_true(covers(fix, 900));
 }
 

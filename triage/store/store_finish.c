@@ -28,8 +28,8 @@ static const char *const sql[STATEMENTS] = {
         "= c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
     [BUG] = "SELECT g.computed_severity, c.reproducibility, b.bytes, r.bytes,"
-            " g.backlog FROM bug g JOIN crash c ON c.id = g.crash JOIN blob b ON b.id = "
-            "c.blob"
+            " g.backlog, g.computed_score FROM bug g JOIN crash c ON c.id = g.crash"
+            " JOIN blob b ON b.id = c.blob"
             " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
@@ -134,20 +134,23 @@ store_reproducibility_rank(const char *reproducibility)
     return at;
 }
 
-/* The worst severity stands for the bug, so that what is shown proves it; among equals
- * what reproduces best, then what is smallest, by so much that the worker ran it several
- * times. */
+/* Scores have one decimal. */
+static const double score_step = 0.05;
+
+/* The worst score stands for the bug, so that what is shown proves it, and does not rest
+ * on which crash came first; among equals what reproduces best, then what is smallest, by
+ * so much that the worker ran it several times. */
 static void
 compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
 {
     int ours = store_reproducibility_rank(filing->reproducibility);
     int theirs = store_reproducibility_rank(stmt_text(bug, 1));
     bool smaller = known_is_smaller(filing->bytes, stmt_int(bug, 2));
+    double worse = filing->answer.record->severity_score - stmt_real(bug, 5);
 
     plan->severity = (enum severity)stmt_int(bug, 0);
-    plan->stands = filing->answer.record->severity != plan->severity
-                       ? filing->answer.record->severity > plan->severity
-                       : ours > theirs || (ours == theirs && smaller);
+    plan->stands = worse > score_step || (worse > -score_step &&
+                                          (ours > theirs || (ours == theirs && smaller)));
     plan->reproduces =
         plan->stands &&
         (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 3)));
