@@ -349,7 +349,7 @@ struct similar_bug {
  * their crash states with it; duplicates are left out. None for a bug without a record.
  * -ENODATA: no such bug. visit may use the store. */
 typedef int similar_visit(void *user, const struct similar_bug *similar, struct err *err);
-int store_similar(struct store *store, int64_t bug, similar_visit *visit, void *user,
+int store_similar(struct store *store, int64_t id, similar_visit *visit, void *user,
                   struct err *err);
 
 /* Visit each path that was ever given, in that order, with its crash: `bugs --crashes`.

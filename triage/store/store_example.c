@@ -94,12 +94,13 @@ store_examples(struct store *store, int64_t *out, struct err *err)
 /* --- which crashes are examples --- */
 
 int
-store_example_new(struct store *store, int64_t bug, const char *minor, const char *source,
-                  struct example *out, struct err *err)
+store_example_weigh(struct store *store, int64_t bug, struct example *example,
+                    struct err *err)
 {
     struct stmt *row = NULL;
     int64_t max = 0;
-    int rc = db_query(store->db, &row, err, sql[KNOWN], "itt", bug, minor, source);
+    int rc = db_query(store->db, &row, err, sql[KNOWN], "itt", bug, example->minor,
+                      example->source);
 
     rc = rc < 0 ? rc : stmt_step(row, err);
     if (rc < 0) {
@@ -111,22 +112,22 @@ store_example_new(struct store *store, int64_t bug, const char *minor, const cha
     int64_t sources = stmt_int(row, 3);
     stmt_reset(row);
     rc = stack ? store_examples(store, &max, err) : 0;
-    *out = (struct example){.stack = stack && stacks < max,
-                            .source = of_source && sources < STORE_SOURCES_MAX};
+    example->first_stack = stack && stacks < max;
+    example->of_source = of_source && sources < STORE_SOURCES_MAX;
     return rc;
 }
 
 int
-store_example_add(struct store *store, int64_t bug, int64_t crash, const char *minor,
-                  const char *source, const struct example *which, struct err *err)
+store_example_add(struct store *store, int64_t bug, int64_t crash,
+                  const struct example *example, struct err *err)
 {
-    int rc = !which->stack
-                 ? 0
-                 : db_run(store->db, err, sql[ADD], "itti", bug, "stack", minor, crash);
+    int rc = !example->first_stack ? 0
+                                   : db_run(store->db, err, sql[ADD], "itti", bug,
+                                            "stack", example->minor, crash);
 
-    return rc < 0 || !which->source
-               ? rc
-               : db_run(store->db, err, sql[ADD], "itti", bug, "source", source, crash);
+    return rc < 0 || !example->of_source ? rc
+                                         : db_run(store->db, err, sql[ADD], "itti", bug,
+                                                  "source", example->source, crash);
 }
 
 /* --- trimming --- */

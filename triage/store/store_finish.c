@@ -192,8 +192,12 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
 {
     struct db *db = filing->store->db;
     struct stmt *bug = NULL;
-    struct plan plan = {
-        .stands = true, .example = {.stack = true, .source = true}, .reproduces = true};
+    struct plan plan = {.stands = true,
+                        .example = {.minor = filing->answer.record->hash_minor,
+                                    .source = filing->source,
+                                    .first_stack = true,
+                                    .of_source = true},
+                        .reproduces = true};
     int rc = find_bug(filing, &plan, err);
 
     if (rc == 0 && plan.match.bug != 0) {
@@ -207,9 +211,7 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
         if (rc == 1) {
             compare(filing, bug, &plan);
             stmt_reset(bug);
-            rc = store_example_new(filing->store, plan.match.bug,
-                                   filing->answer.record->hash_minor, filing->source,
-                                   &plan.example, err);
+            rc = store_example_weigh(filing->store, plan.match.bug, &plan.example, err);
         }
     }
     *out = plan;
@@ -219,7 +221,7 @@ make_plan(const struct filing *filing, struct plan *out, struct err *err)
 static bool
 is_example(const struct plan *plan)
 {
-    return plan->example.stack || plan->example.source;
+    return plan->example.first_stack || plan->example.of_source;
 }
 
 /* A further duplicate changes counters only. If a power cut takes that back the crash is
@@ -406,7 +408,6 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
                                         &filing->answer, err);
         rc = rc < 0 ? rc
                     : store_example_add(filing->store, match.bug, filing->job->crash,
-                                        filing->answer.record->hash_minor, filing->source,
                                         &plan->example, err);
     }
     const int64_t home = is_new ? match.bug : plan->home;

@@ -220,11 +220,17 @@ load_state(struct store *store, const char *statement, int64_t bug, char state[1
     return rc;
 }
 
+struct merging {
+    struct store *store;
+    const struct decision *decision;
+    struct moves *moves;
+};
+
 /* Both rows, their events, and the crashes; not yet what follows for the bug that stays.
  */
 static int
-merge_rows(struct store *store, int64_t root, int64_t other, const char *state,
-           const struct decision *decision, struct moves *moves, struct err *err)
+merge_rows(const struct merging *m, int64_t root, int64_t other, const char *state,
+           struct err *err)
 {
     struct hand_event left = {.bug = other,
                               .kind = "bug.state",
@@ -232,19 +238,19 @@ merge_rows(struct store *store, int64_t root, int64_t other, const char *state,
                               .to = "duplicate",
                               .other = root,
                               .other_is = "duplicate_of"};
-    int rc = db_run(store->db, err, sql[MERGE_CRASHES], "ii", other, root);
+    int rc = db_run(m->store->db, err, sql[MERGE_CRASHES], "ii", other, root);
 
-    left.crashes = db_changes(store->db);
-    rc = rc < 0 ? rc : db_run(store->db, err, sql[MERGE], "ii", other, root);
-    rc = rc < 0 ? rc : store_event_by_hand(store, decision, &left, err);
+    left.crashes = db_changes(m->store->db);
+    rc = rc < 0 ? rc : db_run(m->store->db, err, sql[MERGE], "ii", other, root);
+    rc = rc < 0 ? rc : store_event_by_hand(m->store, m->decision, &left, err);
     const struct hand_event stays = {.bug = root,
                                      .kind = "bug.merge",
                                      .other = other,
                                      .other_is = "merged",
                                      .crashes = left.crashes};
-    rc = rc < 0 ? rc : store_event_by_hand(store, decision, &stays, err);
-    store_moved(moves, other, root, left.crashes);
-    return rc < 0 ? rc : store_examples_follow(store, other, err);
+    rc = rc < 0 ? rc : store_event_by_hand(m->store, m->decision, &stays, err);
+    store_moved(m->moves, other, root, left.crashes);
+    return rc < 0 ? rc : store_examples_follow(m->store, other, err);
 }
 
 int
@@ -272,7 +278,8 @@ store_merge_one(struct store *store, int64_t root, int64_t other,
                        "first with nightjar bugs merge --undo NJ-%lld",
                        (long long)other, (long long)of, (long long)other);
     }
-    return merge_rows(store, root, other, state, decision, moves, err);
+    const struct merging merging = {store, decision, moves};
+    return merge_rows(&merging, root, other, state, err);
 }
 
 int
@@ -301,8 +308,8 @@ store_merge(struct store *store, int64_t bug, const struct buf *others,
 /* --- and back --- */
 
 static int
-unmerge_rows(struct store *store, int64_t bug, int64_t root, const char *state,
-             const struct decision *decision, struct moves *moves, struct err *err)
+unmerge_rows(const struct merging *m, int64_t bug, int64_t root, const char *state,
+             struct err *err)
 {
     struct hand_event event = {.bug = bug,
                                .kind = "bug.state",
@@ -310,19 +317,19 @@ unmerge_rows(struct store *store, int64_t bug, int64_t root, const char *state,
                                .to = state,
                                .other = root,
                                .other_is = "was_duplicate_of"};
-    int rc = db_run(store->db, err, sql[UNMERGE_CRASHES], "ii", bug, root);
+    int rc = db_run(m->store->db, err, sql[UNMERGE_CRASHES], "ii", bug, root);
 
-    event.crashes = db_changes(store->db);
+    event.crashes = db_changes(m->store->db);
     if (rc == 0 && event.crashes == 0) {
         return err_set(err, -EINVAL,
                        "no crash is left that belongs to NJ-%lld itself: all were pinned "
                        "or split off to other bugs",
                        (long long)bug);
     }
-    rc = rc < 0 ? rc : db_run(store->db, err, sql[UNMERGE], "it", bug, state);
-    rc = rc < 0 ? rc : store_event_by_hand(store, decision, &event, err);
-    store_moved(moves, root, bug, event.crashes);
-    return rc < 0 ? rc : store_examples_follow(store, root, err);
+    rc = rc < 0 ? rc : db_run(m->store->db, err, sql[UNMERGE], "it", bug, state);
+    rc = rc < 0 ? rc : store_event_by_hand(m->store, m->decision, &event, err);
+    store_moved(m->moves, root, bug, event.crashes);
+    return rc < 0 ? rc : store_examples_follow(m->store, root, err);
 }
 
 static int
@@ -343,7 +350,8 @@ unmerge(struct store *store, int64_t bug, const struct decision *decision,
     if (rc < 0) {
         return rc;
     }
-    rc = unmerge_rows(store, bug, root, rc == 0 ? "open" : state, decision, moves, err);
+    const struct merging merging = {store, decision, moves};
+    rc = unmerge_rows(&merging, bug, root, rc == 0 ? "open" : state, err);
     rc = rc < 0 ? rc : store_crashes_of(store, root, &left, err);
     if (rc == 0 && left == 0) {
         return err_set(err, -EINVAL, "NJ-%lld would be left without a crash",

@@ -359,17 +359,18 @@ const char *store_minimizable(bool is_report, const char *reproducibility, int64
 
 /* --- examples (store_example.c); the rule stands at the head of that file --- */
 
-struct example { /* what a crash is the first of, so that it is kept */
-    bool stack, source;
+struct example {
+    const char *minor, *source;  /* of the crash; borrowed */
+    bool first_stack, of_source; /* it is the first with this, so that it is kept */
 };
 
-/* What a crash would be for a bug that is there. */
-int store_example_new(struct store *store, int64_t bug, const char *minor,
-                      const char *source, struct example *out, struct err *err);
+/* Set what the crash would be the first of for a bug that is there. */
+int store_example_weigh(struct store *store, int64_t bug, struct example *example,
+                        struct err *err);
 
 /* Remember it, in the caller's transaction. */
-int store_example_add(struct store *store, int64_t bug, int64_t crash, const char *minor,
-                      const char *source, const struct example *which, struct err *err);
+int store_example_add(struct store *store, int64_t bug, int64_t crash,
+                      const struct example *example, struct err *err);
 
 /* How many exact stacks of a bug keep an example. */
 int store_examples(struct store *store, int64_t *out, struct err *err);

@@ -330,13 +330,13 @@ main_key(struct item *const *items, size_t n)
 static void
 choose_leads(struct regroup *r)
 {
-    AUTO(mem_free) struct item **items = mem_array(r->n + 1, sizeof(*items));
+    AUTO(mem_free) struct item **items = mem_array(r->n + 1, sizeof(void *));
 
     for (size_t i = 0; i < r->n; i++) {
         items[i] = &r->v[i];
     }
     if (r->n > 0) {
-        qsort(items, r->n, sizeof(*items), by_old);
+        qsort(items, r->n, sizeof(void *), by_old);
     }
     for (size_t i = 0; i < r->n;) {
         size_t end = i;

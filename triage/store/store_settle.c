@@ -158,9 +158,6 @@ choose(struct store *store, int64_t bug, int64_t lender, struct stand *best,
         rc = lend_record(store, bug, lender, err);
         rc = rc < 0 ? rc : find_best(store, bug, best, err);
     }
-    if (rc == 0 && best->record == NULL) {
-        return err_set(err, -EUCLEAN, "no record of NJ-%lld can be read", (long long)bug);
-    }
     return rc;
 }
 
@@ -286,7 +283,13 @@ store_settle_bug(struct store *store, int64_t bug, const struct settling *how,
     int rc = load(store, bug, &known, err);
 
     rc = rc < 0 ? rc : choose(store, bug, how->lender, &best, err);
-    if (rc == 0 && (!known.stands || best.crash != known.crash || how->is_new)) {
+    if (rc < 0) {
+        return rc;
+    }
+    if (best.record == NULL) {
+        return err_set(err, -EUCLEAN, "no record of NJ-%lld can be read", (long long)bug);
+    }
+    if (!known.stands || best.crash != known.crash || how->is_new) {
         rc = put_standing(store, bug, &best, err);
     }
     rc = rc < 0 ? rc

@@ -211,6 +211,12 @@ struct override {
     const char *actor, *reason;
 };
 
+static bool
+says(struct stmt *row, int column, const char *text)
+{
+    return strcmp(stmt_text(row, column), text == NULL ? "" : text) == 0;
+}
+
 /* Whether it says already what it is to say. */
 static int
 is_same(struct store *store, int64_t bug, const struct override *to, struct event *event,
@@ -223,9 +229,8 @@ is_same(struct store *store, int64_t bug, const struct override *to, struct even
     if (rc == 1) {
         enum severity before = (enum severity)stmt_int(row, 0);
         event->from = severity_name(before);
-        *same = !to->clear && before == to->severity &&
-                strcmp(stmt_text(row, 1), to->actor) == 0 &&
-                strcmp(stmt_text(row, 2), to->reason) == 0;
+        *same = !to->clear && before == to->severity && says(row, 1, to->actor) &&
+                says(row, 2, to->reason);
         stmt_reset(row);
     } else {
         *same = to->clear;
@@ -372,20 +377,20 @@ apply_to_all(struct store *store, struct err *err)
 }
 
 int
-store_put_severity_rules(struct store *store, const struct severity_rule *given, size_t n,
+store_put_severity_rules(struct store *store, const struct severity_rule *rules, size_t n,
                          struct err *err)
 {
     AUTO(rules_clear) struct rules old = {0};
     int rc = load_rules(store, &old, err);
 
-    if (rc < 0 || all_same(&old, given, n)) {
+    if (rc < 0 || all_same(&old, rules, n)) {
         return rc;
     }
     rc = db_begin(store->db, err);
     if (rc < 0) {
         return rc;
     }
-    rc = replace_rules(store, given, n, err);
+    rc = replace_rules(store, rules, n, err);
     rc = rc < 0 ? rc : apply_to_all(store, err);
     return store_end(store, rc, err);
 }
