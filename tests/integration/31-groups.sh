@@ -1,6 +1,7 @@
 #!/bin/bash
 # Groups, severities and states by hand, as a person decides them on real crashes: remembered, kept
 # through later crashes and `db regroup`, taken back. Backlog, unparsed, broken, harness.
+# shellcheck disable=SC2317 # `ok` calls them
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
