@@ -149,7 +149,12 @@ open_temp(const char *folder, char **path, int *out_fd, struct err *err)
             *out_fd = fd;
             return 0;
         }
-        if (errno != EEXIST) {
+        if (errno == ENOENT && i == 0) { /* the first of the store */
+            int rc = fs_mkdirs(folder, 0700, err);
+            if (rc < 0) {
+                return rc;
+            }
+        } else if (errno != EEXIST) {
             break;
         }
     }
@@ -168,8 +173,10 @@ write_temp(int fd, const void *data, size_t len, int64_t *stored, struct err *er
     if (fstat(fd, &st) < 0) {
         return err_sys(err, "look at a new file");
     }
-    /* begin to write now: the flush of the whole batch waits for less then */
-    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    if (len >= FAST_FROM) {
+        /* begin to write now: the flush of the whole batch waits for less then */
+        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
     *stored = st.st_size;
     return 0;
 }
@@ -197,8 +204,7 @@ store_batch_add(struct blob_batch *batch, const char *sha256, const void *data,
         return 0;
     }
     AUTO(fd_close) int fd = -1;
-    int rc = fs_mkdirs(folder, 0700, err);
-    rc = rc < 0 ? rc : open_temp(folder, &temp, &fd, err);
+    int rc = open_temp(folder, &temp, &fd, err);
     rc = rc < 0 ? rc : write_temp(fd, data, len, &stored, err);
     if (rc < 0) {
         if (temp != NULL) {
@@ -229,12 +235,16 @@ name_file(const struct store *store, struct batch_file *file, bool *made, struct
     AUTO(mem_free) char *path = store_blob_path(store, file->sha256);
     AUTO(mem_free) char *folder = mem_dup(path, (size_t)(fs_base(path) - path) - 1);
 
-    if (mkdir(folder, 0700) == 0) {
-        *made = true;
-    } else if (errno != EEXIST) {
-        return err_sys(err, "make folder '%s'", folder);
+    int rc = rename(file->temp, path);
+    if (rc < 0 && errno == ENOENT) { /* the first of its folder */
+        if (mkdir(folder, 0700) == 0) {
+            *made = true;
+        } else if (errno != EEXIST) {
+            return err_sys(err, "make folder '%s'", folder);
+        }
+        rc = rename(file->temp, path);
     }
-    if (rename(file->temp, path) < 0) {
+    if (rc < 0) {
         return err_sys(err, "rename to '%s'", path);
     }
     mem_free(STEAL(file->temp));
@@ -264,9 +274,8 @@ store_mark(const struct store *store, char **path, struct err *err)
 {
     AUTO(mem_free) char *folder = fs_join(store->blobs, "tmp");
     AUTO(fd_close) int fd = -1;
-    int rc = fs_mkdirs(folder, 0700, err);
 
-    return rc < 0 ? rc : open_temp(folder, path, &fd, err);
+    return open_temp(folder, path, &fd, err);
 }
 
 /* Nothing refers to a name before its row is there, so names may come before what they
