@@ -198,6 +198,59 @@ test_bug_texts_are_one_line(void **state)
     assert_string_equal(assertion, "parse");
 }
 
+static size_t sub_args;
+
+static int
+run_sub(const struct cmd_context *context, const struct strv *args)
+{
+    (void)context;
+    sub_args = args->n;
+    return EXIT_DONE;
+}
+
+static const struct cmd_sub subs[] = {{"merge", "A B", "join", "flag text", run_sub},
+                                      {"list", "", "list them all", NULL, run_sub},
+                                      {.name = NULL}};
+static const struct cmd parent = {.name = "try",
+                                  .summary = "s",
+                                  .usage = "[X]",
+                                  .about = "About.",
+                                  .options = options,
+                                  .subs = subs};
+
+static void
+test_sub_verb_runs_with_its_own_options_only(void **state)
+{
+    struct fixture *fix = *state;
+    const struct cmd_context context = {.json = false};
+
+    number = 0;
+    duration = 0;
+    size = 0;
+    choice = false;
+    strv_clear(&list);
+    strv_add(&fix->args, "merge");
+    strv_add(&fix->args, "a");
+    strv_add(&fix->args, "b");
+    flag = true;
+    text = "why";
+    assert_int_equal(cmd_run_sub(&parent, &context, &fix->args), EXIT_DONE);
+    assert_int_equal(sub_args, 2);
+    number = 3;
+    assert_int_equal(cmd_run_sub(&parent, &context, &fix->args), EXIT_USAGE);
+    number = 0;
+    strv_clear(&fix->args);
+    strv_add(&fix->args, "list");
+    assert_int_equal(cmd_run_sub(&parent, &context, &fix->args), EXIT_USAGE);
+    flag = false;
+    text = NULL;
+    assert_int_equal(cmd_run_sub(&parent, &context, &fix->args), EXIT_DONE);
+    assert_int_equal(sub_args, 0);
+    strv_clear(&fix->args);
+    strv_add(&fix->args, "merg");
+    assert_int_equal(cmd_run_sub(&parent, &context, &fix->args), EXIT_USAGE);
+}
+
 int
 main(void)
 {
@@ -209,6 +262,7 @@ main(void)
         TEST(test_help_names_every_option),
         TEST(test_cell_cuts_and_pads_by_characters),
         TEST(test_bug_texts_are_one_line),
+        TEST(test_sub_verb_runs_with_its_own_options_only),
     };
 
     return cmocka_run_group_tests_name("cmd", tests, NULL, NULL);
