@@ -87,6 +87,8 @@ exits 2 "a severity by hand needs a reason" "$NIGHTJAR" bugs severity "$write" l
 exits 0 "with one it counts" "$NIGHTJAR" bugs severity "$write" low --reason "a toy"
 is "the computed one stays visible" "$(bugs "select(.id == \"$write\") | .severity + .computed_severity + .decided_by")" \
   "lowhigh$(id -un)"
+exits 0 "and is shown" "$NIGHTJAR" show "$write"
+has "with who and why" "$OUT" "a toy"
 exits 0 "the gate follows it" "$NIGHTJAR" gate --fail-on high
 printf wz >in/write-later
 ok "triaged again" triage in/write-later
