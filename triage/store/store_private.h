@@ -84,8 +84,8 @@ int store_end(struct store *store, int rc, struct err *err);
 /*
  * Blobs on their way to the disk: hold, add..., flush, then in a transaction rows, which
  * ends by end in place of store_end(), at last clear. While one holds no store_sweep() or
- * store_drop_blob() of any process looks at the folder. What was added and never flushed
- * is removed by clear; what was flushed and came into no row waits for a sweep.
+ * store_drop_surplus() of any process looks at the folder. What was added and never
+ * flushed is removed by clear; what was flushed and came into no row waits for a sweep.
  */
 struct batch_file {
     char sha256[HASH_HEX_MAX];
