@@ -367,7 +367,7 @@ int store_crash_paths(struct store *store, crash_visit *visit, void *user,
  */
 int store_blob(struct store *store, const char *sha256, struct buf *out, struct err *err);
 
-/* How many exact stacks of each bug keep an example: input, report, record. The inputs of
+/* How many exact stacks of each bug keep an example: input and record. The inputs of
  * further crashes go in time, their rows and paths stay. */
 enum { STORE_EXAMPLES = 32, STORE_EXAMPLES_MAX = 1000 };
 int store_put_examples(struct store *store, int64_t examples, struct err *err);

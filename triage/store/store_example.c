@@ -2,11 +2,12 @@
  * What of a bug's crashes is kept. A bug may have a hundred thousand; each has its row
  * and its paths for ever, but only examples keep more:
  *
- *   record, report, bytes   the first crash of each exact stack (hash.minor), as many as
- *                           `triage: examples:` says (STORE_EXAMPLES); the first of each
- * source (which engine's build found it), STORE_SOURCES_MAX at most bytes the smallest,
- * the newest; what stands for the bug, its first input and its reproducer; what a person
- * pinned
+ *   - record and bytes: the first crash of each exact stack (hash.minor), as many as
+ *     `triage: examples:` says (STORE_EXAMPLES); the first of each source (which engine's
+ *     build found it), STORE_SOURCES_MAX at most
+ *   - the report as well: what stands for the bug
+ *   - bytes alone: the smallest, the newest, the first input, the reproducer, what a
+ *     person pinned
  *
  * The bytes of all others are surplus. They go when STORE_TRIM_FROM more have come since
  * the last time, in steps of STORE_TRIM_MAX blobs, in spare time and now and then in a

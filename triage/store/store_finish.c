@@ -224,12 +224,13 @@ is_example(const struct plan *plan)
     return plan->example.first_stack || plan->example.of_source;
 }
 
-/* A further duplicate changes counters only. If a power cut takes that back the crash is
- * queued again; but a bug's number may have been told to people. */
+/* What a power cut may take back, since the crash is queued again then: a further
+ * duplicate, which changes counters only, and a further example. But a bug's number may
+ * have been told to people, and what stands for one keeps its report, a file. */
 static bool
 matters(const struct plan *plan)
 {
-    return plan->stands || is_example(plan) || plan->freshens || plan->match.is_new_key;
+    return plan->stands || plan->freshens || plan->match.is_new_key;
 }
 
 /* --- the rows --- */
