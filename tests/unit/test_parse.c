@@ -930,6 +930,23 @@ test_cost_is_linear_on_hostile_text(void **state)
         {"==1==ERROR: AddressSanitizer: x on address 0x1\n    #0 0x1 in ", "f("},
         {"", "x.c:1: Assertion `x' failed.\n"},
         {"# Fatal error in x, line 3\n", "# x\n"},
+        /* lines that ask for a word of the whole text */
+        {"SCARINESS: 10 (signal)\n",
+         "x.c:1: Assertion `x' failed.\n==1==ERROR: AddressSanitizer: SEGV on unknown "
+         "address 0x1\n"},
+        {"x.c:1: Assertion `x' failed.\n",
+         "ASSERT failed: x\n==1==ERROR: AddressSanitizer: SEGV on unknown address 0x1\n"},
+        {"", "===BUG DETECTED: PySecSan: x\n"},
+        {"", "#0 0x1 in f\nxSanitize\n"},
+        {"", "terminate called after throwing an instance of 'x'\n"},
+        {"", "Segmentation fault\n#0 0x1 in f\n"},
+        {"", "Error: x\n    at f (x.js:1:2)\n"},
+        {"", "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n"},
+        {"BUG: KASAN: x in f at addr 1\n", "[    1.0]  f+0x1/0x2\n"},
+        {"signal 11 (SIGSEGV), fault addr 0x1\n",
+         "#00 pc 0001 /x (_Z1fIJN1AIiEEEEvv+1)\n"},
+        {"==1==ERROR: AddressSanitizer: x on address 0x1\n",
+         "1 x 0x1 _ZN1AIS_S_E1fEv + 1\n"},
     };
     struct fixture *fix = *state;
     AUTO(buf_clear) struct buf text = BUF_INIT;

@@ -502,6 +502,22 @@ test_what_never_ran_is_broken(void **state)
     expect(fix, REPLAY_CLEAN); /* libFuzzer warns, and goes on */
 }
 
+/* A program may print whatever it likes, and be well. */
+static void
+test_words_of_a_clean_run_are_no_crash(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *script = fs_join(the_folder, "talker");
+
+    victim_write(the_folder, "talker",
+                 "#!/bin/sh\necho 'Segmentation fault'\nexit $(cat \"$1\")\n", 0755);
+    use(fix, script, "@@");
+    once(fix, "0");
+    expect(fix, REPLAY_CLEAN);
+    once(fix, "1");
+    expect_crash(fix, "UNKNOWN", "NULL");
+}
+
 static void
 test_a_missing_library_is_broken(void **state)
 {
@@ -569,6 +585,7 @@ main(void)
         TEST(test_leaks_are_found_and_can_be_turned_off),
         TEST(test_libfuzzer_targets),
         TEST(test_what_never_ran_is_broken),
+        TEST(test_words_of_a_clean_run_are_no_crash),
         TEST(test_a_missing_library_is_broken),
         TEST(test_hostile_output_is_kept_as_bytes),
         TEST(test_a_bad_pattern_is_our_error),

@@ -101,8 +101,8 @@ bare_stack(struct parser *p, struct span line)
 
     (void)span_eat_blanks(&s);
     if (!span_eat(&s, "#0") || !span_eat_blanks(&s) || !span_eat_hex(&s, &address) ||
-        !span_starts(s, " in ") || p->type[0] != '\0' || span_has(p->text, "Sanitizer") ||
-        span_has(p->text, "libFuzzer")) {
+        !span_starts(s, " in ") || p->type[0] != '\0' ||
+        parser_text_has(p, TEXT_SANITIZER) || parser_text_has(p, TEXT_LIBFUZZER)) {
         return;
     }
     p->bare_stack = parser_hearsay(p, line, "Fatal-signal", (struct span){0});

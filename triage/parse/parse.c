@@ -125,6 +125,21 @@ parser_begin(struct parser *p, struct span line, const char *type)
 }
 
 bool
+parser_text_has(struct parser *p, enum text_word word)
+{
+    static const char *const words[TEXT_WORDS] = {
+        [TEXT_SANITIZER] = "Sanitizer", [TEXT_LIBFUZZER] = "libFuzzer",
+        [TEXT_PYTHON] = ".py\", line ", [TEXT_SCARINESS] = "SCARINESS: ",
+        [TEXT_SIGNAL] = " (signal)",
+    };
+
+    if (p->has[word] == 0) {
+        p->has[word] = span_has(p->text, words[word]) ? 1 : -1;
+    }
+    return p->has[word] > 0;
+}
+
+bool
 parser_hearsay(struct parser *p, struct span line, const char *type, struct span text)
 {
     if (parser_has_type(p) || parser_is_kernel(p)) {

@@ -58,9 +58,21 @@ struct raw_memory {
     struct span place;
 };
 
+/* What a family may ask of the whole text; looked for once, since a line that asks may
+ * stand in it ten thousand times. */
+enum text_word {
+    TEXT_SANITIZER,
+    TEXT_LIBFUZZER,
+    TEXT_PYTHON,    /* a line of a Python traceback */
+    TEXT_SCARINESS, /* ASan's measure, with its kinds */
+    TEXT_SIGNAL,    /* the kind of a signal */
+    TEXT_WORDS,
+};
+
 struct parser {
     const struct record_options *options;
-    struct span text; /* the whole report */
+    struct span text;            /* the whole report */
+    signed char has[TEXT_WORDS]; /* 0: not looked for yet; 1: it has it; -1: not */
 
     /* the report that wins so far */
     char type[PARSER_TYPE_MAX]; /* "" until a headline was seen */
@@ -75,7 +87,8 @@ struct parser {
     unsigned facts;  /* enum record_fact */
     struct raw_memory memory;
     struct span message;
-    struct span last_words; /* the last line that was not empty before the first headline */
+    struct span
+        last_words; /* the last line that was not empty before the first headline */
     struct raw_frame *frames; /* RECORD_FRAMES_MAX of them */
     size_t n_frames;
     enum stack_kind stack; /* which stack the next frame belongs to */
@@ -166,6 +179,8 @@ parser_has_type(const struct parser *p)
  * Does nothing once one has. */
 bool parser_hearsay(struct parser *p, struct span line, const char *type,
                     struct span text);
+
+bool parser_text_has(struct parser *p, enum text_word word);
 
 /* Drop what was collected of the stack so far. */
 void parser_forget_frames(struct parser *p);

@@ -18,7 +18,7 @@ python_line(struct parser *p, struct span line)
         p->interpreter = true;
         p->python = true;
     } else if (span_starts(line, "===BUG DETECTED: PySecSan:") &&
-               span_has(p->text, ".py\", line ")) {
+               parser_text_has(p, TEXT_PYTHON)) {
         parser_begin(p, line, "PySecSan");
         p->interpreter = true;
         p->python = true;

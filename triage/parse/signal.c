@@ -104,11 +104,11 @@ note_sanitizer(struct parser *p, struct span name)
 
 /* A null-ish SEGV that an assertion makes on purpose. */
 static bool
-is_assertions_own(const struct parser *p, uint64_t address)
+is_assertions_own(struct parser *p, uint64_t address)
 {
     return strstr(p->type, "ASSERT") != NULL &&
            (is_assert_address(address) ||
-            (span_has(p->text, "SCARINESS: ") && span_has(p->text, " (signal)")));
+            (parser_text_has(p, TEXT_SCARINESS) && parser_text_has(p, TEXT_SIGNAL)));
 }
 
 static enum line_verdict
