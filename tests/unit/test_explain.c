@@ -225,6 +225,10 @@ test_every_kind_has_a_cure(void **state)
     AUTO(mem_free) char *unknown = mem_strdup("Something new");
     record.crash_type = unknown;
     assert_string_equal(explain_fix(&record), other);
+    record.class_name = "harness";
+    assert_string_equal(explain_fix(&record),
+                        "Repair the harness, in which it happened: the "
+                        "code under test did nothing wrong.");
 }
 
 int

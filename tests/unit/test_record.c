@@ -307,6 +307,34 @@ assert_refused(struct fixture *fix, const char *key, json_t *value, const char *
 }
 
 static void
+test_what_lies_at_the_address_round_trips(void **state)
+{
+    struct fixture *fix = *state;
+
+    parse(
+        fix,
+        "==1==ERROR: AddressSanitizer: global-buffer-overflow on address 0x5 at pc 0x1\n"
+        "READ of size 4 at 0x5 thread T0\n"
+        "    #0 0x1 in get /s/a.c:1:2\n"
+        "0x5 is located 7 bytes after global variable 'g' defined in 'a.c:17:13' (0x1) "
+        "of size 16\n");
+    fix->object = record_to_json(fix->record);
+    assert_int_equal(record_from_json(fix->object, &fix->copy, &fix->err), 0);
+    const struct memory *memory = &fix->copy->memory;
+    assert_int_equal(memory->kind, MEMORY_GLOBAL);
+    assert_int_equal(memory->side, SIDE_AFTER);
+    assert_int_equal(memory->distance, 7);
+    assert_int_equal(memory->size, 16);
+    assert_string_equal(memory->name, "g");
+    assert_string_equal(memory->place, "a.c:17:13");
+    json_put(json_object_get(fix->object, "memory"), "side", json_string("above"));
+    record_free(STEAL(fix->copy));
+    assert_int_equal(record_from_json(fix->object, &fix->copy, &fix->err), -EBADMSG);
+    assert_string_equal(fix->err.msg,
+                        "record: field 'side' has a word that is not known");
+}
+
+static void
 test_from_json_is_strict(void **state)
 {
     struct fixture *fix = *state;
@@ -402,6 +430,7 @@ main(void)
         TEST(test_json_has_the_fields_of_the_design),
         TEST(test_json_begins_with_the_file),
         TEST(test_json_round_trips),
+        TEST(test_what_lies_at_the_address_round_trips),
         TEST(test_what_a_debugger_tells_round_trips),
         TEST(test_registers_are_bounded),
         TEST(test_wild_jumps_have_their_classes),

@@ -154,6 +154,35 @@ test_name_shows_what_is_not_printable(void **state)
                         "a\\x0ab\\\\c\\x1b\\xff\xc3\xa4\\xc2\\x9b");
 }
 
+/* What reorders or hides text: a name with it reads as another one. */
+static void
+test_name_shows_what_deceives(void **state)
+{
+    static const char deceptive[] =
+        "a\xe2\x80\xae\xe2\x80\x8b\xef\xbb\xbf\xc2\xad\xe2\x80\xa8"
+        "\xf3\xa0\x80\x81z";
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *back = NULL;
+
+    str_name(&fix->out, deceptive, sizeof(deceptive) - 1);
+    assert_string_equal(buf_str(&fix->out),
+                        "a\\xe2\\x80\\xae\\xe2\\x80\\x8b\\xef\\xbb\\xbf\\xc2\\xad"
+                        "\\xe2\\x80\\xa8\\xf3\\xa0\\x80\\x81z");
+    assert_int_equal(str_unname(buf_str(&fix->out), &back, NULL), 0);
+    assert_string_equal(back, deceptive);
+}
+
+static void
+test_visible_keeps_backslashes_and_other_scripts(void **state)
+{
+    struct fixture *fix = *state;
+    static const char text[] = "C:\\x \xc3\xa4\xe6\xbc\xa2\xd7\xa9\n\033\xff";
+
+    str_visible(&fix->out, text, sizeof(text) - 1);
+    assert_string_equal(buf_str(&fix->out),
+                        "C:\\x \xc3\xa4\xe6\xbc\xa2\xd7\xa9\\x0a\\x1b\\xff");
+}
+
 static void
 test_every_byte_round_trips_as_a_name(void **state)
 {
@@ -403,6 +432,8 @@ main(void)
         TEST(test_bound_never_cuts_within_a_character),
         TEST(test_clean_is_linear),
         TEST(test_name_shows_what_is_not_printable),
+        TEST(test_name_shows_what_deceives),
+        TEST(test_visible_keeps_backslashes_and_other_scripts),
         TEST(test_every_byte_round_trips_as_a_name),
         TEST(test_unname_refuses_malformed_escapes),
         TEST(test_shell_quotes_only_what_needs_it),
