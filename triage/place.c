@@ -83,41 +83,36 @@ line_within(const struct frame *frame)
                : -1;
 }
 
-/* The steps that belong to what is at fault, from the top. */
+/* The steps that belong to what is at fault, from the top, at least `least`. */
 static size_t
-small_steps(const struct trace *trace)
+small_steps(const struct trace *trace, size_t least)
 {
     size_t n = trace->n > 0 ? 1 : 0;
 
     while (n > 0 && n < trace->n && n < PLACE_STEPS_MAX &&
-           line_within(trace->steps[n - 1].frame) < PLACE_SMALL_LINES) {
+           (n < least || line_within(trace->steps[n - 1].frame) < PLACE_SMALL_LINES)) {
         n++;
     }
     return n;
 }
 
-/* What an optimizer made of several lines has none: then the caller's line counts the
- * more. False when the debug information knows no line of it at all. */
+/* The top function, and the last of n steps that has a line: what an optimizer made of
+ * several lines has none. False when none has. */
 static bool
 add_steps(const struct trace *trace, size_t n, struct buf *out)
 {
-    bool known = false;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct frame *frame = trace->steps[i].frame;
-        int line = line_within(frame);
-        if (line < 0 && frame->start_line == 0) {
-            return false;
-        }
-        buf_addf(out, " %s+", trace->steps[i].name);
-        if (line < 0) {
-            buf_addc(out, '?');
-        } else {
-            buf_addf(out, "%d", line);
-        }
-        known = known || line >= 0;
+    while (n > 0 && line_within(trace->steps[n - 1].frame) < 0) {
+        n--;
     }
-    return known;
+    if (n == 0 || trace->steps[0].frame->start_line == 0) {
+        return false;
+    }
+    if (n > 1) {
+        buf_addf(out, " %s", trace->steps[0].name);
+    }
+    buf_addf(out, " %s+%d", trace->steps[n - 1].name,
+             line_within(trace->steps[n - 1].frame));
+    return true;
 }
 
 /* --- the object --- */
@@ -159,11 +154,11 @@ add_lifetime(const struct record *record, struct buf *out)
     trace_init(&made, record, STACK_ALLOCATED);
     trace_init(&freed, record, STACK_FREED);
     buf_adds(out, "lifetime made");
-    if (!add_steps(&made, small_steps(&made), out)) {
+    if (!add_steps(&made, small_steps(&made, 1), out)) {
         return false;
     }
     buf_adds(out, " freed");
-    return add_steps(&freed, small_steps(&freed), out);
+    return add_steps(&freed, small_steps(&freed, 1), out);
 }
 
 static bool
@@ -183,7 +178,7 @@ add_crash(const struct record *record, const char *family, struct buf *out)
 
     trace_init(&crash, record, STACK_CRASH);
     size_t owner = owner_steps(record, &crash);
-    size_t steps = small_steps(&crash);
+    size_t steps = small_steps(&crash, strcmp(family, "Abrt") == 0 ? 2 : 1);
     buf_adds(out, family);
     if (record->samples >= SAMPLES_MIN) {
         /* what all samples share ends with the loop, wherever in it each of them was */

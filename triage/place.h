@@ -4,15 +4,19 @@
  * shows as another kind of crash. It needs debug information (frame.start_line), so a
  * text that somebody else symbolized has none; then the signature alone decides.
  *
- *     memory put_byte+2 read_name+6
- *     lifetime made item_new+2 set_add+2 run+8 freed set_pop+9
+ *     memory put_byte read_name+6
+ *     lifetime made item_new run+8 freed set_pop+9
  *
- * A line counts from its function's first. How many callers belong to it:
- *   - down through functions that are at fault within their first PLACE_SMALL_LINES
- *     lines: an accessor or a wrapper does what its caller says;
- *   - but not beyond the function that owns the object which was missed: where the
- *     variable is, or from where the memory was allocated. Whoever calls that function
- *     has no part in it.
+ * It is the top function, and a line: that of the top function, or of the caller for
+ * which it works. A line counts from its function's first.
+ *   - A function that is at fault within its first PLACE_SMALL_LINES lines is an accessor
+ *     or a wrapper, and does what its caller says; so is one that is on top of an abort.
+ *     Of several below each other, which one it was is chance.
+ *   - But nobody has a part in it beyond the function that owns the object which was
+ *     missed: where the variable is, or from where the memory was allocated.
+ *   - An abort has its program's last words in it (signature_words()).
+ *   - A hang that was looked at several times has the function whose loop it is, and no
+ *     line.
  * Use after free is where the memory was made and freed: who uses it later is chance.
  *
  * Measured by tests/bench/dedup. Names stem from hostile text, printable.
@@ -23,7 +27,7 @@
 #include "triage/record.h"
 
 enum {
-    PLACE_STEPS_MAX = 6, /* frames of a place */
+    PLACE_STEPS_MAX = 8, /* frames of a place */
     PLACE_SMALL_LINES =
         4, /* a function at fault before this line of its own is an accessor */
 };

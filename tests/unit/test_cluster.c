@@ -219,9 +219,12 @@ static void
 test_what_one_compiler_melts_together_stays_apart(void **state)
 {
     struct fixture *fix = *state;
-    const struct said melted = {.frames = {"give_up", "run", "main"}, .into = 20};
-    const struct said one = {.frames = {"give_up", "size", "main"}, .into = 2};
-    const struct said two = {.frames = {"give_up", "order", "main"}, .into = 2};
+    const struct said melted = {
+        .frames = {"give_up", "run", "main"}, .type = "Abrt", .into = 20};
+    const struct said one = {
+        .frames = {"give_up", "size", "main"}, .type = "Abrt", .into = 6};
+    const struct said two = {
+        .frames = {"give_up", "order", "main"}, .type = "Abrt", .into = 6};
 
     (void)triage(fix, "a", &melted);
     (void)triage(fix, "b", &melted);

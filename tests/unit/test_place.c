@@ -64,17 +64,19 @@ test_kinds_of_one_wrong_access_are_one(void **state)
     }
     ASSERT_PLACE("Abrt", MEMORY_UNKNOWN, "Abrt parse+12",
                  {"parse", 112, 100, STACK_CRASH});
+    ASSERT_PLACE("Abrt", MEMORY_UNKNOWN, "Abrt give_up parse+12",
+                 {"give_up", 19, 10, STACK_CRASH}, {"parse", 112, 100, STACK_CRASH},
+                 {"load", 55, 50, STACK_CRASH});
 }
 
 static void
 test_an_accessor_has_its_callers_with_it(void **state)
 {
     (void)state;
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP,
-                 "memory u8+1 u16+2 header+9", {"u8", 11, 10, STACK_CRASH},
-                 {"u16", 22, 20, STACK_CRASH}, {"header", 39, 30, STACK_CRASH},
-                 {"load", 55, 50, STACK_CRASH});
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory u8+1 main+9",
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory u8 header+9",
+                 {"u8", 11, 10, STACK_CRASH}, {"u16", 22, 20, STACK_CRASH},
+                 {"header", 39, 30, STACK_CRASH}, {"load", 55, 50, STACK_CRASH});
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory u8 main+9",
                  {"u8", 11, 10, STACK_CRASH}, {"main", 39, 30, STACK_CRASH});
 }
 
@@ -82,7 +84,7 @@ static void
 test_the_objects_owner_has_no_callers_with_it(void **state)
 {
     (void)state;
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory put+1 pack+3",
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory put pack+3",
                  {"put", 11, 10, STACK_CRASH}, {"pack", 23, 20, STACK_CRASH},
                  {"load", 39, 30, STACK_CRASH}, {"pack", 21, 20, STACK_ALLOCATED},
                  {"load", 39, 30, STACK_ALLOCATED});
@@ -110,7 +112,7 @@ static void
 test_a_line_that_an_optimizer_took_has_the_callers_line(void **state)
 {
     (void)state;
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory word+? verse+9",
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory word verse+9",
                  {"word", 0, 10, STACK_CRASH}, {"verse", 39, 30, STACK_CRASH},
                  {"load", 55, 50, STACK_CRASH});
     ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
@@ -123,8 +125,6 @@ test_there_is_none_without_lines(void **state)
     (void)state;
     ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
                  {"parse", 112, 0, STACK_CRASH});
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
-                 {"u8", 11, 10, STACK_CRASH}, {"parse", 112, 0, STACK_CRASH});
     ASSERT_PLACE("Timeout", MEMORY_UNKNOWN, "none", {"parse", 112, 100, STACK_CRASH});
     ASSERT_PLACE("Out-of-memory", MEMORY_UNKNOWN, "none",
                  {"parse", 112, 100, STACK_CRASH});
