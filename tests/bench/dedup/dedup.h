@@ -21,7 +21,8 @@
 #ifdef __cplusplus
 extern "C"
 #endif
-void run(const uint8_t *data, size_t size);
+    void
+    run(const uint8_t *data, size_t size);
 
 static volatile unsigned sink; /* what is read into it cannot be optimized away */
 
@@ -40,10 +41,10 @@ oracle(const char *name, int last)
         _exit(0);
     }
 }
-#define BUG(name, condition) ((condition) ? oracle(name, 0) : (void)0)
+#define BUG(name, condition)  ((condition) ? oracle(name, 0) : (void)0)
 #define HANG(name, condition) ((condition) ? oracle(name, 1) : (void)0)
 #else
-#define BUG(name, condition) ((void)0)
+#define BUG(name, condition)  ((void)0)
 #define HANG(name, condition) ((void)0)
 #endif
 
