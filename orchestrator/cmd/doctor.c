@@ -28,6 +28,7 @@ const struct doctor_check doctor_checks[] = {
     {"sanitizer", doctor_sanitizer, "sysctl -w vm.mmap_rnd_bits=28"},
     {"symbolizer", doctor_symbolizer, "apt-get install llvm"},
     {"debugger", doctor_debugger, "apt-get install gdb"},
+    {"sampler", doctor_sampler, "apt-get install elfutils"},
     {"sandbox", doctor_sandbox, "apt-get install bubblewrap"},
     {"bubblewrap", doctor_bubblewrap, "apt-get install bubblewrap"},
     {"user-namespaces", doctor_user_namespaces,

@@ -97,6 +97,7 @@ void doctor_sanitizer(const struct doctor_host *host, struct doctor_result *resu
 void doctor_symbolizer(const struct doctor_host *host, struct doctor_result *result);
 void doctor_debugger(const struct doctor_host *host, struct doctor_result *result);
 void doctor_sandbox(const struct doctor_host *host, struct doctor_result *result);
+void doctor_sampler(const struct doctor_host *host, struct doctor_result *result);
 void doctor_bubblewrap(const struct doctor_host *host, struct doctor_result *result);
 
 #endif

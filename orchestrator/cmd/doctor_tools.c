@@ -273,6 +273,30 @@ doctor_debugger(const struct doctor_host *host, struct doctor_result *result)
     doctor_say(result, DOCTOR_OK, "%s", doctor_first_line(buf_str(&output), line));
 }
 
+/* For the stacks of hangs (triage/hang.h). */
+void
+doctor_sampler(const struct doctor_host *host, struct doctor_result *result)
+{
+    AUTO(mem_free) char *program = program_find("eu-stack");
+    AUTO(buf_clear) struct buf output = BUF_INIT;
+    char line[64];
+    int status = 0;
+
+    (void)host;
+    if (program == NULL) {
+        doctor_say(result, DOCTOR_WARN,
+                   "there is no eu-stack in PATH: the stack of a hang is that of one "
+                   "moment, and a build without a sanitizer has none");
+        return;
+    }
+    const char *const argv[] = {program, "--version", NULL};
+    if (!doctor_run(argv, &status, &output) || status != 0) {
+        doctor_say(result, DOCTOR_WARN, "'%s --version' fails", program);
+        return;
+    }
+    doctor_say(result, DOCTOR_OK, "%s", doctor_first_line(buf_str(&output), line));
+}
+
 void
 doctor_sandbox(const struct doctor_host *host, struct doctor_result *result)
 {

@@ -404,6 +404,10 @@ test_missing_tools_are_said(void **state)
                 "no clang in PATH: no libFuzzer target can be built here");
     assert_seen(fix, doctor_sanitizer, "ok", "no compiler to try one with (see aslr)");
     assert_seen(fix, doctor_bubblewrap, "warn", "there is no bwrap in PATH");
+    assert_seen(
+        fix, doctor_sampler, "warn",
+        "there is no eu-stack in PATH: the stack of a hang is that of one moment, "
+        "and a build without a sanitizer has none");
     assert_seen(fix, doctor_debugger, "warn",
                 "there is no gdb in PATH: a crash of a build without a sanitizer is only "
                 "a signal, without stack or class, and core files cannot be read");
@@ -475,6 +479,8 @@ test_hostile_tools_cannot_forge_output(void **state)
     struct fixture *fix = *state;
 
     (void)setenv("PATH", fix->root, 1);
+    put(fix, "eu-stack", "#!/bin/sh\necho 'eu-stack 0.1'\n");
+    assert_seen(fix, doctor_sampler, "ok", "eu-stack 0.1");
     put(fix, "bwrap", "#!/bin/sh\nprintf 'bubblewrap \\033[2J9.9\\nsecond line'\n");
     assert_seen(fix, doctor_bubblewrap, "ok", "bubblewrap \\x1b[2J9.9");
 }
