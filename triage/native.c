@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/native_core.h"
 #include "triage/native_gdb.h"
 #include "triage/native_report.h"
 #include "triage/program.h"
@@ -244,6 +245,11 @@ native_core(const struct replay_config *config, const char *core, struct replay_
                        "there is no gdb in PATH to read a core file: apt install gdb");
     }
     int rc = ask(&sight, &tool, &run, &state, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = native_core_check(core, config->command->argv.v[0], state.program,
+                           state.program_start, err);
     if (rc < 0) {
         return rc;
     }

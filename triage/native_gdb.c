@@ -238,6 +238,7 @@ void
 native_state_clear(struct native_state *state)
 {
     record_free(state->seen);
+    mem_free(state->program);
     *state = (struct native_state){0};
 }
 
@@ -433,6 +434,19 @@ note_stack(const struct answers *answers, struct native_state *out)
 }
 
 static void
+note_program(const struct answers *answers, struct native_state *out)
+{
+    for (size_t i = 0; i < answers->n_mappings; i++) {
+        const struct mapping *mapping = &answers->mappings[i];
+        if (mapping->path[0] == '/') {
+            out->program = mem_dup(mapping->path, strcspn(mapping->path, "\n"));
+            out->program_start = mapping->start;
+            return;
+        }
+    }
+}
+
+static void
 read_frame(const struct answers *answers, const json_t *item, struct record *record)
 {
     const char *address = json_get_str(item, "addr", "");
@@ -501,5 +515,6 @@ native_gdb_read(const char *text, size_t len, struct native_state *out)
     read_registers(&answers, out->seen);
     read_frames(&answers, out->seen);
     note_stack(&answers, out);
+    note_program(&answers, out);
     out->truncated = out->seen->n_frames == RECORD_FRAMES_MAX;
 }

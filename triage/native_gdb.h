@@ -28,6 +28,9 @@ struct native_state {
     /* frames with module and offset where something is mapped, gdb's names beside them,
      * inlined frames marked; registers; nothing else is set */
     struct record *seen;
+    char *
+        program; /* the file that is mapped lowest, which is the program; NULL: unknown */
+    uint64_t program_start;
     bool truncated; /* a stack of more than RECORD_FRAMES_MAX frames */
 };
 

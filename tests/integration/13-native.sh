@@ -160,6 +160,12 @@ for tool in xz zstd; do
     rm -f core.write.*
   fi
 done
+mkdir rebuilt
+gcc -g -O1 -w -o rebuilt/plain-gcc-O2 "$HERE/native.c"
+exits 3 "a core of another build" "$NIGHTJAR" triage --core core.write rebuilt/plain-gcc-O2
+has "is said to be one" "$ERR" "it is of another build of '$WORK/rebuilt/plain-gcc-O2': the build ids differ"
+exits 3 "a core of another program" "$NIGHTJAR" triage --core core.write builds/release/tool
+has "is said to be one, too" "$ERR" "it is a core of '$WORK/plain-gcc-O2', not of '$WORK/builds/release/tool'"
 head -c 20000 core.write >core.cut
 exits 3 "a damaged core" "$NIGHTJAR" triage --core core.cut ./plain-gcc-O2
 has "is said to be one" "$ERR" "'core.cut': gdb finds no crash in it"
