@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -129,12 +130,46 @@ take_path(const struct work *work, const char *key, char **out, struct err *err)
 }
 
 static int
-take_input(struct work *work, struct err *err)
+read_part(int fd, off_t from, size_t len, struct buf *out, struct err *err)
+{
+    size_t end = out->len + len;
+    int rc = lseek(fd, from, SEEK_SET) < 0 ? err_sys(err, "seek") : 1;
+
+    while (rc > 0 && out->len < end) {
+        rc = fd_read_some(fd, out, end - out->len, err);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* Of a report that no runtime would have printed its head and its tail are read. */
+static int
+read_report(const char *path, struct buf *out, struct err *err)
+{
+    AUTO(fd_close) int fd = -1;
+    struct stat st;
+    const size_t head = WORKER_TEXT_MAX / 4;
+    int rc = fs_open(path, &fd, &st, err);
+
+    if (rc < 0 || st.st_size <= WORKER_TEXT_MAX) {
+        return rc < 0 ? rc : fs_read(path, WORKER_TEXT_MAX, out, err);
+    }
+    rc = read_part(fd, 0, head, out, err);
+    buf_addf(out, "\n[nightjar: %lld bytes left out here]\n",
+             (long long)st.st_size - WORKER_TEXT_MAX);
+    off_t tail = st.st_size - (WORKER_TEXT_MAX - (off_t)head);
+    return rc < 0 ? rc : read_part(fd, tail, WORKER_TEXT_MAX - head, out, err);
+}
+
+static int
+take_input(struct work *work, bool runs, struct err *err)
 {
     AUTO(mem_free) char *path = NULL;
     int rc = take_path(work, "input", &path, err);
 
     work->input.max = WORKER_INPUT_MAX;
+    if (rc == 0 && !runs) {
+        return read_report(path, &work->input, err);
+    }
     return rc < 0 ? rc : fs_read(path, WORKER_INPUT_MAX, &work->input, err);
 }
 
@@ -411,7 +446,7 @@ serve(struct worker *worker, const json_t *request, json_t *answer, struct err *
                        name);
     }
     int rc = take_options(&work, err);
-    rc = rc < 0 || !operation->reads ? rc : take_input(&work, err);
+    rc = rc < 0 || !operation->reads ? rc : take_input(&work, operation->runs, err);
     if (rc == 0 && operation->runs) {
         rc = command_from_json(json_object_get(request, "command"), &work.command, err);
     }

@@ -45,6 +45,8 @@ enum {
     WORKER_LINE_MAX = 8 << 20,
     WORKER_REPORT_MAX =
         300 << 10, /* ClusterFuzz's bound; the tail is kept beside the head */
+    WORKER_TEXT_MAX =
+        4 << 20, /* read of a report's file; of a longer one head and tail */
     WORKER_INPUT_MAX = 128 << 20, /* bytes of an input; a longer one is an error */
     WORKER_RUNS_MAX = 100,
     WORKER_PATTERNS_MAX = 256, /* ignore_frames of a job */

@@ -27,8 +27,9 @@ static const char *const sql[STATEMENTS] = {
             " JOIN blob b ON b.id = g.reproducer JOIN crash c ON c.id = g.crash"
             " WHERE g.id = ?1",
     [SMALLER] = "UPDATE bug SET reproducer = ?2, minimize = ?3 WHERE id = ?1",
-    [UNCOUNT] = "UPDATE bug SET minimize_attempts = max(minimize_attempts - 1, 0)"
-                " WHERE id = ?1 AND minimize = 'waiting'",
+    /* (in parentheses, for clang takes two rows of two lines each for a lost comma) */
+    [UNCOUNT] = ("UPDATE bug SET minimize_attempts = minimize_attempts - 1"
+                 " WHERE id = ?1 AND minimize = 'waiting' AND minimize_attempts > 0"),
 };
 const struct store_sql store_smaller_sql = {sql, STATEMENTS};
 
