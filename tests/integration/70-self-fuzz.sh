@@ -1,30 +1,30 @@
 #!/bin/bash
-# nightjar fuzzes its own parsers with itself, with both engines: what reads hostile bytes must stay clean.
-# SOAK=1: for half an hour, with cmplog and the sanitizer build.
+# nightjar fuzzes its own parsers with itself: what reads hostile bytes must stay clean. Reports with both engines,
+# all other inputs with libFuzzer; SOAK=1: everything with both, for half an hour, with cmplog and the sanitizer build.
 # shellcheck disable=SC2317 # a function is called by run
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-variants=(afl libfuzzer)
+inputs=(libfuzzer)
+reports=(afl libfuzzer)
 time=20s
 if [ "${SOAK:-0}" = 1 ]; then
-  variants=(afl cmplog address libfuzzer)
+  inputs=(afl cmplog address libfuzzer)
+  reports=("${inputs[@]}")
   time=30m
 fi
 
 mkdir -p targets
 build() {
-  JOBS=2 "$TOP/scripts/build-target" nightjar-parse targets "${variants[@]}" &&
-    JOBS=2 "$TOP/scripts/build-target" nightjar-inputs targets "${variants[@]}"
+  JOBS=2 "$TOP/scripts/build-target" nightjar-parse targets "${reports[@]}" &&
+    "$TOP/scripts/build-target" nightjar-inputs targets "${inputs[@]}"
 }
 run build || {
   fail "the harnesses of nightjar's own parsers build" "$(cat "$OUT" "$ERR")"
   finish
 }
-for variant in afl libfuzzer; do
-  for target in nightjar-parse nightjar-inputs; do
-    [ -x "targets/$variant/$target" ] || fail "$target is built for $variant" "$(cat "$OUT")"
-  done
+for program in afl/nightjar-parse libfuzzer/nightjar-parse libfuzzer/nightjar-inputs; do
+  [ -x "targets/$program" ] || fail "$program is built" "$(cat "$OUT")"
 done
 
 # seeds first: what stops at a seed would fuzz nothing
@@ -32,9 +32,14 @@ for target in nightjar-parse nightjar-inputs; do
   ok "$target reads its seeds" timeout 60 "targets/libfuzzer/$target" "$TOP/corpora/$target/seeds"/*
 done
 
-exits 0 "nightjar fuzzes them with both engines" "$NIGHTJAR" fuzz targets --for "$time" --jobs 4 --minimize no
+exits 0 "nightjar fuzzes them" "$NIGHTJAR" fuzz targets --for "$time" --jobs 3 --minimize no
 "$NIGHTJAR" status --json >status.json
-is "every worker has fuzzed" "$(jq -r 'select(.worker != null and (.executions // 0) > 0) | .worker' status.json | sort -u | wc -l)" 4
+fuzzed() { # ENGINE TARGET
+  [ "$(jq -s "map(select(.engine == \"$1\" and .target == \"$2\") | .executions) | add // 0" status.json)" -gt 0 ]
+}
+ok "AFL++ has fuzzed the report parser" fuzzed aflpp nightjar-parse
+ok "libFuzzer has fuzzed the report parser" fuzzed libfuzzer nightjar-parse
+ok "libFuzzer has fuzzed the other parsers" fuzzed libfuzzer nightjar-inputs
 "$NIGHTJAR" bugs --json >bugs.json
 if [ -s bugs.json ]; then
   while read -r id; do
