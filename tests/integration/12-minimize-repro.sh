@@ -154,9 +154,9 @@ is "indeed" "$(cat out/BUILD)" other
 exits 0 "by standard input too" "$NIGHTJAR" repro "$id" --export piped -- ./two
 exits 1 "which the script gives" sh piped/repro.sh
 if command -v gdb >/dev/null; then
-  exits 0 "repro --gdb" "$NIGHTJAR" repro "$id" --gdb --gdb-command 'info frame' --gdb-command 'print 40 + 2'
+  exits 0 "repro --gdb" "$NIGHTJAR" repro "$id" --gdb --gdb-command 'print 40 + 2'
   has "stops in the program" "$OUT" "received signal SIGABRT"
-  has "selects the frame to look at" "$OUT" "two.c:5); saved rip"
+  has "shows the stack" "$OUT" " in wanted ("
   has "and takes further commands" "$OUT" "= 42"
   is "and removes its copy of the input" "$(left)" 0
 else
