@@ -344,6 +344,20 @@ test_broken_crash_is_queued_again_when_a_person_gives_it_again(void **state)
     assert_clean(fix);
 }
 
+/* Its reports, or its core files, come without one. */
+static void
+test_known_command_outlives_reports(void **state)
+{
+    struct fixture *fix = *state;
+    const struct record_settings settings = {.asserts_are_security = true};
+    int64_t id = 0;
+
+    must(fix, store_put_target(fix->store, "t", NULL, &settings, &id, &fix->err));
+    assert_int_equal(id, fix->target);
+    assert_int_equal(
+        number(fix, "SELECT count(*) FROM target WHERE command LIKE '%/bin/true%'"), 1);
+}
+
 int
 main(void)
 {
@@ -363,6 +377,7 @@ main(void)
         TEST(test_changed_command_gives_a_second_chance),
         TEST(test_rebuilt_program_gives_a_second_chance),
         TEST(test_broken_crash_is_queued_again_when_a_person_gives_it_again),
+        TEST(test_known_command_outlives_reports),
     };
 
     return cmocka_run_group_tests_name("store_ledger", tests, NULL, NULL);
