@@ -102,8 +102,8 @@ show_path(struct settings *s, const char *text)
 static const struct {
     char key;
     void (*set)(struct settings *, const char *);
-} handlers[] = {{'l', set_limit}, {'v', set_level},  {'V', show_level}, {'n', set_name},
-                {'q', quote_name}, {'p', add_path}, {'P', show_path}};
+} handlers[] = {{'l', set_limit},  {'v', set_level}, {'V', show_level}, {'n', set_name},
+                {'q', quote_name}, {'p', add_path},  {'P', show_path}};
 
 static void lines(struct settings *s, const char *text, unsigned depth);
 

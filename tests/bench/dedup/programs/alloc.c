@@ -92,7 +92,7 @@ no_end(struct pool *pool, const uint8_t *d)
 static void
 huge(struct pool *pool, const uint8_t *d)
 {
-    size_t n = d[6] % 5 == 0 ? (size_t)-(long)(d[6] + 4096) : 16;
+    size_t n = d[6] % 5 == 0 ? (size_t) - (long)(d[6] + 4096) : 16;
 
     BUG("huge", n > 16);
     char *a = pool_take(pool, n);
@@ -104,8 +104,8 @@ void
 run(const uint8_t *data, size_t size)
 {
     struct pool pool = {0};
-    static void (*const ops[])(struct pool *, const uint8_t *) = {twice,   both_lists, stale,
-                                                                   too_far, no_end,     huge};
+    static void (*const ops[])(struct pool *, const uint8_t *) = {
+        twice, both_lists, stale, too_far, no_end, huge};
 
     for (; size >= 7; data += 7, size -= 7) {
         ops[data[0] % 6](&pool, data);

@@ -25,8 +25,14 @@ parse_header(struct header *h, const uint8_t *d, size_t n)
         BUG("cells", h->width >= 16);
         h->cells[h->width] = d[4];
         break;
-    case 2: BUG("rows-read", h->width > 15); sink += h->rows[h->width]; break;
-    case 3: BUG("cells-read", h->height > 15); sink += h->cells[h->height]; break;
+    case 2:
+        BUG("rows-read", h->width > 15);
+        sink += h->rows[h->width];
+        break;
+    case 3:
+        BUG("cells-read", h->height > 15);
+        sink += h->cells[h->height];
+        break;
     case 4:
         if (d[3] > 200) {
             BUG("title", h->title == NULL);

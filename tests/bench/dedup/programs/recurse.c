@@ -69,7 +69,8 @@ even(unsigned n, unsigned seed)
     volatile char frame[512];
 
     frame[n % 512] = (char)n;
-    unsigned result = (seed >> n % 7) % 2 == 0 ? even(n + 1, seed * 5 + 1) : odd(n + 1, seed * 3 + 1);
+    unsigned result =
+        (seed >> n % 7) % 2 == 0 ? even(n + 1, seed * 5 + 1) : odd(n + 1, seed * 3 + 1);
     return result + (unsigned)frame[n % 512];
 }
 

@@ -73,8 +73,8 @@ ratio(const uint8_t *d)
 void
 run(const uint8_t *data, size_t size)
 {
-    static void (*const ops[])(const uint8_t *) = {by_index,     local_index,    null_member,
-                                                    sum_to_index, two_dimensions, ratio};
+    static void (*const ops[])(const uint8_t *) = {
+        by_index, local_index, null_member, sum_to_index, two_dimensions, ratio};
 
     for (; size >= 4; data += 4, size -= 4) {
         ops[data[0] % 6](data);
