@@ -95,7 +95,9 @@ has "are too many" "$ERR" "holds more than 8388608 bytes"
 
 # --- its end ---
 targets() { cat /proc/[0-9]*/comm 2>/dev/null | grep -cx two_slow; }
-two_run() { [ "$(targets)" -ge 2 ]; } # only candidates run side by side: the original has shown its crash
+# A worker has its fork server and one run. Two workers mean that candidates run, side by side: the original has
+# shown its crash.
+two_run() { [ "$(targets)" -ge 3 ]; }
 nothing_runs() { [ "$(targets)" -eq 0 ]; }
 start "$NIGHTJAR" minimize crash -o slow --for 10m --jobs 2 -- ./two_slow @@ >"$OUT" 2>"$ERR"
 ok "it runs" retry 30 two_run
