@@ -4,10 +4,13 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "triage/signature.h"
+#include "triage/parse/span.h"
 #include "triage/trace.h"
 
-enum { SAMPLES_MIN = 2 }; /* of a hang's stack, to tell its loop from what that calls */
+enum {
+    SAMPLES_MIN = 2, /* of a hang's stack, to tell its loop from what that calls */
+    INPUT_SCANNED = 64 * 1024, /* bytes of an input in which words are looked for */
+};
 
 /* --- kinds --- */
 
@@ -83,6 +86,16 @@ line_within(const struct frame *frame)
                : -1;
 }
 
+/* Where an optimizer made one instruction of several lines there is no line: what such a
+ * function does for its caller is not known either. */
+static bool
+is_small(const struct frame *frame)
+{
+    int line = line_within(frame);
+
+    return line >= 0 && line < PLACE_SMALL_LINES;
+}
+
 /* The steps that belong to what is at fault, from the top, at least `least`. */
 static size_t
 small_steps(const struct trace *trace, size_t least)
@@ -90,29 +103,136 @@ small_steps(const struct trace *trace, size_t least)
     size_t n = trace->n > 0 ? 1 : 0;
 
     while (n > 0 && n < trace->n && n < PLACE_STEPS_MAX &&
-           (n < least || line_within(trace->steps[n - 1].frame) < PLACE_SMALL_LINES)) {
+           (n < least || is_small(trace->steps[n - 1].frame))) {
         n++;
     }
     return n;
 }
 
-/* The top function, and the last of n steps that has a line: what an optimizer made of
- * several lines has none. False when none has. */
+/* The top function and the line of the last of n steps; false when that is not known. */
 static bool
 add_steps(const struct trace *trace, size_t n, struct buf *out)
 {
-    while (n > 0 && line_within(trace->steps[n - 1].frame) < 0) {
-        n--;
-    }
-    if (n == 0 || trace->steps[0].frame->start_line == 0) {
+    int line = n == 0 ? -1 : line_within(trace->steps[n - 1].frame);
+
+    if (line < 0) {
         return false;
     }
     if (n > 1) {
         buf_addf(out, " %s", trace->steps[0].name);
     }
-    buf_addf(out, " %s+%d", trace->steps[n - 1].name,
-             line_within(trace->steps[n - 1].frame));
+    buf_addf(out, " %s+%d", trace->steps[n - 1].name, line);
     return true;
+}
+
+/* --- last words --- */
+
+/* What a program says that gives up, and not what it says of its progress. */
+static bool
+is_complaint(const char *words)
+{
+    static const char *const signs[] = {"fatal",   "error",     "fail",    "assert",
+                                        "abort",   "panic",     "invalid", "terminat",
+                                        "corrupt", "violation", "bug",     "unreachable"};
+
+    for (size_t i = 0; i < COUNT(signs); i++) {
+        if (strcasestr(words, signs[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the quotation ends that begins here; 0: none does. */
+static size_t
+quotation(struct span s)
+{
+    char close = s.at[0];
+
+    if (close == '`') {
+        close = '\'';
+    }
+    if (close != '\'' && close != '"') {
+        return 0;
+    }
+    size_t end = span_find_char(span_from(s, 1), close);
+    return end == s.len - 1 ? 0 : end + 2;
+}
+
+/* A number with its sign, in any base. */
+static bool
+eat_number(struct span *s)
+{
+    struct span rest = *s;
+    uint64_t value = 0;
+
+    (void)span_eat(&rest, "-");
+    if (!span_eat_hex(&rest, &value) && !span_eat_digits(&rest, &value)) {
+        return false;
+    }
+    *s = rest;
+    return true;
+}
+
+static size_t
+word_length(struct span s)
+{
+    size_t n = 0;
+
+    while (n < s.len && (span_letter(s.at[n]) || s.at[n] == '_')) {
+        n++;
+    }
+    return n;
+}
+
+static bool
+stands_in(struct span word, const struct record_options *options)
+{
+    size_t len = options->input_len < INPUT_SCANNED ? options->input_len : INPUT_SCANNED;
+
+    return word.len >= 2 && options->input != NULL &&
+           memmem(options->input, len, word.at, word.len) != NULL;
+}
+
+/* A path's folders are taken back when its next slash comes. */
+static void
+add_words(struct span s, const struct record_options *options, struct buf *out)
+{
+    size_t token = out->len;
+
+    while (s.len > 0) {
+        size_t quoted = quotation(s);
+        size_t word = word_length(s);
+        if (quoted > 0) {
+            buf_adds(out, "''");
+            s = span_from(s, quoted);
+        } else if (word > 0) {
+            struct span text = span_to(s, word);
+            bool data = stands_in(text, options);
+            buf_add(out, data ? "*" : text.at, data ? 1 : word);
+            s = span_from(s, word);
+        } else if (eat_number(&s)) {
+            buf_addc(out, '0');
+        } else {
+            buf_addc(out, s.at[0]);
+            token = s.at[0] == ' ' ? out->len : token;
+            if (s.at[0] == '/') {
+                buf_cut(out, token);
+            }
+            s = span_from(s, 1);
+        }
+    }
+}
+
+static void
+add_last_words(const struct record *record, const struct record_options *options,
+               struct buf *out)
+{
+    if (record->last_words != NULL && record->state_override == NULL &&
+        is_complaint(record->last_words)) {
+        buf_adds(out, " says ");
+        add_words(span_of(record->last_words), options, out);
+    }
 }
 
 /* --- the object --- */
@@ -171,10 +291,10 @@ add_name(const struct trace *trace, struct buf *out)
 }
 
 static bool
-add_crash(const struct record *record, const char *family, struct buf *out)
+add_crash(const struct record *record, const struct record_options *options,
+          const char *family, struct buf *out)
 {
     AUTO(trace_clear) struct trace crash;
-    AUTO(buf_clear) struct buf words = BUF_INIT;
 
     trace_init(&crash, record, STACK_CRASH);
     size_t owner = owner_steps(record, &crash);
@@ -187,14 +307,12 @@ add_crash(const struct record *record, const char *family, struct buf *out)
     if (!add_steps(&crash, owner > 0 && owner < steps ? owner : steps, out)) {
         return false;
     }
-    if (signature_words(record, &words)) {
-        buf_addf(out, " says %s", buf_str(&words));
-    }
+    add_last_words(record, options, out);
     return true;
 }
 
 void
-place_make(struct record *record)
+place_make(struct record *record, const struct record_options *options)
 {
     AUTO(buf_clear) struct buf place = BUF_INIT;
     char word[128];
@@ -211,7 +329,7 @@ place_make(struct record *record)
     }
     if (!known) {
         buf_cut(&place, 0);
-        known = add_crash(record, family, &place);
+        known = add_crash(record, options, family, &place);
     }
     if (known && place.len < RECORD_PLACE_MAX) {
         record->place = buf_steal(&place);

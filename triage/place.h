@@ -14,7 +14,10 @@
  *     Of several below each other, which one it was is chance.
  *   - But nobody has a part in it beyond the function that owns the object which was
  *     missed: where the variable is, or from where the memory was allocated.
- *   - An abort has its program's last words in it (signature_words()).
+ *   - An abort has the line in it that the program printed last, if that complains:
+ *     compilers make one call of all calls of a function that does not return, so that of
+ *     a die() only this is left. Numbers, quotations, folders, and words that stand in
+ * the input are left out: they are data.
  *   - A hang that was looked at several times has the function whose loop it is, and no
  *     line.
  * Use after free is where the memory was made and freed: who uses it later is chance.
@@ -28,12 +31,12 @@
 
 enum {
     PLACE_STEPS_MAX = 8, /* frames of a place */
-    PLACE_SMALL_LINES =
-        4, /* a function at fault before this line of its own is an accessor */
+    /* a function at fault before this line of its own is an accessor */
+    PLACE_SMALL_LINES = 4,
 };
 
-/* Set record->place. After stack_decide(). */
-void place_make(struct record *record);
+/* Set record->place; of the options, the input counts. After stack_decide(). */
+void place_make(struct record *record, const struct record_options *options);
 
 /* The kind of crash as far as a place tells kinds apart: "memory" for whatever an access
  * to the wrong address may show as, "lifetime" for freed memory, else the crash type's

@@ -92,7 +92,7 @@ record_finish(struct record *record, const struct record_options *options,
     }
     severity_decide(record, options);
     signature_make(record);
-    place_make(record);
+    place_make(record, options);
     return 0;
 }
 

@@ -68,64 +68,6 @@ add_message(struct buf *key, struct span text)
     }
 }
 
-/* What a program says that gives up, and not what it says of its progress. */
-static bool
-is_complaint(const char *words)
-{
-    static const char *const signs[] = {"fatal",   "error",     "fail",    "assert",
-                                        "abort",   "panic",     "invalid", "terminat",
-                                        "corrupt", "violation", "bug",     "unreachable"};
-
-    for (size_t i = 0; i < COUNT(signs); i++) {
-        if (strcasestr(words, signs[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Where the quotation ends that begins here; 0: none does. */
-static size_t
-quotation(struct span s)
-{
-    char close = s.at[0] == '`' ? '\'' : s.at[0];
-
-    if (close != '\'' && close != '"') {
-        return 0;
-    }
-    size_t end = span_find_char(span_from(s, 1), close);
-    return end == s.len - 1 ? 0 : end + 2;
-}
-
-bool
-signature_words(const struct record *record, struct buf *out)
-{
-    size_t word = out->len;
-
-    if (record->last_words == NULL || record->state_override != NULL ||
-        !is_complaint(record->last_words)) {
-        return false;
-    }
-    for (struct span s = span_of(record->last_words); s.len > 0;) {
-        uint64_t value = 0;
-        size_t quoted = quotation(s);
-        if (quoted > 0) {
-            buf_adds(out, "''");
-            s = span_from(s, quoted);
-        } else if (span_eat_hex(&s, &value) || span_eat_digits(&s, &value)) {
-            buf_addc(out, '0');
-        } else {
-            buf_addc(out, s.at[0]);
-            word = s.at[0] == ' ' ? out->len : word;
-            if (s.at[0] == '/') {
-                buf_cut(out, word); /* a path's last component stays */
-            }
-            s = span_from(s, 1);
-        }
-    }
-    return true;
-}
-
 /* The steps that count: the first ones of the program itself, as many as the state has
  * frames. A crash in main() alone has that. */
 struct counted {
@@ -220,7 +162,6 @@ add_words(struct buf *key, const struct record *record, const struct counted *co
     } else if (counted->n == 0) {
         buf_adds(key, record->crash_state);
     }
-    (void)signature_words(record, key);
     buf_addc(key, '\n');
 }
 
@@ -337,11 +278,6 @@ explain(struct record *record, const struct counted *counted, const char *kind,
     } else if (strcmp(record->crash_state, "NULL") == 0) {
         strv_add(&record->grouping, "no frame and no message: all crashes of this kind "
                                     "without one fall together");
-    }
-    AUTO(buf_clear) struct buf words = BUF_INIT;
-    if (signature_words(record, &words)) {
-        strv_addf(&record->grouping,
-                  "its last words, numbers and quotations left out: %s", buf_str(&words));
     }
     if (counted->n == 0 && has_kept(record)) {
         strv_add(&record->grouping,

@@ -4,9 +4,9 @@
  * Version 1, hash.major: the kind of crash without what varies between runs of one input
  * (READ or WRITE and the size of a wild access, sizes of others); three frames of the
  * crash's own stack by their qualified names (stack.h), recursion taken out (trace.h), or
- * all functions of a recursion that has no end; an assertion's text, or the last words of
- * an abort, without numbers; and whether the kind is a security one under the default
- * options (so that options do not move bugs). hash.minor: the same, and all frames of the
+ * all functions of a recursion that has no end; an assertion's text without its numbers;
+ * and whether the kind is a security one under the default options (so that options do
+ * not move bugs). hash.minor: the same, and all frames of the
  * crash's own stack with their lines.
  *
  * It is what any text of a report can give. What divides and joins the crashes of one
@@ -15,17 +15,10 @@
 #ifndef TRIAGE_SIGNATURE_H
 #define TRIAGE_SIGNATURE_H
 
-#include "base/buf.h"
 #include "triage/record.h"
 
 /* Set hash_major, hash_minor and grouping. After stack_decide(). */
 void signature_make(struct record *record);
-
-/* The last words of a program that aborted, when they say what is wrong, without what
- * differs from run to run: numbers, quoted words, folders. Compilers make one call of all
- * calls of a function that does not return, so that of a die() only this is left.
- * Appends; false, and nothing, when there are none. */
-bool signature_words(const struct record *record, struct buf *out);
 
 /* The kind of crash in the form of the key: "Heap-buffer-overflow READ", "UNKNOWN". New
  * string. */

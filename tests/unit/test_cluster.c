@@ -206,12 +206,17 @@ test_same_input_may_hold_two_bugs(void **state)
     const struct said here = {.frames = {"parse", "main"}, .into = 12};
     const struct said elsewhere = {.frames = {"show", "main"}, .into = 12};
     const struct said aborts = {.frames = {"parse", "main"}, .into = 14, .type = "Abrt"};
+    const struct said other_kind = {
+        .frames = {"parse", "main"}, .into = 12, .type = "Bad-cast"};
 
     (void)triage(fix, "a", &here);
     fix->target = put_target(fix, "u", "/bin/true");
     assert_int_equal(triage(fix, "a", &elsewhere).bug, 2);
     fix->target = put_target(fix, "v", "/bin/true");
     assert_int_equal(triage(fix, "a", &aborts).bug, 3);
+    /* but it is one at one place, as whatever kind a build shows it */
+    fix->target = put_target(fix, "w", "/bin/true");
+    assert_int_equal(triage(fix, "a", &other_kind).bug, 1);
     assert_clean(fix);
 }
 
@@ -231,6 +236,22 @@ test_what_one_compiler_melts_together_stays_apart(void **state)
     fix->target = put_target(fix, "u", "/bin/true");
     assert_int_equal(triage(fix, "a", &one).bug, 1);
     assert_int_equal(triage(fix, "b", &two).bug, 2);
+    assert_clean(fix);
+}
+
+static void
+test_same_input_goes_before_a_signature_without_a_place(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said first = {.frames = {"parse", "main"}, .into = 12};
+    const struct said second = {.frames = {"parse", "main"}, .into = 30};
+    const struct said unplaced = {.frames = {"parse", "main"}};
+
+    (void)triage(fix, "a", &first);
+    (void)triage(fix, "b", &second);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &unplaced).bug, 1);
+    assert_int_equal(triage(fix, "b", &unplaced).bug, 2);
     assert_clean(fix);
 }
 
@@ -277,6 +298,7 @@ main(void)
         TEST(test_same_input_joins_what_compilers_place_apart),
         TEST(test_same_input_may_hold_two_bugs),
         TEST(test_what_one_compiler_melts_together_stays_apart),
+        TEST(test_same_input_goes_before_a_signature_without_a_place),
         TEST(test_same_input_hangs_everywhere),
         TEST(test_a_report_without_lines_says_nothing_against_a_crash_with_them),
     };

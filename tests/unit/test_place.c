@@ -109,14 +109,53 @@ test_freed_memory_is_known_by_who_made_and_freed_it(void **state)
 }
 
 static void
-test_a_line_that_an_optimizer_took_has_the_callers_line(void **state)
+test_a_line_that_an_optimizer_took_leaves_none(void **state)
 {
     (void)state;
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory word verse+9",
-                 {"word", 0, 10, STACK_CRASH}, {"verse", 39, 30, STACK_CRASH},
-                 {"load", 55, 50, STACK_CRASH});
     ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
-                 {"word", 0, 10, STACK_CRASH});
+                 {"word", 0, 10, STACK_CRASH}, {"verse", 39, 30, STACK_CRASH});
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
+                 {"u8", 11, 10, STACK_CRASH}, {"word", 0, 10, STACK_CRASH},
+                 {"verse", 39, 30, STACK_CRASH});
+}
+
+/* The place of an abort behind these words, made by this input; new string. */
+static char *
+place_of_words(const char *words, const char *input)
+{
+    const struct record_options options = {.input = input, .input_len = strlen(input)};
+    AUTO(record_free) struct record *record = mem_alloc(sizeof(*record));
+
+    record->sanitizer = mem_strdup("address");
+    record->crash_type = mem_strdup("Abrt");
+    record->last_words = mem_strdup(words);
+    struct frame *frame = record_add_frame(record);
+    frame->function = mem_strdup("give_up");
+    frame->file = mem_strdup("/src/a.c");
+    frame->line = 19;
+    frame->start_line = 10;
+    assert_int_equal(record_finish(record, &options, NULL), 0);
+    return STEAL(record->place);
+}
+
+static void
+test_last_words_of_an_abort_count_without_data(void **state)
+{
+    static const struct {
+        const char *words, *input, *want;
+    } rows[] = {{"/home/a/x.c:12: Check failed: n <= 10 (-12 vs. 0x1f) in 'alpha'", "",
+                 "Abrt give_up+9 says x.c:0: Check failed: n <= 0 (0 vs. 0) in ''"},
+                {"fatal: package zwlp is there already", "..zwlp..",
+                 "Abrt give_up+9 says fatal: package * is there already"},
+                {"fatal: package zwlp is there already", "",
+                 "Abrt give_up+9 says fatal: package zwlp is there already"},
+                {"done with 3 of 7", "", "Abrt give_up+9"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(mem_free) char *place = place_of_words(rows[i].words, rows[i].input);
+        assert_string_equal(place, rows[i].want);
+    }
 }
 
 static void
@@ -139,7 +178,8 @@ main(void)
         cmocka_unit_test(test_an_accessor_has_its_callers_with_it),
         cmocka_unit_test(test_the_objects_owner_has_no_callers_with_it),
         cmocka_unit_test(test_freed_memory_is_known_by_who_made_and_freed_it),
-        cmocka_unit_test(test_a_line_that_an_optimizer_took_has_the_callers_line),
+        cmocka_unit_test(test_a_line_that_an_optimizer_took_leaves_none),
+        cmocka_unit_test(test_last_words_of_an_abort_count_without_data),
         cmocka_unit_test(test_there_is_none_without_lines),
     };
 

@@ -201,37 +201,6 @@ test_recursion_is_one_wherever_it_ends(void **state)
 }
 
 static void
-test_last_words_of_an_abort_count_without_what_varies(void **state)
-{
-    struct fixture *fix = *state;
-    static const char abrt[] = "==1==ERROR: AddressSanitizer: ABRT on unknown address "
-                               "0x1 (pc 0x1 bp 0x1)\n" STACK;
-    static const char *const same[] = {
-        "/home/a/x.c:12: Check failed: n <= 10 (12 vs. 10) in 'alpha'\n",
-        "fatal noise before\n/src/x.c:99: Check failed: n <= 7 (8 vs. 7) in "
-        "'b'\n=====\n"};
-    static const char *const other[] = {
-        "x.c:12: Check failed: m <= 10 (12 vs. 10) in 'alpha'\n", "done with 3 of 7\n",
-        ""};
-
-    for (size_t i = 0; i < COUNT(same) + COUNT(other); i++) {
-        const char *words = i < COUNT(same) ? same[i] : other[i - COUNT(same)];
-        AUTO(mem_free) char *text = mem_printf("%s%s", words, abrt);
-        if (i == 0) {
-            sign_first(fix, text);
-            assert_string_equal(fix->record->grouping.v[1],
-                                "its last words, numbers and quotations left out: "
-                                "x.c:0: Check failed: n <= 0 (0 vs. 0) in ''");
-        }
-        assert_int_equal(strcmp(sign(fix, text), fix->first) == 0, i < COUNT(same));
-    }
-    /* what is said of progress does not count */
-    AUTO(mem_free) char *progress = mem_printf("done with 3 of 7\n%s", abrt);
-    sign_first(fix, progress);
-    assert_string_equal(sign(fix, abrt), fix->first);
-}
-
-static void
 add_nested(struct buf *text, int depth, const char *names[2])
 {
     buf_adds(text, "==1==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x60\n"
@@ -333,7 +302,6 @@ main(void)
         TEST(test_recursion_is_one_wherever_it_ends),
         TEST(test_depth_and_way_of_a_recursion_above_do_not_count),
         TEST(test_recursion_without_a_fixed_cycle_is_one),
-        TEST(test_last_words_of_an_abort_count_without_what_varies),
         TEST(test_grouping_says_what_counted),
         TEST(test_hash_is_the_one_of_this_version),
     };

@@ -43,9 +43,9 @@ static const char *const sql[STATEMENTS] = {
         "SELECT text FROM place WHERE bug = ?1 AND target = ?2 ORDER BY id LIMIT 20",
     [SAME_INPUT] =
         "SELECT coalesce(c.home, c.bug), t.name, b.crash_type,"
-        " r.json FROM target t"
+        " r.json, coalesce(p.text, '') FROM target t"
         " CROSS JOIN crash c ON c.target = t.id AND c.blob = ?1 AND c.is_report = 0"
-        " JOIN bug b ON b.id = c.bug"
+        " JOIN bug b ON b.id = c.bug LEFT JOIN place p ON p.id = c.place"
         " LEFT JOIN record r ON r.crash = b.crash"
         " WHERE t.id <> ?2 AND c.version = ?3 ORDER BY c.id",
     [HERE] = "SELECT s.bug, s.why FROM signature s"
@@ -207,6 +207,19 @@ shared_function(const struct trace *a, const struct trace *b)
     return NULL;
 }
 
+/* Whether a function that says something is near the top. */
+static bool
+has_own(const struct trace *trace)
+{
+    for (size_t i = 0; i < trace->n && i < NEAR_TOP; i++) {
+        const char *name = trace->steps[i].name;
+        if (!is_generic(name, strlen(name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 shows_in_same_function(const struct record *record, const char *json, const char *target,
                        char why[CLUSTER_WHY_MAX])
@@ -223,12 +236,30 @@ shows_in_same_function(const struct record *record, const char *json, const char
     trace_init(&here, record, STACK_CRASH);
     trace_init(&there, other, STACK_CRASH);
     const char *function = shared_function(&here, &there);
+    if (!has_own(&here) || !has_own(&there)) {
+        (void)snprintf(
+            why, CLUSTER_WHY_MAX,
+            "the same input shows it in target %s; one of the two stacks has no "
+            "function of the program to tell them apart by",
+            target);
+        return true;
+    }
     if (function != NULL) {
         (void)snprintf(why, CLUSTER_WHY_MAX,
                        "the same input shows it in target %s, in %s as here", target,
                        function);
     }
     return function != NULL;
+}
+
+/* Two places but for the kind, which is a place's first word. */
+static bool
+same_steps(const char *a, const char *b)
+{
+    const char *steps = a == NULL ? NULL : strchr(a, ' ');
+    const char *other = strchr(b, ' ');
+
+    return steps != NULL && other != NULL && strcmp(steps, other) == 0;
 }
 
 /* Whether the crash that the same input showed elsewhere is this one. */
@@ -239,6 +270,13 @@ is_same_crash(const struct cluster_clue *clue, struct stmt *row,
     const char *type = stmt_text(row, 2);
     char words[2][128];
 
+    if (same_steps(clue->record->place, stmt_text(row, 4))) {
+        (void)snprintf(
+            why, CLUSTER_WHY_MAX,
+            "the same input is at the same place in target %s, as another kind",
+            stmt_text(row, 1));
+        return true;
+    }
     if (strcmp(place_family(type, words[0], sizeof(words[0])),
                place_family(clue->record->crash_type, words[1], sizeof(words[1]))) != 0) {
         return false;
@@ -259,7 +297,7 @@ drop_lines(const char *place, struct buf *out)
 {
     for (const char *at = place; *at != '\0'; at++) {
         if (*at == '+') {
-            at += strspn(at + 1, "0123456789?");
+            at += strspn(at + 1, "0123456789");
         } else {
             buf_addc(out, *at);
         }
@@ -411,16 +449,20 @@ find_by_place(struct db *db, const struct cluster_clue *clue, struct cluster_mat
     return rc;
 }
 
+/* A signature may cover several bugs, so what the same input showed goes before it. */
 static int
 find_by_signature(struct db *db, const struct cluster_clue *clue,
                   struct cluster_match *out, struct err *err)
 {
     const struct record *record = clue->record;
+    struct cluster_match same = {0};
     int rc = find_here(db, sql[HERE], record->hash_major, clue->target, out, err);
 
     out->is_new_key = out->bug == 0;
-    if (rc == 0 && out->bug == 0) {
-        rc = find_same_input(db, clue, out, err);
+    rc = rc < 0 ? rc : find_same_input(db, clue, &same, err);
+    if (rc == 0 && same.bug != 0) {
+        out->bug = same.bug;
+        (void)snprintf(out->why, sizeof(out->why), "%s", same.why);
     }
     if (rc == 0 && out->bug == 0 &&
         specific_frames(record->crash_state) >= SPECIFIC_FRAMES_MIN) {

@@ -5,10 +5,11 @@
  * of crash). The first rule that holds decides; each is one indexed lookup:
  *
  *   1. the place is known for this target: its bug. A further duplicate costs this alone;
- *   2. the same input is known on another target, where it shows a crash of the same
- *      kind whose stack has the top function of this one, or this one has the top
- *      function of that: its bug. An input may hold two bugs, hence the condition. What
- *      a compiler makes of a line, or of a call, is bridged by this rule alone;
+ *   2. the same input is known on another target, where it shows a crash at this place,
+ *      or one of the same kind whose stack has the top function of this one, or this one
+ *      has the top function of that, or one of them has no function of its own: its bug.
+ *      An input may hold two bugs, hence the conditions. What a compiler makes of a line,
+ *      or of a call, is bridged by this rule alone;
  *   3. the place is known on another target, and the top frames' source files, where both
  *      are known, have one name: that bug. Builds and fuzz targets of one project share
  *      its bugs;
@@ -16,9 +17,10 @@
  *      that somebody else symbolized: its bug;
  *   5. else a bug of its own.
  *
- * A crash without a place (no debug information, a text) is looked up by its signature in
- * place of its place: rules 1 to 3 with hash.major, where rule 3 wants two functions of
- * the program itself: two programs that both crash in `main` share nothing.
+ * A crash without a place (no debug information, no line of the instruction, a text) is
+ * looked up by its input (rule 2), then by hash.major as by a place: in its target, then
+ * in others, if it names two functions of the program itself: two programs that both
+ * crash in `main` share nothing.
  *
  * The order in which crashes come decides only where rules 2 and 3 contradict each other.
  * Each answer carries its reason as a sentence. Names in it stem from hostile text and
