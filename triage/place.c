@@ -65,14 +65,27 @@ place_family(const char *crash_type, char *out, size_t size)
     return out;
 }
 
+static bool
+has_lines(const struct record *record)
+{
+    for (size_t i = 0; i < record->n_frames; i++) {
+        if (record->frames[i].start_line > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Where it is when its time or memory is up says little, unless that was looked at more
  * than once. */
 static bool
 has_place(const struct record *record)
 {
-    return (strcmp(record->crash_type, "Timeout") != 0 ||
-            record->samples >= SAMPLES_MIN) &&
-           strcmp(record->crash_type, "Out-of-memory") != 0;
+    if (strcmp(record->crash_type, "Timeout") == 0) {
+        return record->samples >= SAMPLES_MIN;
+    }
+    return strcmp(record->crash_type, "Out-of-memory") != 0 && !record->recursive &&
+           has_lines(record);
 }
 
 /* --- steps --- */
@@ -321,7 +334,7 @@ place_make(struct record *record, const struct record_options *options)
 
     mem_free(record->place);
     record->place = NULL;
-    if (!has_place(record) || record->recursive) {
+    if (!has_place(record)) {
         return;
     }
     if (strcmp(family, "lifetime") == 0) {
