@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 enum {
     TIMEOUT_FACTOR = 10, /* a candidate's time, by the original's */
@@ -15,6 +16,7 @@ struct search {
     struct replay_config config;
     struct command command; /* with the time of a candidate */
     char major[RECORD_HASH_MAX];
+    char *place;           /* to keep; NULL: none, or not to be kept */
     struct replay_run run; /* the last one */
     struct minimize_result result;
 };
@@ -33,13 +35,19 @@ search_clear(struct search *search)
     command_clear(&search->command);
     replay_run_clear(&search->run);
     minimize_result_clear(&search->result);
+    mem_free(search->place);
 }
 AUTO_DEFINE_CLEAR(struct search, search_clear)
 
+/* A signature may cover two bugs of one function: the place must stay as well. */
 static bool
 shows(const struct search *search, const struct replay_run *run)
 {
-    return run->record != NULL && strcmp(run->record->hash_major, search->major) == 0;
+    const struct record *record = run->record;
+
+    return record != NULL && strcmp(record->hash_major, search->major) == 0 &&
+           (search->place == NULL ||
+            (record->place != NULL && strcmp(record->place, search->place) == 0));
 }
 
 /* --- the oracle: one candidate, run here; it must show the signature twice --- */
@@ -121,6 +129,9 @@ run_original(struct search *search, const void *input, size_t len, const char *m
                            run->record->hash_major);
         }
         if (shows(search, run)) {
+            /* that of a hang is chance to a degree */
+            bool is_fixed = run->record->place != NULL && run->record->samples == 0;
+            search->place = is_fixed ? mem_strdup(run->record->place) : NULL;
             return 0;
         }
         if (run->outcome == REPLAY_BROKEN) {

@@ -1,7 +1,8 @@
 /*
  * Minimize an input while its signature stays the same at every step (shrink.h says how).
- * A candidate is taken only when two runs in a row show the wanted hash.major. The
- * original is never touched.
+ * A candidate is taken only when two runs in a row show the wanted hash.major, at the
+ * place (place.h) where the original shows it, if it has one. The original is never
+ * touched.
  */
 #ifndef TRIAGE_MINIMIZE_H
 #define TRIAGE_MINIMIZE_H

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "triage/minimize.h"
+#include "triage/symbolize.h"
 
 /* Two bugs: `wanted` for "BUG" anywhere behind an even number of bytes and before "!";
  * `decoy` for any input of less than 8 bytes that begins with B; and a counter of runs in
@@ -142,6 +143,38 @@ test_another_bug_is_never_taken(void **state)
     assert_string_equal(buf_str(&fix->result.bytes), "B");
 }
 
+/* Two bugs of one function have one signature: with names and lines, they are told apart.
+ */
+static void
+test_another_place_of_the_same_signature_is_never_taken(void **state)
+{
+    static const char two_places[] =
+        "#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
+        "static volatile char *p;\n"
+        "__attribute__((noinline)) void wrong(int which)\n{\n\n\n\n"
+        "  if (which)\n    p[8] = 1;\n  p[9] = 1;\n}\n"
+        "int main(void) {\n  static char b[64]; if (read(0, b, 63) == 0) return 0;\n"
+        "  p = malloc(8); if (!strchr(b, 'A')) return 0;\n"
+        "  wrong(strchr(b, '!') != 0);\n  return 0;\n}\n";
+    struct fixture *fix = *state;
+    AUTO(mem_free)
+    char *path = victim_build(the_folder, "two-places", two_places, VICTIM_CLANG_ASAN);
+    AUTO(strv_clear) struct strv argv = {0};
+    AUTO(symbolizer_free) struct symbolizer *symbolizer = NULL;
+
+    strv_add(&argv, path);
+    command_clear(&fix->command);
+    assert_int_equal(command_from_argv(&argv, &fix->command, &fix->err), 0);
+    fix->command.timeout_ms = 20000;
+    assert_int_equal(symbolizer_new(NULL, NULL, &symbolizer, &fix->err), 0);
+    fix->config.symbolizer = symbolizer;
+    assert_int_equal(run(fix, "some A and ! more", NULL), 0);
+    assert_string_equal(buf_str(&fix->result.bytes), "A!");
+    minimize_result_clear(&fix->result);
+    assert_int_equal(run(fix, "some A and more", NULL), 0);
+    assert_string_equal(buf_str(&fix->result.bytes), "A");
+}
+
 static void
 test_what_must_stay_long_becomes_dull(void **state)
 {
@@ -256,6 +289,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_the_bug_is_kept_and_the_rest_goes),
         TEST(test_another_bug_is_never_taken),
+        TEST(test_another_place_of_the_same_signature_is_never_taken),
         TEST(test_what_must_stay_long_becomes_dull),
         TEST(test_what_does_not_crash_is_said),
         TEST(test_a_timeout_can_be_kept),
