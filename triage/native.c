@@ -48,21 +48,21 @@ struct sight {
 
 /* Run gdb and read what it says. */
 static int
-ask(const struct sight *sight, struct replay_tool *tool, struct limit_run *run,
+ask(const struct sight *sight, struct replay_tool tool, struct limit_run *run,
     struct native_state *state, struct err *err)
 {
     const struct command *command = sight->config->command;
     AUTO(strv_clear) struct strv env = {0};
 
     native_gdb_environment(&env);
-    tool->env = &env;
-    tool->limit =
+    tool.env = &env;
+    tool.limit =
         (struct limit){.wall_ms = command->timeout_ms + NATIVE_GDB_MS,
                        .memory_bytes = command->memory_bytes == 0
                                            ? (int64_t)NATIVE_GDB_MEMORY * MEMORY_UNLIMITED
                                            : command->memory_bytes + NATIVE_GDB_MEMORY,
                        .output_bytes = NATIVE_OUTPUT_MAX};
-    int rc = replay_with(sight->config, tool, sight->input, sight->len, run, err);
+    int rc = replay_with(sight->config, &tool, sight->input, sight->len, run, err);
     if (rc == 0) {
         native_gdb_read(buf_str(&run->output), run->output.len, state);
     }
@@ -82,8 +82,8 @@ look(const struct sight *sight, struct under_gdb *how, struct native_state *stat
      struct err *err)
 {
     AUTO(limit_run_clear) struct limit_run run = {0};
-    struct replay_tool tool = {.user = how, .arguments = put_arguments};
-    int rc = ask(sight, &tool, &run, state, err);
+    const struct replay_tool tool = {.user = how, .arguments = put_arguments};
+    int rc = ask(sight, tool, &run, state, err);
 
     if (rc < 0) {
         return rc;
@@ -238,13 +238,13 @@ native_core(const struct replay_config *config, const char *core, struct replay_
     AUTO(replay_run_clear) struct replay_run result = {.outcome = REPLAY_CRASH};
     const struct of_core of = {config->debugger, core};
     const struct sight sight = {config, "", 0};
-    struct replay_tool tool = {.user = &of, .arguments = put_core_arguments};
+    const struct replay_tool tool = {.user = &of, .arguments = put_core_arguments};
 
     if (config->debugger == NULL) {
         return err_set(err, -ENOENT,
                        "there is no gdb in PATH to read a core file: apt install gdb");
     }
-    int rc = ask(&sight, &tool, &run, &state, err);
+    int rc = ask(&sight, tool, &run, &state, err);
     if (rc < 0) {
         return rc;
     }

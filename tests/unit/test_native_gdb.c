@@ -134,8 +134,8 @@ test_read_survives_what_is_missing_or_damaged(void **state)
         "1^done,value={}\n5^done,register-values=\"x\"\n7^done,stack=[[],\"x\",{}]\n",
         "1^done,value=\"99999999999999999999999\"\n",
         "99^done,value=\"11\"\n0^done,value=\"11\"\n",
-        "6^done,memory=[{contents=\"c\"}]\n~\"  0x1 0x2 0x3\\n\"\n~\"0x1 0x2 0x3 0x4 "
-        "r\"\n",
+        ("6^done,memory=[{contents=\"c\"}]\n~\"  0x1 0x2 0x3\\n\"\n~\"0x1 0x2 0x3 0x4 "
+         "r\"\n"),
     };
     struct fixture *fix = *state;
 

@@ -74,7 +74,6 @@ static void
 test_trim_drops_the_bytes_of_what_is_surplus(void **state)
 {
     struct fixture *fix = *state;
-    AUTO(buf_clear) struct buf paths = BUF_INIT;
 
     flood(fix, 0, STORE_TRIM_FROM - 1, 2);
     assert_int_equal(trim(fix), 0);
