@@ -200,7 +200,6 @@ static int
 show_page(struct page *page, const struct show *show, struct err *err)
 {
     const struct record *record = show->bug.record;
-    int rc = 0;
 
     show_head(page, show);
     if (record != NULL) {
@@ -209,13 +208,13 @@ show_page(struct page *page, const struct show *show, struct err *err)
         show_source(page, show);
         show_registers(page, show);
     }
-    rc = show_hex(page, show, err);
+    show_hex(page, show);
     show_commands(page, show);
     if (record != NULL) {
         show_sentences(page, "Why this severity", &record->reasons);
         show_sentences(page, "Why this group", &record->grouping);
     }
-    rc = rc < 0 ? rc : show_variants(page, show, err);
+    int rc = show_variants(page, show, err);
     rc = rc < 0 ? rc : show_similar(page, show, err);
     return rc < 0 ? rc : show_timeline(page, show, err);
 }

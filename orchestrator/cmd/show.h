@@ -23,7 +23,7 @@ void show_source(struct page *page, const struct show *show);
 void show_registers(struct page *page, const struct show *show);
 
 /* The reproducer's bytes, and how to run it (show_input.c). */
-int show_hex(struct page *page, const struct show *show, struct err *err);
+void show_hex(struct page *page, const struct show *show);
 void show_commands(struct page *page, const struct show *show);
 
 /* "00000010  6d 61 67 69 63 ...  |magic...|", sixteen bytes a line, the first max of

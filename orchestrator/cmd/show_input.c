@@ -47,17 +47,17 @@ show_hex_lines(const unsigned char *data, size_t len, size_t max, struct strv *o
     }
 }
 
-/* Bytes that went, or whose file is damaged, are said to be so: the rest of the page is
- * worth as much without them. */
-int
-show_hex(struct page *page, const struct show *show, struct err *err)
+/* Bytes that went, are damaged or may not be read are said to be so: the rest of the page
+ * is worth as much without them. */
+void
+show_hex(struct page *page, const struct show *show)
 {
     AUTO(buf_clear) struct buf input = BUF_INIT;
     AUTO(strv_clear) struct strv lines = {0};
     struct err why = ERR_INIT;
 
     if (show->bug.is_report) {
-        return 0; /* the page tells the text in better words */
+        return; /* the page tells the text in better words */
     }
     int rc = store_blob(show->store, show->bug.reproducer, &input, &why);
     AUTO(mem_free)
@@ -66,12 +66,9 @@ show_hex(struct page *page, const struct show *show, struct err *err)
                    show->bug.reproducer_bytes == 1 ? "" : "s",
                    show->bug.minimized ? ", minimized" : "");
     page_heading(page, title);
-    if (rc == -ENODATA || rc == -ENOENT || rc == -EUCLEAN) {
-        page_text(page, why.msg);
-        return 0;
-    }
     if (rc < 0) {
-        return err_set(err, rc, "%s", why.msg);
+        page_text(page, why.msg);
+        return;
     }
     show_hex_lines((const unsigned char *)buf_str(&input), input.len,
                    (size_t)show->hex_bytes, &lines);
@@ -87,7 +84,6 @@ show_hex(struct page *page, const struct show *show, struct err *err)
                        input.len - (size_t)show->hex_bytes, show->bug.name, input.len);
         page_text(page, more);
     }
-    return 0;
 }
 
 /* --- how to run it --- */

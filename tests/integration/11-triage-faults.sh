@@ -23,19 +23,16 @@ triaged() { [ "$(count_triaged)" -ge "$1" ]; }
 count_triaged() { "$NIGHTJAR" bugs --crashes --json 2>/dev/null | jq -r 'select(.state == "triaged") | .path' | wc -l; }
 none_left() { [ -z "$(ours)" ]; }
 
-mkdir in
+mkdir in unhurried
 for i in $(seq $FILES); do
-  case $((i % 4)) in
-    0) printf 'r1 %s' "$i" ;;
-    1) printf 'r2 %s' "$i" ;;
-    2) printf 'w %s' "$i" ;;
-    3) printf 'a1 %s' "$i" ;;
-  esac >"in/$i"
+  kinds=(r1 r2 w1 a1)
+  printf '%s %s' "${kinds[i % 4]}" "$i" >"in/$i"
+  printf '%s~%s' "${kinds[i % 4]}" "$i" >"unhurried/$i" # so that there is time to kill what works at them
 done
 
 # --- the scribe and the workers, again and again, within one run ---
 # an absolute folder, so that the scribe is known by it
-start "$NIGHTJAR" --state "$WORK/.nightjar" triage --runs 1 --minimize no in -- ./crash @@ >run.out 2>run.err
+start "$NIGHTJAR" --state "$WORK/.nightjar" triage --runs 1 --minimize no unhurried -- ./crash @@ >run.out 2>run.err
 run=$STARTED
 killed=0
 for n in 5 20 35 50 65 80; do

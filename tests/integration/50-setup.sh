@@ -110,7 +110,7 @@ cd .. && rm -r yaml nightjar.yaml
 # --- doctor ---
 before=$(cat /proc/sys/kernel/core_pattern /proc/sys/kernel/shmmax; ls -A)
 run "$NIGHTJAR" doctor
-is "doctor has a verdict for every check" "$(grep -cE '^(ok  |warn|FAIL) ' "$OUT")" 22
+is "doctor has a verdict for every check" "$(grep -cE '^(ok  |warn|FAIL) ' "$OUT")" 24
 is "its last line counts them" "$(tail -n 1 "$OUT" | grep -cE '^[0-9]+ ok, [0-9]+ warnings, [0-9]+ failures$')" 1
 is "what is not ok has a cure" "$(grep -cE '^(warn|FAIL) ' "$OUT")" "$(grep -c ' cure: ' "$OUT")"
 is "it fits 80 columns but for the cures" "$(grep -v ' cure: ' "$OUT" | awk 'length > 80' | wc -l)" 0

@@ -1,5 +1,6 @@
-/* A target for the tests: its first byte says how it fails, its second in which function.
- * It does nothing else, so that a fuzzer may run it without a sandbox. */
+/* A target for the tests: its first byte says how it fails, its second in which function,
+ * a third '~' that it takes its time. It does nothing else, so that a fuzzer may run it
+ * without a sandbox. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,6 +30,9 @@ main(int argc, char **argv)
         return 1;
     }
     (void)!fread(text, 1, sizeof(text) - 1, in);
+    if (text[2] == '~') {
+        (void)usleep(40000);
+    }
     switch (text[0]) {
     case 'r':
         text[1] == '2' ? read_two(p) : read_one(p);
