@@ -119,7 +119,7 @@ sound "the database is sound"
 # --- two at a time ---
 fresh
 printf H >hang
-start "$NIGHTJAR" triage --timeout 20s --minimize no hang -- ./misbehave @@ >run.out 2>run.err
+start "$NIGHTJAR" triage --timeout 5s --minimize no hang -- ./misbehave @@ >run.out 2>run.err
 retry 20 test -e .nightjar/lock
 worker_runs() { [ -n "$(processes "nightjar triage-worker --s" "$WORK")" ]; }
 retry 20 worker_runs
