@@ -240,7 +240,7 @@ watch_until(struct watch *watch, int64_t end, enum limit_hit *hit, struct err *e
             *hit = LIMIT_MEMORY;
             return 0;
         }
-        bool last = watch->gone && watch->shared; /* what is there now is all */
+        bool last = watch->gone && (watch->shared || watch->limit->ends_with_process);
         int64_t next = last ? now : next_moment(watch, end);
         if (poll(polls, 2, next > now ? (int)(next - now) : 0) < 0 && errno != EINTR) {
             return err_sys(err, "poll");

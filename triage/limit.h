@@ -8,6 +8,7 @@
 #ifndef TRIAGE_LIMIT_H
 #define TRIAGE_LIMIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -24,6 +25,9 @@ struct limit {
                     samples_ms, and when it comes to its memory limit; 0: none */
     int64_t samples_ms;
     size_t output_bytes; /* kept of what it prints: the head and, mostly, the tail */
+    /* What is in the pipe when the process ends is all: nobody waits, a second at most,
+     * for descendants that hold it open. */
+    bool ends_with_process;
 };
 
 enum { LIMIT_STRETCH = 4 };

@@ -95,12 +95,16 @@ start_plainly(struct inside *inside, const struct wire_ask *ask, struct limit_ru
                              .cwd = ROOM_WORK,
                              .in_fd = -1,
                              .limits.file_bytes = RUNNER_FILE_MAX};
+    struct limit limit = ask->limit;
     AUTO(fd_close) int input = -1;
     int rc =
         setting->command.mode == INPUT_STDIN ? fs_open(ROOM_INPUT, &input, NULL, err) : 0;
 
+    /* as with the server; and descendants that fork on would fill the sandbox with their
+     * dead, whom nobody reaps meanwhile */
+    limit.ends_with_process = true;
     spec.in_fd = input;
-    return rc < 0 ? rc : limit_run(&spec, &ask->limit, out, err);
+    return rc < 0 ? rc : limit_run(&spec, &limit, out, err);
 }
 
 /* All as it was before the first run; the server may stay. */
