@@ -3,10 +3,6 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-if ! command -v python3 >/dev/null; then
-  skip "grouping of known bugs" "python3 is not installed"
-  finish
-fi
 only=oneframe,onefunc,paths,kinds,stale,alloc
 builds=clang14-O1,gcc-O2
 if [ "${SOAK:-0}" = 1 ]; then
