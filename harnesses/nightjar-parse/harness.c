@@ -112,9 +112,15 @@ names_numbers(const struct record *record)
 }
 
 static int
-is_hex(char c)
+are_hex(const char *text, size_t n)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* "==123==" at the start of a line gets other digits; "#1 0x5581f3a4c2d0 " another page.
@@ -140,12 +146,9 @@ move_process(char *text, size_t len)
             at++;
         }
         if (at + 15 < len && at > i && memcmp(text + at, " 0x", 3) == 0 &&
-            text[at + 15] == ' ') {
+            text[at + 15] == ' ' && are_hex(text + at + 3, 12)) {
             char *digit = text + at + 9; /* the seventh of twelve */
-            *digit =
-                is_hex(*digit)
-                    ? "123456789abcdef0"[*digit <= '9' ? *digit - '0' : *digit - 'a' + 10]
-                    : *digit;
+            *digit = "123456789abcdef0"[*digit <= '9' ? *digit - '0' : *digit - 'a' + 10];
         }
     }
 }
