@@ -154,15 +154,6 @@ parser_hearsay(struct parser *p, struct span line, const char *type, struct span
 }
 
 void
-parser_begin_span(struct parser *p, struct span line, struct span type)
-{
-    char text[PARSER_TYPE_MAX];
-
-    span_copy(type, text, sizeof(text));
-    parser_begin(p, line, text);
-}
-
-void
 parser_sanitizer_type(struct span kind, char out[PARSER_TYPE_MAX])
 {
     span_copy(span_trim(kind), out, PARSER_TYPE_MAX);

@@ -158,7 +158,6 @@ void parser_native_finish(const struct parser *p, struct record *record);
  * frames are forgotten. The type itself stays when the earlier one ranks higher (a
  * timeout). */
 void parser_begin(struct parser *p, struct span line, const char *type);
-void parser_begin_span(struct parser *p, struct span line, struct span type);
 
 /* The same without forgetting: only the type (and the line as the message). */
 void parser_set_type(struct parser *p, struct span line, const char *type);
