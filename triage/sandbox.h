@@ -33,7 +33,8 @@
  * other processes of its uid, if not its keepers: with root's dropped uid only other
  * sandboxes have it. kill -9 of front and reaper at once leaves orphans, which
  *    sandbox_reap_orphans() of a supervisor that lives ends.
- *  - bwrap: from root, sandboxes share one uid but see nothing of each other.
+ *  - bwrap: from root, sandboxes share one uid but see nothing of each other; before
+ *    Linux 5.14 they share its number of processes too.
  */
 #ifndef TRIAGE_SANDBOX_H
 #define TRIAGE_SANDBOX_H

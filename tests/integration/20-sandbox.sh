@@ -236,8 +236,13 @@ if am_root; then
   docker=(setpriv --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_raw,+mknod,+setfcap
     --inh-caps=-all)
   choice "${docker[@]}"
-  is "root without CAP_SYS_ADMIN: Landlock" "$(head -n 1 "$OUT")" landlock
-  has "and why" "$OUT" "bwrap: namespaces cannot be made here (in Docker: --security-opt seccomp=unconfined"
+  is "root without CAP_SYS_ADMIN gets bubblewrap in a user namespace" "$(head -n 1 "$OUT")" bwrap
+  choice "${forbidden[@]}" "${docker[@]}"
+  is "where that is forbidden: Landlock" "$(head -n 1 "$OUT")" landlock
+  has "and why" "$OUT" "bwrap: namespaces cannot be made here (sysctl user.max_user_namespaces=10000)"
+  docker=("${masked[@]}" "${docker[@]}")
+  choice "${docker[@]}"
+  is "and so where /proc is masked" "$(head -n 1 "$OUT")" landlock
   OWN=$WORK/own-user RUNG=auto
   as_words=("${masked[@]}" "${user[@]}")
   attempts "masked /proc"

@@ -372,6 +372,38 @@ test_signals_reach_the_command(void **state)
     }
 }
 
+/* The kernel counts processes by uid, which all sandboxes of root share. */
+static void
+test_neighbours_are_not_counted(void **state)
+{
+    struct fixture *fix = *state;
+    static const char crowd[] = "i=0\n"
+                                "while [ $i -lt 100 ]; do sleep 60 & i=$((i + 1)); done\n"
+                                "echo there\n"
+                                "wait\n";
+    const char *const words[] = {"/bin/sh", "-c", crowd, NULL};
+    char *const envp[] = {(char[]){"PATH=/usr/bin:/bin"}, NULL};
+    struct proc_spec spec = PROC_SPEC_INIT;
+    AUTO(proc_clear) struct proc proc = PROC_INIT;
+    AUTO(buf_clear) struct buf line = BUF_INIT;
+    int ends[2];
+
+    assert_int_equal(fd_pipe(ends, &fix->err), 0);
+    AUTO(fd_close) int from = ends[0];
+    assert_int_equal(wrap(fix, SANDBOX_BWRAP, words), 0);
+    spec.argv = fix->argv.v;
+    spec.envp = envp;
+    spec.out_fd = ends[1];
+    assert_int_equal(proc_spawn(&spec, &proc, &fix->err), 0);
+    fd_close(ends[1]);
+    assert_int_equal(fd_read_some(from, &line, 100, &fix->err), 1);
+    assert_string_equal(buf_str(&line), "there\n");
+    fix->policy.processes = 8;
+    assert_int_equal(script(fix, SANDBOX_BWRAP, "sleep 0 & sleep 0 & wait; echo fine"),
+                     0);
+    assert_string_equal(OUTPUT(fix), "fine\n");
+}
+
 /* What a process under a filter alone, without Landlock, finds denied: 0, or the number
  * of the first surprise. */
 static int
@@ -506,6 +538,7 @@ main(int argc, char **argv)
         TEST(test_limits_hold_for_the_command),
         TEST(test_a_run_at_its_limit_leaves_nothing),
         TEST(test_signals_reach_the_command),
+        TEST(test_neighbours_are_not_counted),
         TEST(test_the_filter_makes_up_for_an_old_landlock),
         TEST(test_choose_finds_bubblewrap_and_none_is_nobodys_choice),
         TEST(test_choose_says_what_is_missing),

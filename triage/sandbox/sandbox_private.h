@@ -1,16 +1,18 @@
 /*
  * Between the files of the sandbox. The way of a command:
- *   sandbox.c           the policy, checked
- *   sandbox_view.c      what is visible where: one sorted list of mounts, links resolved
- *   sandbox_identity.c  the uid to become, and whether it reaches the files
- *   sandbox_bwrap.c     the list as bubblewrap's arguments
- *   sandbox_grant.c     the list as Landlock's grants, which cannot subtract
- *   sandbox_plan.c      all of it as words: what sandbox_wrap() yields and sandbox_run()
- * reads sandbox_run.c       in the forked child: the front, the reaper behind it, the
- * command sandbox_watch.c     wait, forward signals, police, end sandbox_tree.c
- * descendants, SysV segments, work folders sandbox_landlock.c, sandbox_seccomp.c,
- * sandbox_drop.c   what the command's process does to itself sandbox_choose.c    the
- * probes;  sandbox_verb.c  the hidden verb
+ * - sandbox.c: the policy, checked
+ * - sandbox_view.c: what is visible where: one sorted list of mounts, links resolved
+ * - sandbox_identity.c: the uid to become, and whether it reaches the files
+ * - sandbox_bwrap.c: the list as bubblewrap's arguments
+ * - sandbox_grant.c: the list as Landlock's grants, which cannot subtract
+ * - sandbox_plan.c: all of it as words: what sandbox_wrap() yields, sandbox_run() reads
+ * - sandbox_run.c: in the forked child: the front, the reaper behind it, the command
+ * - sandbox_users.c: the user namespace in which root starts bubblewrap
+ * - sandbox_watch.c: wait, forward signals, police, end
+ * - sandbox_tree.c: descendants, SysV segments, work folders
+ * - sandbox_landlock.c, sandbox_seccomp.c, sandbox_drop.c: what the command's process
+ *   does to itself
+ * - sandbox_choose.c: the probes; sandbox_verb.c: the hidden verb
  */
 #ifndef TRIAGE_SANDBOX_PRIVATE_H
 #define TRIAGE_SANDBOX_PRIVATE_H
@@ -156,6 +158,10 @@ int sandbox_run_words(char *const *words, const struct proc_spec *spec);
 
 /* A line on standard error, "nightjar sandbox: ..."; returns SANDBOX_EXIT. */
 int sandbox_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* fork() of root into a user namespace of its own, where all ids are root's own; where
+ * that cannot be, a plain fork(). */
+pid_t users_fork(void);
 
 enum { SANDBOX_PIDS_MAX = 65536 };
 

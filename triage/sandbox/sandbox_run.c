@@ -114,7 +114,7 @@ end_as(int status)
 /*
  * A fork bomb doubles faster than anybody can look: the kernel must stop it at some
  * multiple of what the watch allows, and then the watch ends it. The kernel counts by uid
- * and user namespace (since Linux 5.14), so where others run under the same uid there
+ * and user namespace (since Linux 5.14), so where others may run under the same uid there
  * must be room for them.
  */
 enum { ROOM_ALONE = 2, ROOM_SHARED = 4 };
@@ -389,7 +389,7 @@ run_bwrap(const struct plan *plan, const struct proc_spec *spec)
     const int fds[2] = {filter, status_child};
     pid_t self = getpid();
     (void)fd_set_nonblock(status_fd, true, &err);
-    watch.child = fork();
+    watch.child = plan->who.drop ? users_fork() : fork();
     if (watch.child == 0) {
         be_bwrap(plan, spec, fds, self);
     }
