@@ -8,6 +8,7 @@
 #include "triage/parse/casrep.h"
 #include "triage/parse/demangle.h"
 #include "triage/parse/parser.h"
+#include "triage/parse/unwrap.h"
 #include "triage/parse/words.h"
 
 /* The order is ClusterFuzz's: what explains a crash (an assertion) comes before what
@@ -545,6 +546,12 @@ parse_report(const char *text, size_t len, const struct record_options *options,
 
     if (casrep_text(text, len, &inner)) {
         return parse_text(buf_str(&inner), inner.len, options, out, err);
+    }
+    if (unwrap_text(text, len, &inner)) {
+        int rc = parse_text(buf_str(&inner), inner.len, options, out, err);
+        if (rc != -ENODATA) {
+            return rc;
+        }
     }
     return parse_text(text, len, options, out, err);
 }
