@@ -123,6 +123,16 @@ static const struct config_key triage_keys[] = {
      .offset = offsetof(struct config, triage.examples),
      .min = 1,
      .max = STORE_EXAMPLES_MAX},
+    {.name = "timeout",
+     .read = config_read_duration,
+     .offset = offsetof(struct config, triage.timeout_ms),
+     .min = CONFIG_TIMEOUT_MIN_MS,
+     .max = CONFIG_TIMEOUT_MAX_MS},
+    {.name = "memory",
+     .read = config_read_size,
+     .offset = offsetof(struct config, triage.memory_bytes),
+     .min = CONFIG_MEMORY_MIN_BYTES,
+     .max = CONFIG_MEMORY_MAX_BYTES},
     {.name = "ooms_and_hangs",
      .read = config_read_yesno,
      .offset = offsetof(struct config, triage.ooms_and_hangs)},
@@ -255,8 +265,11 @@ apply_entries(const struct config_reader *reader, const struct loading *loading,
 static int
 load_targets(const struct config_reader *reader, struct loading *loading, struct err *err)
 {
-    AUTO(target_list_clear) struct target_list scratch = {NULL, 0};
+    AUTO(target_list_clear) struct target_list scratch = {0};
     struct target_list *list = reader->check ? &loading->config.targets : &scratch;
+
+    list->timeout_ms = loading->config.triage.timeout_ms;
+    list->memory_bytes = loading->config.triage.memory_bytes;
     int rc = add_names(reader, loading, list, err);
 
     if (rc == 0 && reader->check) {

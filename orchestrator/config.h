@@ -41,7 +41,9 @@ struct config {
         int64_t runs;        /* replays of what stands for a bug; default 10*/
         int64_t minimize_ms; /* time per bug; 0: no minimization; default 20 s */
         int64_t examples;    /* inputs kept of each bug, one an exact stack; default 32 */
-        bool ooms_and_hangs; /* default yes */
+        int64_t timeout_ms, memory_bytes; /* of one run, where a target says nothing of
+                                             its own; 0: not given (25 s, 2.5 GiB) */
+        bool ooms_and_hangs;              /* default yes */
         bool asserts_are_security, checks_are_security;
     } triage;
     struct config_rules severity; /* `severity:` */

@@ -10,6 +10,15 @@
 #include "orchestrator/config_node.h"
 #include "orchestrator/target.h"
 
+/* Limits of one run, for a target and as defaults for all. */
+enum {
+    CONFIG_TIMEOUT_MIN_MS = 10,
+    CONFIG_TIMEOUT_MAX_MS = 3600 * 1000,
+    CONFIG_MEMORY_MIN_BYTES =
+        16 << 20, /* below that not even an empty program with ASan starts */
+};
+#define CONFIG_MEMORY_MAX_BYTES (INT64_C(1) << 44)
+
 struct config_reader {
     const char *shown;  /* the file's name in messages */
     const char *folder; /* absolute; relative paths begin here */

@@ -12,14 +12,6 @@
 #include "orchestrator/config.h"
 #include "orchestrator/config_read.h"
 
-enum {
-    TIMEOUT_MIN_MS = 10,
-    TIMEOUT_MAX_MS = 3600 * 1000,
-    MEMORY_MIN_BYTES =
-        16 << 20, /* below that not even an empty program with ASan starts */
-};
-#define MEMORY_MAX_BYTES (INT64_C(1) << 44)
-
 /* --- rows of their own --- */
 
 static int
@@ -236,13 +228,13 @@ static const struct config_key target_keys[] = {
     {.name = "timeout",
      .read = config_read_duration,
      .offset = offsetof(struct target, timeout_ms),
-     .min = TIMEOUT_MIN_MS,
-     .max = TIMEOUT_MAX_MS},
+     .min = CONFIG_TIMEOUT_MIN_MS,
+     .max = CONFIG_TIMEOUT_MAX_MS},
     {.name = "memory",
      .read = config_read_size,
      .offset = offsetof(struct target, memory_bytes),
-     .min = MEMORY_MIN_BYTES,
-     .max = MEMORY_MAX_BYTES},
+     .min = CONFIG_MEMORY_MIN_BYTES,
+     .max = CONFIG_MEMORY_MAX_BYTES},
     {.name = "ignore_frames",
      .read = read_patterns,
      .offset = offsetof(struct target, ignore_frames)},

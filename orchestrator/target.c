@@ -154,8 +154,9 @@ target_list_add(struct target_list *list, const char *name)
     struct target *target = mem_alloc(sizeof(*target));
 
     target->name = mem_strdup(name);
-    target->timeout_ms = COMMAND_TIMEOUT_MS;
-    target->memory_bytes = (int64_t)COMMAND_MEMORY_MB << 20;
+    target->timeout_ms = list->timeout_ms > 0 ? list->timeout_ms : COMMAND_TIMEOUT_MS;
+    target->memory_bytes =
+        list->memory_bytes > 0 ? list->memory_bytes : (int64_t)COMMAND_MEMORY_MB << 20;
     list->v = mem_resize(list->v, (list->n + 1) * sizeof(struct target *));
     list->v[list->n++] = target;
     return target;

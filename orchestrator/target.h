@@ -81,6 +81,7 @@ bool target_flag_is_ours(const char *name);
 struct target_list {
     struct target **v;
     size_t n;
+    int64_t timeout_ms, memory_bytes; /* of targets that are added; 0: built-in limits */
 };
 
 /* A new target with defaults, borrowed. The name must be valid and not yet in the list.

@@ -185,6 +185,14 @@ struct job_outcome { /* what changed, for progress and messages */
 int store_finish_job(struct store *store, const struct job *job, const json_t *answer,
                      struct job_outcome *out, struct err *err);
 
+/*
+ * What is handed out, finished and failed until store_group_end() is committed together
+ * with as few transactions as possible: tell nobody before it answered 0. When it fails,
+ * all of it may be done again.
+ */
+void store_group_begin(struct store *store);
+int store_group_end(struct store *store, struct err *err);
+
 /* The worker died or ran into its deadline: back to queued, or `untriageable` after two
  * deaths. A minimization is given up after two. */
 int store_fail_job(struct store *store, const struct job *job, const char *reason,

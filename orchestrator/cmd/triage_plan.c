@@ -115,6 +115,20 @@ build_from_argv(const struct strv *argv, struct build_list *out, struct err *err
     return rc;
 }
 
+/* A command that a person gave has the limits of `triage:`. */
+static void
+limit_given(const struct config *config, struct build_list *given)
+{
+    struct command *command = &given->v[0].command;
+
+    if (config != NULL && config->triage.timeout_ms > 0) {
+        command->timeout_ms = config->triage.timeout_ms;
+    }
+    if (config != NULL && config->triage.memory_bytes > 0) {
+        command->memory_bytes = config->triage.memory_bytes;
+    }
+}
+
 /* --target without a command: what nightjar.yaml says of it. A name that is not in there
  * is merely a name. */
 static int
@@ -257,6 +271,9 @@ triage_plan_make(const struct triage_request *request, struct triage_plan *out,
 
     if (rc == 0 && request->command->n > 0) {
         rc = build_from_argv(request->command, &given, err);
+        if (rc == 0) {
+            limit_given(request->config, &given);
+        }
     } else if (rc == 0 && request->target != NULL && !request->reports &&
                request->paths->n > 0) {
         rc = builds_from_config(request, &given, &ignore_frames, err);

@@ -32,6 +32,8 @@ struct scribe {
     json_t *headed; /* the request that waits for its body; or NULL */
     json_t *batch[SCRIBE_BATCH_MAX];
     size_t n_batch;
+    json_t *group[SCRIBE_GROUP_MAX]; /* answers to what is not committed yet */
+    size_t n_group;
     int status;
 };
 
@@ -210,6 +212,27 @@ batch_flush(struct scribe *scribe)
         }
     }
     scribe->n_batch = 0;
+}
+
+/* --- groups --- */
+
+/* Commit what was done for the requests before, and answer them. */
+static void
+group_end(struct scribe *scribe)
+{
+    struct err err = ERR_INIT;
+    size_t n = scribe->n_group;
+    int rc = n == 0 ? 0 : store_group_end(scribe->store, &err);
+
+    scribe->n_group = 0;
+    for (size_t i = 0; i < n; i++) {
+        AUTO(json_decref) json_t *answer = STEAL(scribe->group[i]);
+        if (rc < 0) {
+            answer_error(scribe, json_get_int(answer, "seq", 0), &err);
+        } else {
+            answer_send(scribe, answer);
+        }
+    }
 }
 
 /* --- jobs --- */
@@ -412,19 +435,24 @@ op_counts(struct scribe *scribe, const json_t *request, const char *body, size_t
 
 /* --- requests --- */
 
-static handler *
-find_handler(const char *op)
+struct request_kind {
+    const char *op;
+    handler *run;
+    bool grouped; /* with those before and after it, in one transaction */
+};
+
+static const struct request_kind *
+find_kind(const char *op)
 {
-    static const struct {
-        const char *op;
-        handler *run;
-    } table[] = {{"target", op_target},     {"next", op_next},     {"finish", op_finish},
-                 {"fail", op_fail},         {"worker", op_worker}, {"event", op_event},
-                 {"campaign", op_campaign}, {"counts", op_counts}};
+    static const struct request_kind table[] = {
+        {"next", op_next, true},          {"finish", op_finish, true},
+        {"fail", op_fail, true},          {"target", op_target, false},
+        {"worker", op_worker, false},     {"event", op_event, false},
+        {"campaign", op_campaign, false}, {"counts", op_counts, false}};
 
     for (size_t i = 0; i < COUNT(table); i++) {
         if (strcmp(table[i].op, op) == 0) {
-            return table[i].run;
+            return &table[i];
         }
     }
     return NULL;
@@ -434,33 +462,54 @@ find_handler(const char *op)
  * for. */
 static int
 run_handler(struct scribe *scribe, handler *run, const json_t *request, const char *body,
-            size_t len, struct err *err)
+            size_t len, json_t **out, struct err *err)
 {
     for (int tries = 1;; tries++) {
         AUTO(json_decref) json_t *answer = json_object();
         json_put(answer, "seq", json_integer(json_get_int(request, "seq", 0)));
         int rc = run(scribe, request, body, len, answer, err);
-        if (rc == 0) {
-            answer_send(scribe, answer);
-        }
         if (rc != -EBUSY || tries == BUSY_TRIES) {
+            *out = rc < 0 ? NULL : STEAL(answer);
             return rc;
         }
     }
+}
+
+/* The answer waits for those of its group. */
+static void
+group_add(struct scribe *scribe, json_t *answer)
+{
+    scribe->group[scribe->n_group++] = answer;
+    if (scribe->n_group == SCRIBE_GROUP_MAX) {
+        group_end(scribe);
+    }
+    (void)sd_event_source_set_enabled(scribe->drained, SD_EVENT_ONESHOT);
 }
 
 static void
 serve(struct scribe *scribe, const json_t *request, const char *body, size_t len)
 {
     const char *op = json_get_str(request, "op", "");
-    handler *run = find_handler(op);
+    const struct request_kind *kind = find_kind(op);
+    AUTO(json_decref) json_t *answer = NULL;
     struct err err = ERR_INIT;
 
     batch_flush(scribe);
-    int rc = run == NULL ? err_set(&err, -EPROTO, "there is no request '%s'", op)
-                         : run_handler(scribe, run, request, body, len, &err);
-    if (rc < 0) {
+    if (kind == NULL || !kind->grouped) {
+        group_end(scribe);
+    } else if (scribe->n_group == 0) {
+        store_group_begin(scribe->store);
+    }
+    int rc = kind == NULL
+                 ? err_set(&err, -EPROTO, "there is no request '%s'", op)
+                 : run_handler(scribe, kind->run, request, body, len, &answer, &err);
+    if (kind == NULL || rc < 0) {
+        group_end(scribe); /* answers come in the order of the requests */
         answer_error(scribe, json_get_int(request, "seq", 0), &err);
+    } else if (kind->grouped) {
+        group_add(scribe, STEAL(answer));
+    } else {
+        answer_send(scribe, answer);
     }
 }
 
@@ -487,6 +536,7 @@ on_line(void *user, const char *line, size_t len)
         serve(scribe, request, NULL, 0);
         return;
     }
+    group_end(scribe);
     scribe->batch[scribe->n_batch++] = STEAL(request);
     if (scribe->n_batch == SCRIBE_BATCH_MAX) {
         batch_flush(scribe);
@@ -499,6 +549,7 @@ on_drained(sd_event_source *source, void *user)
 {
     (void)source;
     batch_flush(user);
+    group_end(user);
     return 0;
 }
 
@@ -510,6 +561,7 @@ on_end(void *user, const struct err *why)
 
     (void)why;
     batch_flush(scribe);
+    group_end(scribe);
     (void)sd_event_exit(scribe->event, 0);
 }
 

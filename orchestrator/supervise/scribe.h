@@ -42,7 +42,10 @@
  *
  * Files are taken into the ledger in batches: all "intake" lines that wait on standard
  * input, at most SCRIBE_BATCH_MAX, become one store_intake(). What arrives while it runs
- * is the next batch, so that batches grow with the load by themselves.
+ * is the next batch, so that batches grow with the load by themselves. "next", "finish"
+ * and "fail" lines are committed in groups for the same reason, at most SCRIBE_GROUP_MAX;
+ * a worker's answer and its next request always stand one behind the other. Nothing is
+ * answered before it is committed.
  */
 #ifndef ORCHESTRATOR_SUPERVISE_SCRIBE_H
 #define ORCHESTRATOR_SUPERVISE_SCRIBE_H
@@ -52,6 +55,7 @@
 
 enum {
     SCRIBE_BATCH_MAX = 256,
+    SCRIBE_GROUP_MAX = 64,
     SCRIBE_LINE_MAX = WORKER_LINE_MAX, /* of a request and of its body */
 };
 

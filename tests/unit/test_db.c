@@ -467,6 +467,97 @@ test_migrate_refuses_a_newer_schema(void **state)
                         "the newer nightjar");
 }
 
+/* How many rows of t another connection sees. */
+static int64_t
+seen(struct fixture *fix)
+{
+    AUTO(db_close) struct db *db = NULL;
+
+    assert_int_equal(db_open(fix->path, DB_READ, &db, &fix->err), 0);
+    return number(db, "SELECT count(*) FROM t");
+}
+
+static const char add_row[] = "INSERT INTO t(b) VALUES('x')";
+
+static void
+add_part(struct fixture *fix)
+{
+    assert_int_equal(db_begin_lazy(fix->db, &fix->err), 0);
+    assert_int_equal(db_run(fix->db, &fix->err, add_row, ""), 0);
+    assert_int_equal(db_commit(fix->db, &fix->err), 0);
+}
+
+static void
+test_group_commits_its_parts_together(void **state)
+{
+    struct fixture *fix = *state;
+
+    make(fix);
+    db_group_begin(fix->db);
+    add_part(fix);
+    add_part(fix);
+    assert_int_equal(seen(fix), 0);
+    assert_int_equal(db_group_end(fix->db, &fix->err), 0);
+    assert_int_equal(seen(fix), 2);
+    add_part(fix); /* each for itself again */
+    assert_int_equal(seen(fix), 3);
+}
+
+static void
+test_group_is_committed_before_what_must_last(void **state)
+{
+    struct fixture *fix = *state;
+
+    make(fix);
+    db_group_begin(fix->db);
+    add_part(fix);
+    assert_int_equal(db_begin(fix->db, &fix->err), 0);
+    assert_int_equal(seen(fix), 1);
+    db_rollback(fix->db);
+    add_part(fix);
+    assert_int_equal(db_group_end(fix->db, &fix->err), 0);
+    assert_int_equal(seen(fix), 2);
+}
+
+static void
+test_group_stands_when_a_part_that_changed_nothing_is_rolled_back(void **state)
+{
+    struct fixture *fix = *state;
+
+    make(fix);
+    db_group_begin(fix->db);
+    add_part(fix);
+    assert_int_equal(db_begin_lazy(fix->db, &fix->err), 0);
+    assert_int_equal(number(fix->db, "SELECT count(*) FROM t"), 1);
+    db_rollback(fix->db);
+    add_part(fix);
+    assert_int_equal(db_group_end(fix->db, &fix->err), 0);
+    assert_int_equal(seen(fix), 2);
+}
+
+static void
+test_group_falls_with_a_part_that_had_changed_something(void **state)
+{
+    struct fixture *fix = *state;
+
+    make(fix);
+    db_group_begin(fix->db);
+    add_part(fix);
+    assert_int_equal(db_begin_lazy(fix->db, &fix->err), 0);
+    assert_int_equal(db_run(fix->db, &fix->err, add_row, ""), 0);
+    db_rollback(fix->db);
+    assert_int_equal(db_begin_lazy(fix->db, &fix->err), -ECANCELED);
+    assert_int_equal(db_begin(fix->db, &fix->err), -ECANCELED);
+    assert_int_equal(db_group_end(fix->db, &fix->err), -ECANCELED);
+    assert_string_equal(fix->err.msg,
+                        "database: another change of the same transaction failed");
+    assert_int_equal(seen(fix), 0);
+    db_group_begin(fix->db); /* the next one begins clean */
+    add_part(fix);
+    assert_int_equal(db_group_end(fix->db, &fix->err), 0);
+    assert_int_equal(seen(fix), 1);
+}
+
 int
 main(void)
 {
@@ -489,6 +580,10 @@ main(void)
         TEST(test_migrate_applies_what_is_missing_once),
         TEST(test_migrate_leaves_nothing_of_a_failed_step),
         TEST(test_migrate_refuses_a_newer_schema),
+        TEST(test_group_commits_its_parts_together),
+        TEST(test_group_is_committed_before_what_must_last),
+        TEST(test_group_stands_when_a_part_that_changed_nothing_is_rolled_back),
+        TEST(test_group_falls_with_a_part_that_had_changed_something),
     };
 
     return cmocka_run_group_tests_name("db", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "tests/unit/store_fixture.h"
 
 #include "triage/build.h"
+#include "triage/program.h"
 
 static void
 add(struct build_list *list, const char *kind, const char *program)
@@ -63,6 +64,30 @@ test_builds_are_known_once_and_current_or_not(void **state)
     assert_int_equal(number(fix, "SELECT count(*) FROM build WHERE current"), 1);
     put_four(fix);
     assert_int_equal(number(fix, "SELECT count(*) FROM build WHERE current"), 4);
+}
+
+/* A program that was built again is another build; what was run on the old one stays. */
+static void
+test_build_is_known_by_its_build_id(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(build_list_clear) struct build_list list = {0};
+    AUTO(mem_free) char *id = program_build_id("/bin/true");
+
+    assert_non_null(id);
+    add(&list, "sanitizer", "/bin/true");
+    must(fix, store_put_builds(fix->store, fix->target, &list, &fix->err));
+    AUTO(mem_free)
+    char *same =
+        mem_printf("SELECT count(*) FROM build WHERE build_id = '%s' AND current", id);
+    assert_int_equal(number(fix, same), 1);
+    execute(fix, "UPDATE build SET build_id = 'ab'");
+    must(fix, store_put_builds(fix->store, fix->target, &list, &fix->err));
+    assert_int_equal(number(fix, "SELECT count(*) FROM build"), 2);
+    assert_int_equal(number(fix, "SELECT count(*) FROM build WHERE build_id = 'ab'"
+                                 " AND NOT current"),
+                     1);
+    assert_int_equal(number(fix, same), 1);
 }
 
 /* The sanitizer build first, then the one that found it, then what is shipped. */
@@ -159,6 +184,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_builds_are_known_once_and_current_or_not),
+        TEST(test_build_is_known_by_its_build_id),
         TEST(test_request_has_the_builds_that_concern_its_source),
         TEST(test_bug_is_run_on_the_build_that_showed_it),
         TEST(test_replays_are_read_strictly),

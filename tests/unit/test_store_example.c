@@ -1,5 +1,7 @@
 #include "tests/unit/store_fixture.h"
 
+#include <dirent.h>
+
 static const char asan[] = "==1==ERROR: AddressSanitizer: heap-buffer-overflow";
 
 /* So many further crashes of the bug, larger than those before, each with one of `stacks`
@@ -141,6 +143,106 @@ test_trim_weighs_nothing_behind_what_waits(void **state)
     assert_clean(fix);
 }
 
+/* A crash that was broken and got a second chance comes in below what was weighed. */
+static void
+test_trim_weighs_what_was_queued_again(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said broken = {.outcome = "broken", .n = 1, .reason = "no"};
+    const struct said said = {.report = asan, .file = "/src/t/0.c"};
+
+    (void)triage(fix, "first input", &said);
+    assert_string_equal(triage(fix, "second input", &broken).state, "broken");
+    flood(fix, 0, STORE_TRIM_FROM, 1);
+    (void)trim(fix);
+    assert_int_equal(number(fix, "SELECT trimmed > 2 FROM bug"), 1);
+    (void)give(fix, "second input", "second input");
+    assert_int_equal(triage_next(fix, &said).bug, 1);
+    flood(fix, 1000, STORE_TRIM_FROM, 1);
+    (void)trim(fix);
+    assert_int_equal(number(fix, "SELECT b.state = 'dropped' FROM crash c JOIN blob b"
+                                 " ON b.id = c.blob WHERE c.id = 2"),
+                     1);
+    assert_clean(fix);
+}
+
+static int64_t
+disk_use(struct fixture *fix)
+{
+    AUTO(mem_free) char *blobs = fs_join(fix->state, "blobs");
+    int64_t bytes = 0;
+
+    for (int i = 0; i < 256; i++) {
+        AUTO(mem_free) char *folder = mem_printf("%s/%02x", blobs, (unsigned)i);
+        DIR *list = opendir(folder);
+        struct dirent *entry;
+        while (list != NULL && (entry = readdir(list)) != NULL) {
+            AUTO(mem_free) char *path = fs_join(folder, entry->d_name);
+            struct stat st;
+            if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+                bytes += st.st_blocks * 512;
+            }
+        }
+        if (list != NULL) {
+            (void)closedir(list);
+        }
+    }
+    return bytes;
+}
+
+/* So many duplicates at a time, as in a campaign. */
+static void
+flood_at_once(struct fixture *fix, int first)
+{
+    enum { AT_ONCE = 200 };
+    const struct said said = {.report = asan, .file = "/src/t/0.c"};
+    AUTO(mem_free) char *path = fs_join(fix->folder, "many");
+    struct intake_item items[AT_ONCE] = {{0}};
+    struct intake_result results[AT_ONCE];
+
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    for (int i = 0; i < AT_ONCE; i++) {
+        size_t from = text.len;
+        buf_addf(&text, "input %06d\n", first + i);
+        items[i] = (struct intake_item){.path = path,
+                                        .target = fix->target,
+                                        .source = "triage",
+                                        .from = (int64_t)from,
+                                        .bytes = (int64_t)(text.len - from)};
+    }
+    must(fix, fs_write(path, buf_str(&text), text.len, 0644, &fix->err));
+    must(fix, store_intake(fix->store, items, AT_ONCE, results, &fix->err));
+    store_group_begin(fix->store);
+    for (int i = 0; i < AT_ONCE; i++) {
+        assert_int_equal(results[i].code, 0);
+        assert_int_equal(triage_next(fix, &said).bug, 1);
+    }
+    must(fix, store_group_end(fix->store, &fix->err));
+}
+
+/* Rows and paths alone: the ten thousandth keeps neither bytes nor record. */
+static void
+test_ten_thousand_duplicates_cost_counters(void **state)
+{
+    struct fixture *fix = *state;
+
+    flood_at_once(fix, 0);
+    (void)trim(fix);
+    int64_t few = disk_use(fix);
+    int64_t records = number(fix, "SELECT count(*) FROM record");
+    assert_true(few > 0);
+    for (int i = 1; i < 50; i++) {
+        flood_at_once(fix, i * 200);
+    }
+    (void)trim(fix);
+    assert_int_equal(number(fix, "SELECT crashes FROM bug"), 10000);
+    assert_int_equal(number(fix, "SELECT count(*) FROM record"), records);
+    /* less than would be worth the next trim */
+    assert_true(number(fix, PRESENT) < STORE_TRIM_FROM + 3);
+    assert_true(disk_use(fix) < few + STORE_TRIM_FROM * 4096);
+    assert_clean(fix);
+}
+
 static void
 test_flood_is_trimmed_while_it_lasts(void **state)
 {
@@ -200,6 +302,8 @@ main(void)
         TEST(test_trim_drops_the_bytes_of_what_is_surplus),
         TEST(test_trim_keeps_smallest_and_pinned),
         TEST(test_trim_weighs_nothing_behind_what_waits),
+        TEST(test_trim_weighs_what_was_queued_again),
+        TEST(test_ten_thousand_duplicates_cost_counters),
         TEST(test_flood_is_trimmed_while_it_lasts),
         TEST(test_spare_time_is_used_to_trim),
         TEST(test_merged_bug_is_weighed_anew),

@@ -8,6 +8,9 @@
 
 enum { SQL_SHOWN_MAX = 200 }; /* bytes of a statement in a message */
 
+static const char sql_begin[] = "BEGIN IMMEDIATE";
+static const char sql_commit[] = "COMMIT";
+
 struct stmt {
     struct stmt *next;
     const char *sql; /* the key: the address of a constant */
@@ -45,6 +48,7 @@ is_full(const struct db *db, int code)
 {
     int why = sqlite3_system_errno(db->handle);
 
+    why = why == 0 ? errno : why; /* a failed COMMIT does not tell it */
     return (code & 0xff) == SQLITE_FULL ||
            ((code & 0xff) == SQLITE_IOERR &&
             (why == ENOSPC || why == EDQUOT || why == EFBIG));
@@ -196,6 +200,7 @@ db_query(struct db *db, struct stmt **out, struct err *err, const char *sql,
 int
 stmt_step(struct stmt *stmt, struct err *err)
 {
+    errno = 0;
     int rc = sqlite3_step(stmt->handle);
 
     if (rc == SQLITE_ROW) {
@@ -306,29 +311,63 @@ db_changes(struct db *db)
     return sqlite3_changes64(db->handle);
 }
 
+/* --- transactions --- */
+
+static bool
+is_open(const struct db *db)
+{
+    return sqlite3_get_autocommit(db->handle) == 0;
+}
+
+static int
+begin(struct db *db, enum db_sync sync, struct err *err)
+{
+    int rc = db_set_sync(db, sync, err);
+
+    return rc < 0 ? rc : db_run(db, err, sql_begin, "");
+}
+
 int
 db_begin(struct db *db, struct err *err)
 {
-    int rc = db_set_sync(db, DB_SYNC_FULL, err);
+    int rc = db_group_commit(db, err);
 
-    return rc < 0 ? rc : db_exec(db, "BEGIN IMMEDIATE", err);
+    return rc < 0 ? rc : begin(db, DB_SYNC_FULL, err);
 }
 
 int
 db_begin_lazy(struct db *db, struct err *err)
 {
-    int rc = db_set_sync(db, DB_SYNC_NORMAL, err);
+    if (!db->grouped) {
+        return begin(db, DB_SYNC_NORMAL, err);
+    }
+    int rc = db->spoiled.code != 0 ? err_set(err, db->spoiled.code, "%s", db->spoiled.msg)
+             : is_open(db)         ? 0
+                                   : begin(db, DB_SYNC_NORMAL, err);
+    db->in_part = rc == 0;
+    db->part_began = sqlite3_total_changes64(db->handle);
+    return rc;
+}
 
-    return rc < 0 ? rc : db_exec(db, "BEGIN IMMEDIATE", err);
+static void
+roll_back(struct db *db)
+{
+    for (struct stmt *stmt = db->cache; stmt != NULL; stmt = stmt->next) {
+        (void)sqlite3_reset(stmt->handle);
+    }
+    (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
 int
 db_commit(struct db *db, struct err *err)
 {
-    int rc = db_exec(db, "COMMIT", err);
-
+    if (db->in_part) {
+        db->in_part = false;
+        return 0;
+    }
+    int rc = db_run(db, err, sql_commit, "");
     if (rc < 0) {
-        db_rollback(db);
+        roll_back(db);
     }
     return rc;
 }
@@ -336,10 +375,47 @@ db_commit(struct db *db, struct err *err)
 void
 db_rollback(struct db *db)
 {
-    for (struct stmt *stmt = db->cache; stmt != NULL; stmt = stmt->next) {
-        (void)sqlite3_reset(stmt->handle);
+    bool clean = db->in_part && is_open(db) &&
+                 sqlite3_total_changes64(db->handle) == db->part_began;
+
+    if (db->in_part && !clean) {
+        (void)err_set(&db->spoiled, -ECANCELED,
+                      "database: another change of the same transaction failed");
     }
-    (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    db->in_part = false;
+    if (!clean) {
+        roll_back(db);
+    }
+}
+
+void
+db_group_begin(struct db *db)
+{
+    db->grouped = true;
+    db->spoiled = (struct err)ERR_INIT;
+}
+
+int
+db_group_commit(struct db *db, struct err *err)
+{
+    if (!db->grouped) {
+        return 0;
+    }
+    if (db->spoiled.code == 0 && is_open(db) &&
+        db_run(db, &db->spoiled, sql_commit, "") < 0) {
+        roll_back(db);
+    }
+    return db->spoiled.code == 0 ? 0
+                                 : err_set(err, db->spoiled.code, "%s", db->spoiled.msg);
+}
+
+int
+db_group_end(struct db *db, struct err *err)
+{
+    int rc = db_group_commit(db, err);
+
+    db->grouped = false;
+    return rc;
 }
 
 static int

@@ -85,6 +85,19 @@ int db_begin_lazy(struct db *db, struct err *err);
 int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
 
+/*
+ * Group commit. Until db_group_end(), what db_begin_lazy() begins is a part of one
+ * transaction that is committed at the end, or before a db_begin(), or by
+ * db_group_commit(): the database is locked once and each page written once for all of
+ * them. So db_commit()'s 0 is worth nothing before db_group_end() answered 0: tell nobody
+ * before. A part that is rolled back after it changed something takes the whole
+ * transaction with it, db_begin() and all that follow fail, and so does db_group_end(),
+ * with its code.
+ */
+void db_group_begin(struct db *db);
+int db_group_commit(struct db *db, struct err *err); /* what there is until now */
+int db_group_end(struct db *db, struct err *err);
+
 /* A migration: number n of the list takes PRAGMA user_version from n to n + 1. */
 struct db_migration {
     const char *name; /* file name, for messages */

@@ -13,7 +13,11 @@ enum db_sync { DB_SYNC_UNKNOWN, DB_SYNC_NORMAL, DB_SYNC_FULL };
 struct db {
     sqlite3 *handle;
     struct stmt *cache;
-    enum db_sync sync; /* PRAGMA synchronous now */
+    enum db_sync sync;  /* PRAGMA synchronous now */
+    bool grouped;       /* between db_group_begin() and db_group_end() */
+    bool in_part;       /* of the group's transaction */
+    int64_t part_began; /* changes of the connection until then */
+    struct err spoiled; /* why nothing of the group's last transaction is left */
 };
 
 /* A result code of SQLite as a negative errno. */

@@ -260,3 +260,15 @@ store_end(struct store *store, int rc, struct err *err)
     }
     return db_commit(store->db, err);
 }
+
+void
+store_group_begin(struct store *store)
+{
+    db_group_begin(store->db);
+}
+
+int
+store_group_end(struct store *store, struct err *err)
+{
+    return db_group_end(store->db, err);
+}

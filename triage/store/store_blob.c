@@ -77,9 +77,14 @@ fail_disk(const struct store *store, int rc, struct err *err)
 int
 store_blobs_lock(const struct store *store, int how, int *out_fd, struct err *err)
 {
-    AUTO(fd_close) int fd = open(store->blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : flock(fd, how);
+    /* whoever has this lock waits for the database, so never the other way round */
+    int rc = db_group_commit(store->db, err);
 
+    if (rc < 0) {
+        return rc;
+    }
+    AUTO(fd_close) int fd = open(store->blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rc = fd < 0 ? -1 : flock(fd, how);
     while (fd >= 0 && rc < 0 && errno == EINTR) {
         rc = flock(fd, how);
     }

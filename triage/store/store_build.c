@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/program.h"
 #include "triage/worker.h"
 
 enum {
@@ -19,8 +20,8 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [BUILDS_FORGET] = "UPDATE build SET current = 0 WHERE target = ?1 AND current",
     [BUILD_PUT] =
-        "INSERT INTO build(target, kind, path, command, place, first_seen)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(target, kind, path, build_id) DO"
+        "INSERT INTO build(target, kind, path, command, place, first_seen, build_id)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(target, kind, path, build_id) DO"
         " UPDATE SET command = excluded.command, place = excluded.place, current = 1",
     [BUILDS] = "SELECT kind, command FROM build WHERE target = ?1 AND current"
                " AND command IS NOT NULL ORDER BY place, id",
@@ -45,8 +46,10 @@ put_build(struct store *store, int64_t target, const struct build_list *builds, 
     AUTO(mem_free) char *text = json_line(how);
     AUTO(mem_free) char *path = str_name_dup(build->command.argv.v[0]);
 
-    return db_run(store->db, err, sql[BUILD_PUT], "itttii", target, build->kind, path,
-                  text, (int64_t)at, clock_wall_ms());
+    AUTO(mem_free) char *id = program_build_id(build->command.argv.v[0]);
+
+    return db_run(store->db, err, sql[BUILD_PUT], "itttiit", target, build->kind, path,
+                  text, (int64_t)at, clock_wall_ms(), id == NULL ? "" : id);
 }
 
 int

@@ -17,6 +17,7 @@ enum {
     CRASH_JOINS,
     CRASH_CLEAN,
     RECORD,
+    WEIGH_AGAIN,
     TARGET_RUNS,
     STATEMENTS,
 };
@@ -52,6 +53,8 @@ static const char *const sql[STATEMENTS] = {
                     " WHERE id = ?1",
     [RECORD] = "INSERT INTO record(crash, json) VALUES(?1, ?2)"
                " ON CONFLICT(crash) DO UPDATE SET json = excluded.json",
+    /* one that was queued again, below what was weighed: else it keeps its bytes */
+    [WEIGH_AGAIN] = "UPDATE bug SET trimmed = ?2 - 1 WHERE id = ?1 AND trimmed >= ?2",
     [TARGET_RUNS] = "UPDATE target SET replay = 'ok' WHERE id = ?1 AND replay = 'broken'",
 };
 const struct store_sql store_finish_sql = {sql, STATEMENTS};
@@ -417,6 +420,9 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
         rc = cluster_add(filing->store->db, &clue, home, &match, err);
     }
     rc = rc < 0 ? rc : join(filing, &match, home, report, err);
+    rc = rc < 0 ? rc
+                : db_run(filing->store->db, err, sql[WEIGH_AGAIN], "ii", match.bug,
+                         filing->job->crash);
     if (rc == 0 && plan->freshens) {
         rc = store_bug_is_fresh(filing->store, match.bug, err);
     }

@@ -116,7 +116,7 @@ int store_batch_flush(struct blob_batch *batch, struct err *err);
 int store_batch_rows(struct blob_batch *batch, struct err *err);
 int store_batch_end(struct blob_batch *batch, int rc, struct err *err);
 
-/* flock() of the blobs' folder; *out_fd is the lock. */
+/* flock() of the blobs' folder; *out_fd is the lock. Commits the group. */
 int store_blobs_lock(const struct store *store, int how, int *out_fd, struct err *err);
 
 /* -ENODATA: no such row. */
@@ -197,10 +197,11 @@ int store_unparsed_record(const struct answer *answer,
 #define SHOWN_LAYOUT                                                 \
     "(SELECT json_extract(x.json, '$.replay_options') FROM record x" \
     " WHERE x.crash = c.id)"
-#define SHOWN_COMMAND                                                             \
-    "json_insert(coalesce((SELECT s.command FROM replay r JOIN build s"           \
-    " ON s.id = r.build WHERE r.crash = c.id AND r.major = c.major AND s.current" \
-    " LIMIT 1), t.command), iif(" SHOWN_LAYOUT                                    \
+#define SHOWN_COMMAND                                                            \
+    "json_insert(coalesce((SELECT s.command FROM replay r JOIN build o"          \
+    " ON o.id = r.build JOIN build s ON s.target = o.target AND s.kind = o.kind" \
+    " WHERE r.crash = c.id AND r.major = c.major AND s.current"                  \
+    " LIMIT 1), t.command), iif(" SHOWN_LAYOUT                                   \
     " IS NULL, '$.argv', '$.env[#]'), " SHOWN_LAYOUT ")"
 
 /* "build" and "builds" of a triage job's request, which has its "command"; source: the

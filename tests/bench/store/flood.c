@@ -17,7 +17,14 @@
 #include "base/str.h"
 #include "triage/store.h"
 
-enum { BATCH = 256, VARIANTS = 4, FRAMES = 12, REPORT_BYTES = 3000, INPUT_BYTES = 200 };
+enum {
+    BATCH = 256,
+    WORKERS = 4,
+    VARIANTS = 4,
+    FRAMES = 12,
+    REPORT_BYTES = 3000,
+    INPUT_BYTES = 200
+};
 
 struct flood {
     struct store *store;
@@ -147,22 +154,39 @@ answer(struct flood *flood, const struct job *job)
     }
 }
 
-static void
-triage(struct flood *flood)
+/* One round: what the scribe finds in its pipe when all workers have answered, which is
+ * an answer and a request for the next job of each. False: nothing is queued any more. */
+static bool
+work(struct flood *flood, struct job *jobs)
 {
     const struct job_options options = {.folder = flood->work, .runs = 3};
     struct err err = ERR_INIT;
+    bool working = false;
 
-    for (;;) {
-        AUTO(job_clear) struct job job = {0};
-        int rc = store_next_job(flood->store, &options, &job, &err);
+    store_group_begin(flood->store);
+    for (int i = 0; i < WORKERS; i++) {
+        if (jobs[i].request != NULL) {
+            answer(flood, &jobs[i]);
+            job_clear(&jobs[i]);
+        }
+        int rc = store_next_job(flood->store, &options, &jobs[i], &err);
         if (rc < 0) {
             die(&err);
         }
-        if (rc == 0) {
-            return;
-        }
-        answer(flood, &job);
+        working |= rc == 1;
+    }
+    if (store_group_end(flood->store, &err) < 0) {
+        die(&err);
+    }
+    return working;
+}
+
+static void
+triage(struct flood *flood)
+{
+    struct job jobs[WORKERS] = {{0}};
+
+    while (work(flood, jobs)) {
     }
 }
 
