@@ -50,6 +50,8 @@ static const char rest[] =
     "#  jobs: 1             # triage workers beside the fuzzing\n"
     "#  runs: 3             # replays of what stands for a bug\n"
     "#  minimize: 20s       # time for each bug's reproducer; 0: none\n"
+    "#  timeout: 25s        # of one run, 10ms to 1h, where a target has none\n"
+    "#  memory: 2560M       # of one run, 16M to 16T, where a target has none\n"
     "#  ooms_and_hangs: yes # out-of-memory and timeouts are bugs\n"
     "#  asserts_are_security: yes\n"
     "#  checks_are_security: no\n"

@@ -102,6 +102,28 @@ assert_refused(struct fixture *fix, const char *text, const char *want)
     assert_string_equal(fix->err.msg, want);
 }
 
+/* `triage:` has the limits of a target that says nothing of its own. */
+static void
+test_triage_limits_are_defaults_of_targets(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_int_equal(load(fix, "triage:\n  timeout: 3s\n  memory: 512M\n"
+                               "targets:\n  - name: a\n    builds: {release: /bin/true}\n"
+                               "  - name: b\n    builds: {release: /bin/true}\n"
+                               "    timeout: 25s\n"),
+                     0);
+    const struct target_list *targets = &fix->config->targets;
+    assert_int_equal(target_list_find(targets, "a")->timeout_ms, 3000);
+    assert_int_equal(target_list_find(targets, "a")->memory_bytes, 512 << 20);
+    assert_int_equal(target_list_find(targets, "b")->timeout_ms, 25000);
+    assert_int_equal(target_list_find(targets, "b")->memory_bytes, 512 << 20);
+    assert_int_equal(load(fix, "triage:\n  timeout: 2h\n"), -EINVAL);
+    assert_non_null(strstr(fix->err.msg, "timeout"));
+    assert_int_equal(load(fix, "triage:\n  memory: 1M\n"), -EINVAL);
+    assert_non_null(strstr(fix->err.msg, "memory"));
+}
+
 static void
 test_severity_rules_are_read_in_their_order(void **state)
 {
@@ -506,7 +528,7 @@ static void
 test_target_yaml_must_name_its_program(void **state)
 {
     struct fixture *fix = *state;
-    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    AUTO(target_list_clear) struct target_list list = {0};
     struct target *target = target_list_add(&list, "tool");
 
     put(fix, "tool.yaml", "name: other\n");
@@ -542,7 +564,7 @@ test_what_init_writes_is_read_back(void **state)
         put_program(fix, "libfuzzer", program);
         strv_add(&out, folders[i]);
     }
-    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    AUTO(target_list_clear) struct target_list list = {0};
     assert_int_equal(target_discover("out", &list, &fix->err), 0);
     assert_int_equal(config_write("nightjar.yaml", &list, &out, &fix->err), 0);
     assert_int_equal(config_load(NULL, &fix->config, &fix->err), 0);
@@ -560,7 +582,7 @@ test_what_init_writes_as_comments_is_valid_too(void **state)
     struct fixture *fix = *state;
 
     put_program(fix, "afl", "out/example");
-    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    AUTO(target_list_clear) struct target_list list = {0};
     AUTO(strv_clear) struct strv out = {NULL, 0};
     assert_int_equal(config_write("first.yaml", &list, &out, &fix->err), 0);
     program_sh(fix->root,
@@ -592,7 +614,7 @@ static void
 test_write_refuses_what_yaml_cannot_hold(void **state)
 {
     struct fixture *fix = *state;
-    AUTO(target_list_clear) struct target_list list = {NULL, 0};
+    AUTO(target_list_clear) struct target_list list = {0};
     AUTO(strv_clear) struct strv out = {NULL, 0};
 
     strv_add(&out, "bad\xff");
@@ -611,6 +633,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_triage_limits_are_defaults_of_targets),
         TEST(test_severity_rules_are_read_in_their_order),
         TEST(test_no_file_gives_defaults),
         TEST(test_empty_files_give_defaults_too),
