@@ -8,7 +8,8 @@
 #include "triage/trace.h"
 
 enum {
-    SAMPLES_MIN = 2, /* of a hang's stack, to tell its loop from what that calls */
+    SAMPLES_MIN = 2,  /* of a hang's stack, to tell its loop from what that calls */
+    BUILD_SHOWN = 12, /* digits of a build id */
     INPUT_SCANNED = 64 * 1024, /* bytes of an input in which words are looked for */
 };
 
@@ -122,19 +123,43 @@ small_steps(const struct trace *trace, size_t least)
     return n;
 }
 
-/* The top function and the line of the last of n steps; false when that is not known. */
+/* Of an instruction that a compiler made of several lines: which one it is, in this
+ * build.
+ */
+static void
+add_instruction(const struct frame *frame, struct buf *out)
+{
+    buf_addf(out, "?%.*s+0x%llx", BUILD_SHOWN,
+             frame->build_id == NULL ? "" : frame->build_id,
+             (unsigned long long)frame->offset);
+}
+
+/* Whether all but the line is known: debug information has the function. */
+static bool
+has_instruction(const struct frame *frame)
+{
+    return frame->start_line > 0 && frame->line <= 0 && frame->has_offset;
+}
+
+/* The top function, and the last of n steps with its line, or without one with its
+ * instruction; false when neither is known. */
 static bool
 add_steps(const struct trace *trace, size_t n, struct buf *out)
 {
-    int line = n == 0 ? -1 : line_within(trace->steps[n - 1].frame);
+    const struct frame *last = n == 0 ? NULL : trace->steps[n - 1].frame;
 
-    if (line < 0) {
+    if (last == NULL || (line_within(last) < 0 && !has_instruction(last))) {
         return false;
     }
     if (n > 1) {
         buf_addf(out, " %s", trace->steps[0].name);
     }
-    buf_addf(out, " %s+%d", trace->steps[n - 1].name, line);
+    buf_addf(out, " %s", trace->steps[n - 1].name);
+    if (line_within(last) < 0) {
+        add_instruction(last, out);
+    } else {
+        buf_addf(out, "+%d", line_within(last));
+    }
     return true;
 }
 

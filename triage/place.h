@@ -18,6 +18,10 @@
  *     compilers make one call of all calls of a function that does not return, so that of
  *     a die() only this is left. Numbers, quotations, folders, and words that stand in
  * the input are left out: they are data.
+ *   - Where a compiler made one instruction of several lines there is no line. Then it is
+ *     the instruction, "run?1a2b3c4d5e6f+0xdfef4": the build id and the offset in the
+ *     module. That tells two of one build apart; what is the same in another build is for
+ *     store/cluster.h to find.
  *   - A hang that was looked at several times has the function whose loop it is, and no
  *     line.
  * Use after free is where the memory was made and freed: who uses it later is chance.

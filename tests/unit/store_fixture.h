@@ -30,9 +30,11 @@ struct said {
     const char *frames[4];
     const char *file; /* of the top frame */
     const char *report, *reason;
-    int k, n, other; /* n 0: 3 of 3 */
-    bool write;      /* a write: more severe */
-    int into;        /* lines that the top frame is into its function; 0: unknown */
+    int k, n, other;   /* n 0: 3 of 3 */
+    bool write;        /* a write: more severe */
+    int into;          /* lines that the top frame is into its function; 0: unknown */
+    const char *build; /* the top frame has no line, but it is this build's instruction */
+    uint64_t offset;   /* at this offset */
 };
 
 /* The call succeeded; else its message is shown. */
@@ -221,6 +223,13 @@ record_of(const struct said *said)
             mem_strdup(i == 0 && said->file != NULL ? said->file : "/src/t/parse.c");
         frame->line = 10 + (int)i + said->into;
         frame->start_line = said->into > 0 ? 10 : 0;
+        if (i == 0 && said->build != NULL) {
+            frame->line = 0;
+            frame->start_line = 10;
+            frame->build_id = mem_strdup(said->build);
+            frame->has_offset = true;
+            frame->offset = said->offset;
+        }
     }
     assert_int_equal(record_finish(record, &options, NULL), 0);
     return record_to_json(record);

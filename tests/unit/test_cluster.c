@@ -256,6 +256,23 @@ test_same_input_goes_before_a_signature_without_a_place(void **state)
 }
 
 static void
+test_instructions_of_one_build_are_apart_and_those_of_two_are_not(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said load = {.frames = {"run", "main"}, .build = "1a2b", .offset = 64};
+    const struct said store = {.frames = {"run", "main"}, .build = "1a2b", .offset = 96};
+    const struct said rebuilt = {
+        .frames = {"run", "main"}, .build = "3c4d", .offset = 72};
+
+    assert_int_equal(triage(fix, "a", &load).bug, 1);
+    assert_int_equal(triage(fix, "b", &rebuilt).bug, 1);
+    assert_int_equal(triage(fix, "c", &store).bug, 2);
+    assert_int_equal(triage(fix, "d", &load).bug, 1);
+    assert_int_equal(triage(fix, "e", &store).bug, 2);
+    assert_clean(fix);
+}
+
+static void
 test_same_input_hangs_everywhere(void **state)
 {
     struct fixture *fix = *state;
@@ -299,6 +316,7 @@ main(void)
         TEST(test_same_input_may_hold_two_bugs),
         TEST(test_what_one_compiler_melts_together_stays_apart),
         TEST(test_same_input_goes_before_a_signature_without_a_place),
+        TEST(test_instructions_of_one_build_are_apart_and_those_of_two_are_not),
         TEST(test_same_input_hangs_everywhere),
         TEST(test_a_report_without_lines_says_nothing_against_a_crash_with_them),
     };

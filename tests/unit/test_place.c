@@ -28,6 +28,9 @@ place_of(const char *type, enum memory_kind memory, const struct step *steps, si
         frame->file = mem_strdup("/src/a.c");
         frame->line = steps[i].line;
         frame->start_line = steps[i].start;
+        frame->build_id = mem_strdup("1a2b3c");
+        frame->has_offset = true;
+        frame->offset = 0x40 + i;
     }
     assert_int_equal(record_finish(record, &options, NULL), 0);
     return STEAL(record->place);
@@ -109,14 +112,18 @@ test_freed_memory_is_known_by_who_made_and_freed_it(void **state)
 }
 
 static void
-test_a_line_that_an_optimizer_took_leaves_none(void **state)
+test_a_line_that_an_optimizer_took_leaves_the_instruction(void **state)
 {
     (void)state;
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "memory word?1a2b3c+0x40",
                  {"word", 0, 10, STACK_CRASH}, {"verse", 39, 30, STACK_CRASH});
-    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP, "none",
-                 {"u8", 11, 10, STACK_CRASH}, {"word", 0, 10, STACK_CRASH},
-                 {"verse", 39, 30, STACK_CRASH});
+    ASSERT_PLACE("Heap-buffer-overflow\nREAD 1", MEMORY_HEAP,
+                 "memory u8 word?1a2b3c+0x41", {"u8", 11, 10, STACK_CRASH},
+                 {"word", 0, 10, STACK_CRASH}, {"verse", 39, 30, STACK_CRASH});
+    ASSERT_PLACE("Heap-use-after-free\nREAD 8", MEMORY_HEAP,
+                 "lifetime made node_new+4 freed node_pop?1a2b3c+0x41",
+                 {"show", 105, 100, STACK_CRASH}, {"node_pop", 0, 20, STACK_FREED},
+                 {"node_new", 14, 10, STACK_ALLOCATED});
 }
 
 /* The place of an abort behind these words, made by this input; new string. */
@@ -178,7 +185,7 @@ main(void)
         cmocka_unit_test(test_an_accessor_has_its_callers_with_it),
         cmocka_unit_test(test_the_objects_owner_has_no_callers_with_it),
         cmocka_unit_test(test_freed_memory_is_known_by_who_made_and_freed_it),
-        cmocka_unit_test(test_a_line_that_an_optimizer_took_leaves_none),
+        cmocka_unit_test(test_a_line_that_an_optimizer_took_leaves_the_instruction),
         cmocka_unit_test(test_last_words_of_an_abort_count_without_data),
         cmocka_unit_test(test_there_is_none_without_lines),
     };

@@ -291,7 +291,9 @@ is_same_crash(const struct cluster_clue *clue, struct stmt *row,
                                   why);
 }
 
-/* "memory f+2 g+4" without its lines: the functions. */
+/* "memory f+2 g+4" without its lines: the functions. An instruction stays: what differs
+ * in it is two instructions of one build, of which nobody knows that they are one line.
+ */
 static void
 drop_lines(const char *place, struct buf *out)
 {
@@ -428,6 +430,49 @@ find_placeless(struct db *db, const struct cluster_clue *clue, struct cluster_ma
     return rc;
 }
 
+/* An instruction's place says nothing about another build: "f?1a2b+0x40" of build 1a2b.
+ * Where no build is named, all are taken for one. */
+static bool
+is_of_other_build(const char *place, const char *other)
+{
+    const char *ours = strchr(place, '?');
+    const char *theirs = strchr(other, '?');
+    size_t len = ours == NULL ? 0 : strcspn(ours, "+");
+
+    return ours != NULL && theirs != NULL &&
+           (strcspn(theirs, "+") != len || strncmp(ours, theirs, len) != 0);
+}
+
+/* No line is known, here and in a build of this target that was there before: then the
+ * signature is all that they can share. */
+static int
+find_other_build(struct db *db, const struct cluster_clue *clue,
+                 struct cluster_match *out, struct err *err)
+{
+    struct cluster_match match = {0};
+    struct stmt *row = NULL;
+    bool other = strchr(clue->record->place, '?') != NULL;
+    int rc = other ? find_here(db, sql[HERE], clue->record->hash_major, clue->target,
+                               &match, err)
+                   : 0;
+
+    if (rc < 0 || match.bug == 0) {
+        return rc;
+    }
+    rc = db_query(db, &row, err, sql[PLACES_OF_BUG], "ii", match.bug, clue->target);
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        other = other && is_of_other_build(clue->record->place, stmt_text(row, 0));
+        rc = 0;
+    }
+    if (rc == 0 && other) {
+        out->bug = match.bug;
+        (void)snprintf(out->why, sizeof(out->why),
+                       "the crash type and every kept frame are those of another build; "
+                       "neither has the line of the instruction");
+    }
+    return rc;
+}
+
 static int
 find_by_place(struct db *db, const struct cluster_clue *clue, struct cluster_match *out,
               struct err *err)
@@ -445,6 +490,9 @@ find_by_place(struct db *db, const struct cluster_clue *clue, struct cluster_mat
     }
     if (rc == 0 && out->bug == 0) {
         rc = find_placeless(db, clue, out, err);
+    }
+    if (rc == 0 && out->bug == 0) {
+        rc = find_other_build(db, clue, out, err);
     }
     return rc;
 }

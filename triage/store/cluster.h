@@ -15,7 +15,9 @@
  *      its bugs;
  *   4. the signature is known for this target and no place of its bug is, as in reports
  *      that somebody else symbolized: its bug;
- *   5. else a bug of its own.
+ *   5. the place is an instruction without a line, the signature is known for this
+ *      target, and all places of its bug here are instructions of other builds: its bug;
+ *   6. else a bug of its own.
  *
  * A crash without a place (no debug information, no line of the instruction, a text) is
  * looked up by its input (rule 2), then by hash.major as by a place: in its target, then
