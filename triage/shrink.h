@@ -1,8 +1,15 @@
 /*
- * The search for a smaller input, apart from how an input is tried: block deletion with
- * sizes falling by halves, then bytes made dull ('0' for what can be printed, NUL for the
- * rest), again until neither helps. Whoever tries may try several candidates at a time:
- * they are handed out on the assumption that none succeeds, as most do not.
+ * The search for a smaller input, apart from how an input is tried. Strategies (one file
+ * and one row each, triage/shrink/strategy.h) propose what to take away: ends, blocks,
+ * whole elements of structures, repetitions, lines, words, what brackets enclose; at
+ * sizes that fall by halves. Lengths and checksums that cover what goes are made right
+ * again (triage/shrink/layout.h). When nothing more can go, bytes become dull ('0' for
+ * what can be printed, NUL for the rest) and numbers small, and it begins anew.
+ *
+ * Deterministic: the same input and the same answers give the same result, whatever the
+ * width. Whoever tries may try several candidates at a time: they are handed out on the
+ * assumption that none succeeds, as most do not (pessimistic speculation, as halfempty
+ * does), and the first that does is taken.
  */
 #ifndef TRIAGE_SHRINK_H
 #define TRIAGE_SHRINK_H

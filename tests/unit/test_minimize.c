@@ -239,7 +239,8 @@ test_limits_end_it_with_what_there_is(void **state)
     fix->limits.execs = 5;
     assert_int_equal(run(fix, original, NULL), 0);
     assert_false(fix->result.finished);
-    assert_in_range(fix->result.progress.execs, 1, 5);
+    /* asked before each trial, and the last one may take two runs */
+    assert_in_range(fix->result.progress.execs, 1, 6);
     assert_non_null(strstr(buf_str(&fix->result.bytes), "BUG"));
     assert_int_equal(fix->result.run.outcome, REPLAY_CRASH);
     fix->limits = (struct shrink_limits){.wall_ms = 1};

@@ -1,0 +1,321 @@
+#include "triage/shrink.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "triage/shrink/strategy.h"
+
+enum {
+    CACHE_SLOTS = 1 << 17, /* a power of two; emptied when half full */
+    TEXT_PERCENT = 90,     /* of an input, printable: it is text */
+    FIELD_NEAR = 16,       /* bytes about a field's ends in which it may be wrong */
+    CANDIDATES_MAX = 3,    /* of one edit */
+    ALTERNATIONS_MAX = 8,  /* of what deletes and what makes dull */
+};
+
+struct candidate {
+    struct buf bytes;
+    struct layout layout;
+    struct cursor taken;
+    bool repaired; /* fields beside what the edit touched were made right again */
+};
+
+struct search {
+    const struct shrink_oracle *oracle;
+    const struct shrink_limits *limits;
+    struct shrink_result *result;
+    int64_t start_ms;
+    bool stopped;
+    XXH128_hash_t *tried; /* hash set of the candidates so far; a zero is free */
+    size_t n_tried;
+    struct sketch best;
+    /* of the pass at work */
+    const struct strategy *strategy;
+    size_t grain;
+    struct cursor cursor;
+    void *plan;
+    bool over;
+    struct candidate *batch; /* what waits to be tried, at most the oracle's width */
+    size_t n_batch;
+};
+
+void
+shrink_result_clear(struct shrink_result *result)
+{
+    buf_clear(&result->bytes);
+}
+
+static void
+forget_batch(struct search *search)
+{
+    for (size_t i = 0; i < search->n_batch; i++) {
+        buf_clear(&search->batch[i].bytes);
+    }
+    search->n_batch = 0;
+}
+
+static void
+search_clear(struct search *search)
+{
+    forget_batch(search);
+    mem_free(search->batch);
+    mem_free(search->plan);
+    mem_free(search->tried);
+    buf_clear(&search->best.bytes);
+}
+AUTO_DEFINE_CLEAR(struct search, search_clear)
+
+/* Whether the bytes were tried; they count as tried from now on. */
+static bool
+tried_before(struct search *search, const struct buf *bytes)
+{
+    static const XXH128_hash_t free_slot;
+    XXH128_hash_t hash = XXH3_128bits(buf_str(bytes), bytes->len);
+
+    if (search->n_tried >= CACHE_SLOTS / 2) {
+        memset(search->tried, 0, CACHE_SLOTS * sizeof(*search->tried));
+        search->n_tried = 0;
+    }
+    for (size_t slot = (size_t)hash.low64;; slot++) {
+        XXH128_hash_t *at = &search->tried[slot & (CACHE_SLOTS - 1)];
+        if (XXH128_isEqual(*at, hash)) {
+            return true;
+        }
+        if (XXH128_isEqual(*at, free_slot)) {
+            *at = hash;
+            search->n_tried++;
+            return false;
+        }
+    }
+}
+
+static bool
+may_go_on(struct search *search)
+{
+    struct shrink_progress *progress = &search->result->progress;
+    const struct shrink_limits *limits = search->limits;
+
+    progress->bytes = search->best.bytes.len;
+    progress->wall_ms = clock_mono_ms() - search->start_ms;
+    if ((limits->wall_ms > 0 && progress->wall_ms >= limits->wall_ms) ||
+        (limits->execs > 0 && progress->execs >= limits->execs) ||
+        (limits->report != NULL && !limits->report(limits->user, progress))) {
+        search->stopped = true;
+    }
+    return !search->stopped;
+}
+
+/* --- the best so far --- */
+
+static bool
+is_text(const struct buf *bytes)
+{
+    size_t plain = 0;
+
+    for (size_t i = 0; i < bytes->len; i++) {
+        unsigned char c = (unsigned char)bytes->data[i];
+        plain += isprint(c) || isspace(c) ? 1 : 0;
+    }
+    return plain * 100 >= bytes->len * TEXT_PERCENT;
+}
+
+static void
+take(struct search *search, struct candidate *candidate)
+{
+    buf_clear(&search->best.bytes);
+    search->best.bytes = candidate->bytes;
+    candidate->bytes = (struct buf)BUF_INIT;
+    search->best.layout = candidate->layout;
+    search->best.text = is_text(&search->best.bytes);
+    search->cursor = candidate->taken;
+    search->over = false;
+    mem_free(STEAL(search->plan));
+}
+
+/* --- candidates --- */
+
+/* A field's span is known but roughly: near its ends the edit may not have been in it. */
+static bool
+is_doubtful(const struct layout *layout, const struct edit *edit)
+{
+    for (size_t i = 0; i < layout->n; i++) {
+        const struct field *field = &layout->field[i];
+        const size_t ends[] = {field->at, field->from, field->to};
+        for (size_t k = 0; k < COUNT(ends); k++) {
+            if (edit->from <= ends[k] + FIELD_NEAR && edit->to + FIELD_NEAR >= ends[k]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void
+add_candidate(struct search *search, const struct step *step, bool plain)
+{
+    struct candidate *candidate = &search->batch[search->n_batch];
+
+    *candidate = (struct candidate){.taken = step->taken};
+    if (layout_edit(&search->best.layout, &search->best.bytes, &step->edit, plain,
+                    &candidate->bytes, &candidate->layout) &&
+        !tried_before(search, &candidate->bytes)) {
+        search->n_batch++;
+        return;
+    }
+    buf_clear(&candidate->bytes);
+}
+
+/* The next edit, as up to CANDIDATES_MAX candidates; false at the end of the pass. */
+static bool
+ask(struct search *search)
+{
+    AUTO(step_clear) struct step step = {0};
+
+    if (!search->strategy->next(&search->best, search->grain, &search->cursor,
+                                &search->plan, &step)) {
+        return false;
+    }
+    if (!step.taken_set) {
+        step.taken = (struct cursor){.at = step.edit.from + step.edit.with.len,
+                                     .stage = search->cursor.stage};
+    }
+    size_t n_guess = step.edit.n_guess;
+    step.edit.n_guess = 0;
+    add_candidate(search, &step, false);
+    if (is_doubtful(&search->best.layout, &step.edit)) {
+        add_candidate(search, &step, true);
+    }
+    if (n_guess > 0) { /* a guess that was not needed must not stay */
+        step.edit.n_guess = n_guess;
+        add_candidate(search, &step, false);
+    }
+    return true;
+}
+
+/* Try what waits, as far as the oracle's width goes; whether one was taken. */
+static bool
+try_batch(struct search *search)
+{
+    struct shrink_result *result = search->result;
+    const struct shrink_oracle *oracle = search->oracle;
+    struct buf list[SHRINK_WIDTH_MAX];
+    size_t n = search->n_batch < oracle->width ? search->n_batch : oracle->width;
+    size_t shown = n;
+
+    for (size_t i = 0; i < n; i++) {
+        list[i] = search->batch[i].bytes;
+    }
+    if (n > 0 && may_go_on(search) &&
+        oracle->test(oracle->user, list, n, &shown, &result->progress.execs,
+                     &result->failure) < 0) {
+        search->stopped = true;
+        shown = n;
+    }
+    if (shown < n) {
+        take(search, &search->batch[shown]);
+        if (oracle->keep != NULL) {
+            oracle->keep(oracle->user, shown);
+        }
+        forget_batch(search);
+        return true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        buf_clear(&search->batch[i].bytes);
+    }
+    search->n_batch -= n;
+    memmove(search->batch, search->batch + n, search->n_batch * sizeof(*search->batch));
+    return false;
+}
+
+/* Once through the input with one strategy. */
+static bool
+pass(struct search *search, const struct strategy *strategy, size_t grain)
+{
+    bool gained = false;
+
+    if (strategy->text_only && !search->best.text) {
+        return false;
+    }
+    search->strategy = strategy;
+    search->grain = grain;
+    search->cursor = (struct cursor){.at = search->best.bytes.len};
+    search->over = false;
+    mem_free(STEAL(search->plan));
+    while ((!search->over || search->n_batch > 0) && !search->stopped) {
+        if (search->n_batch < search->oracle->width) {
+            search->over = search->over || !ask(search);
+        }
+        if (search->over || search->n_batch >= search->oracle->width) {
+            gained = try_batch(search) || gained;
+        }
+    }
+    return gained;
+}
+
+static bool
+round_of(struct search *search, enum strategy_phase phase)
+{
+    size_t grain = 1;
+    bool gained = false;
+
+    while (grain < search->best.bytes.len) {
+        grain *= 2;
+    }
+    for (; grain > 0 && !search->stopped; grain /= 2) {
+        for (size_t i = 0; strategies[i] != NULL && !search->stopped; i++) {
+            if (strategies[i]->phase == phase && search->best.bytes.len > 0) {
+                gained = pass(search, strategies[i], grain) || gained;
+            }
+        }
+    }
+    return gained;
+}
+
+/* All that can go: what is likely to until nothing does, then once what is not. */
+static void delete (struct search *search)
+{
+    bool gained = true;
+
+    while (gained && !search->stopped) {
+        search->best.desperate = false;
+        do {
+            layout_find_checksums(&search->best.layout, &search->best.bytes);
+        } while (round_of(search, STRATEGY_DELETE) && !search->stopped);
+        search->best.desperate = true;
+        gained = round_of(search, STRATEGY_DELETE);
+    }
+}
+
+void
+shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits,
+       const void *input, size_t len, struct shrink_result *out)
+{
+    AUTO(search_clear)
+    struct search search = {
+        .oracle = oracle, .limits = limits, .result = out, .start_ms = clock_mono_ms()};
+    bool gained = len > 0;
+
+    assert(oracle->width >= 1 && oracle->width <= SHRINK_WIDTH_MAX);
+    search.tried = mem_array(CACHE_SLOTS, sizeof(*search.tried));
+    search.batch = mem_array(oracle->width + CANDIDATES_MAX, sizeof(*search.batch));
+    buf_add(&search.best.bytes, input, len);
+    search.best.text = is_text(&search.best.bytes);
+    out->failure.code = 0;
+    (void)tried_before(&search, &search.best.bytes);
+    for (int i = 0; i < ALTERNATIONS_MAX && gained && !search.stopped; i++) {
+        delete (&search);
+        gained = round_of(&search, STRATEGY_PLAIN);
+    }
+    out->finished = !search.stopped;
+    buf_clear(&out->bytes);
+    out->bytes = search.best.bytes;
+    search.best.bytes = (struct buf)BUF_INIT;
+    out->progress.bytes = out->bytes.len;
+    out->progress.wall_ms = clock_mono_ms() - search.start_ms;
+}
