@@ -13,6 +13,9 @@ enum {
     PRELOAD_STATUS_FD = 199,  /* hello; then the pid and the status of each run */
 };
 
+/* The value of LD_BIND_NOW that the fork server takes away again before main(). */
+#define PRELOAD_BIND "nightjar"
+
 /* The shared object's bytes, to be written to a file that the target's sandbox shows.
  * Constant. */
 const void *preload_bytes(size_t *len) __attribute__((returns_nonnull));

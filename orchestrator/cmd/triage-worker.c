@@ -28,7 +28,11 @@ run(const struct cmd_context *context, const struct strv *args,
         return cmd_fail(EXIT_USAGE,
                         "triage-worker takes no arguments: nightjar starts it by itself");
     }
-    if (sandbox_rung_parse(rung_name, &config.rung, &err) < 0) {
+    int rc = sandbox_rung_parse(rung_name, &config.rung, &err);
+    if (rc == 0 && config.rung == SANDBOX_AUTO) {
+        rc = sandbox_choose(SANDBOX_AUTO, &config.rung, NULL, &err);
+    }
+    if (rc < 0) {
         return cmd_fail_err(&err);
     }
     int status = worker_main(&config);

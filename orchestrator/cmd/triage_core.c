@@ -199,9 +199,6 @@ start_policy(const struct triage_core *of, const struct command *command,
     policy->rung = of->rung;
     strv_add(&policy->hide, of->state);
     int rc = proc_self(&policy->program, err);
-    rc = rc < 0
-             ? rc
-             : sandbox_choose_nested(of->rung, SANDBOX_AUTO, &policy->nested, NULL, err);
     if (rc == 0) {
         (void)pool_policy_know(policy, command);
     }

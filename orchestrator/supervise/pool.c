@@ -539,7 +539,6 @@ set_policy(struct pool *pool, struct err *err)
 {
     const struct pool_config *config = &pool->config;
     struct pool_policy *policy = &pool->policy;
-    AUTO(buf_clear) struct buf why = BUF_INIT;
     AUTO(mem_free) char *state = fs_absolute(config->state);
 
     policy->rung = config->rung;
@@ -551,11 +550,7 @@ set_policy(struct pool *pool, struct err *err)
     if (config->program != NULL) {
         policy->program = fs_absolute(config->program);
     }
-    return rc < 0 ? rc
-                  : sandbox_choose_nested(config->rung,
-                                          config->rung == SANDBOX_NONE ? SANDBOX_NONE
-                                                                       : SANDBOX_AUTO,
-                                          &policy->nested, &why, err);
+    return rc;
 }
 
 int

@@ -67,7 +67,7 @@ struct pool_config {
     void (*failed)(void *user, const struct err *why);
 };
 
-/* Makes the work folders. -EINVAL when no rung fits within the chosen one. */
+/* Makes the work folders. */
 int pool_new(const struct pool_config *config, struct pool **out, struct err *err);
 void pool_free(struct pool *pool); /* kills the workers; NULL is a no-op */
 AUTO_DEFINE(struct pool *, pool_free)

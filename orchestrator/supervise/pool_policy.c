@@ -56,7 +56,8 @@ pool_policy_wrap(const struct pool_policy *policy, const char *folder, struct st
     strv_add(&command, policy->program);
     strv_add(&command, "triage-worker");
     strv_add(&command, "--sandbox");
-    strv_add(&command, sandbox_rung_name(policy->nested));
+    strv_add(&command, sandbox_rung_name(policy->rung == SANDBOX_NONE ? SANDBOX_NONE
+                                                                      : SANDBOX_AUTO));
     for (size_t i = 0; i < policy->hide.n; i++) {
         strv_add(&command, "--hide");
         strv_add(&command, policy->hide.v[i]);

@@ -14,9 +14,8 @@
 #include "triage/sandbox.h"
 
 struct pool_policy {
-    char *program;            /* nightjar: absolute */
-    enum sandbox_rung rung;   /* of the worker */
-    enum sandbox_rung nested; /* of the targets within it */
+    char *program;          /* nightjar: absolute */
+    enum sandbox_rung rung; /* of the worker, which finds out what works within it */
     struct strv hide;
     struct strv keys;            /* one for each known command, what it shows as text */
     struct sandbox_policy shown; /* .read only */

@@ -58,14 +58,20 @@ make_environment(const struct setting *setting, struct strv *env)
                       ? NULL
                       : preload_value(setting->command.argv.v[0], setting->preload);
 
+    bool binds = false;
+
     for (size_t i = 0; i < setting->env.n && value != NULL; i++) {
         if (str_starts(setting->env.v[i], "LD_PRELOAD=")) {
             return false;
         }
+        binds = binds || str_starts(setting->env.v[i], "LD_BIND_NOW=");
         without_thread(setting->env.v[i], env);
     }
     if (value != NULL) {
         strv_addf(env, "LD_PRELOAD=%s", value);
+    }
+    if (value != NULL && !binds) { /* each name is looked up once, not in every fork */
+        strv_add(env, "LD_BIND_NOW=" PRELOAD_BIND);
     }
     return value != NULL;
 }
