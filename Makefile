@@ -24,7 +24,9 @@ endif
 # --- flags ----------------------------------------------------------------------------------
 PKGS := sqlite3 libcurl jansson zlib libsystemd yaml-0.1 libarchive libsodium libseccomp libpcre2-8
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+# not linked but loaded where they are used (base/late.h)
+LATE_PKGS := libcurl libarchive
+PKG_LIBS := $(shell pkg-config --libs $(filter-out $(LATE_PKGS),$(PKGS)) 2>/dev/null)
 # Zydis' package has no .pc file
 PKG_LIBS += -lZydis -lm
 

@@ -10,11 +10,41 @@
 #include <curl/curl.h>
 #include <sodium.h>
 
+#include "base/late.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/publish/sink.h"
 
 enum { ANSWER_MAX = 4096, INSTANCE_MAX = 256 };
+
+/* libcurl, as far as it is used here; see late.h */
+static struct {
+    __typeof__(curl_easy_init) *easy_init;
+    __typeof__(curl_easy_cleanup) *easy_cleanup;
+    __typeof__(curl_easy_setopt) *easy_setopt;
+    __typeof__(curl_easy_perform) *easy_perform;
+    __typeof__(curl_easy_getinfo) *easy_getinfo;
+    __typeof__(curl_easy_strerror) *easy_strerror;
+    __typeof__(curl_slist_append) *slist_append;
+    __typeof__(curl_slist_free_all) *slist_free_all;
+} lib;
+
+static int
+load(struct err *err)
+{
+    static const struct late_symbol symbols[] = {
+        {"curl_easy_init", &lib.easy_init},
+        {"curl_easy_cleanup", &lib.easy_cleanup},
+        {"curl_easy_setopt", &lib.easy_setopt},
+        {"curl_easy_perform", &lib.easy_perform},
+        {"curl_easy_getinfo", &lib.easy_getinfo},
+        {"curl_easy_strerror", &lib.easy_strerror},
+        {"curl_slist_append", &lib.slist_append},
+        {"curl_slist_free_all", &lib.slist_free_all},
+    };
+
+    return late_load("libcurl.so.4", symbols, COUNT(symbols), err);
+}
 
 static size_t
 keep_answer(char *data, size_t size, size_t count, void *user)
@@ -52,25 +82,25 @@ send_text(CURL *curl, const struct sink_target *to, const struct buf *body,
     char why[CURL_ERROR_SIZE] = "";
     long status = 0;
     struct curl_slist *headers =
-        curl_slist_append(NULL, "Content-Type: text/plain; version=0.0.4");
+        lib.slist_append(NULL, "Content-Type: text/plain; version=0.0.4");
 
-    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PUT");
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, buf_str(body));
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_answer);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
-    (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)to->timeout_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    CURLcode code = curl_easy_perform(curl);
-    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(headers);
+    (void)lib.easy_setopt(curl, CURLOPT_URL, url);
+    (void)lib.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)lib.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PUT");
+    (void)lib.easy_setopt(curl, CURLOPT_POSTFIELDS, buf_str(body));
+    (void)lib.easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
+    (void)lib.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    (void)lib.easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_answer);
+    (void)lib.easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+    (void)lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    (void)lib.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)to->timeout_ms);
+    (void)lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    CURLcode code = lib.easy_perform(curl);
+    (void)lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    lib.slist_free_all(headers);
     if (code != CURLE_OK) {
         return err_set(err, -EIO, "push to %s: %s; is a Pushgateway listening there?",
-                       to->url, why[0] == '\0' ? curl_easy_strerror(code) : why);
+                       to->url, why[0] == '\0' ? lib.easy_strerror(code) : why);
     }
     if (status / 100 != 2) {
         AUTO(buf_clear) struct buf clean = BUF_INIT;
@@ -85,14 +115,18 @@ static int
 push(const struct sink_target *to, const struct metrics *metrics, struct err *err)
 {
     AUTO(buf_clear) struct buf body = BUF_INIT;
-    CURL *curl = curl_easy_init();
+    int rc = load(err);
 
+    if (rc < 0) {
+        return rc;
+    }
+    CURL *curl = lib.easy_init();
     if (curl == NULL) {
         return err_set(err, -ENOMEM, "libcurl could not be set up");
     }
     metrics_text(metrics, &body);
-    int rc = send_text(curl, to, &body, err);
-    curl_easy_cleanup(curl);
+    rc = send_text(curl, to, &body, err);
+    lib.easy_cleanup(curl);
     return rc;
 }
 
