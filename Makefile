@@ -27,6 +27,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # not linked but loaded where they are used (base/late.h)
 LATE_PKGS := libcurl libarchive
 PKG_LIBS := $(shell pkg-config --libs $(filter-out $(LATE_PKGS),$(PKGS)) 2>/dev/null)
+LATE_LIBS := $(shell pkg-config --libs $(LATE_PKGS) 2>/dev/null)
 # Zydis' package has no .pc file
 PKG_LIBS += -lZydis -lm
 
@@ -121,7 +122,7 @@ define unit_rule
 $(B)/unit/$(1): $(B)/obj/tests/unit/$(1).o $(call unit_libs,$(1))
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ -lcmocka $$(PKG_LIBS)
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ -lcmocka $$(PKG_LIBS) $$(LATE_LIBS)
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 $(patsubst %,$(B)/obj/tests/unit/%.o,$(UNIT)): | $(B)/gen/migrations.h

@@ -186,7 +186,7 @@ run(const struct cmd_context *context, const struct strv *args,
     const char *config = context->config == NULL ? default_name : context->config;
     AUTO(mem_free) char *absolute = fs_absolute(config);
     AUTO(mem_free) char *shown = str_name_dup(absolute);
-    AUTO(finds_clear) struct finds finds = {.targets = {NULL, 0}};
+    AUTO(finds_clear) struct finds finds = {0};
     struct err err = ERR_INIT;
 
     if (args->n == 0 || command->n > 0) {

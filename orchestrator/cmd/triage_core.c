@@ -1,7 +1,5 @@
 #include "orchestrator/cmd/triage_core.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +12,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "orchestrator/corpus/archives.h"
 #include "orchestrator/supervise/pool_policy.h"
 #include "triage/native.h"
 #include "triage/replay.h"
@@ -40,19 +39,12 @@ room_clear(struct room *room)
 }
 AUTO_DEFINE_CLEAR(struct room, room_clear)
 
-static void
-archive_close_free(struct archive *archive)
-{
-    (void)archive_read_free(archive);
-}
-AUTO_DEFINE(struct archive *, archive_close_free)
-
 /* --- the core file --- */
 
 static int
 unreadable(struct archive *archive, struct err *err)
 {
-    const char *why = archive_error_string(archive);
+    const char *why = archives.error_string(archive);
     AUTO(buf_clear) struct buf clean = {.max = 200};
 
     str_clean(&clean, why == NULL ? "" : why, why == NULL ? 0 : strlen(why));
@@ -85,7 +77,7 @@ copy_data(struct archive *archive, int fd, struct err *err)
     int64_t size = 0;
 
     for (;;) {
-        la_ssize_t n = archive_read_data(archive, block, BLOCK_BYTES);
+        la_ssize_t n = archives.read_data(archive, block, BLOCK_BYTES);
         if (n < 0) {
             return unreadable(archive, err);
         }
@@ -109,21 +101,22 @@ copy_data(struct archive *archive, int fd, struct err *err)
 static int
 unpack(const char *from, int to, struct err *err)
 {
-    AUTO(archive_close_free) struct archive *archive = archive_read_new();
     AUTO(fd_close) int fd = -1;
     struct archive_entry *entry;
-    int rc = fs_open(from, &fd, NULL, err);
+    int rc = archives_load(err);
 
+    rc = rc < 0 ? rc : fs_open(from, &fd, NULL, err);
     if (rc < 0) {
         return rc;
     }
-    (void)archive_read_support_filter_gzip(archive);
-    (void)archive_read_support_filter_xz(archive);
-    (void)archive_read_support_filter_lz4(archive);
-    (void)archive_read_support_filter_zstd(archive);
-    (void)archive_read_support_format_raw(archive);
-    if (archive_read_open_fd(archive, fd, BLOCK_BYTES) < ARCHIVE_WARN ||
-        archive_read_next_header(archive, &entry) < ARCHIVE_WARN) {
+    AUTO(archive_close_free) struct archive *archive = archives.read_new();
+    (void)archives.read_support_filter_gzip(archive);
+    (void)archives.read_support_filter_xz(archive);
+    (void)archives.read_support_filter_lz4(archive);
+    (void)archives.read_support_filter_zstd(archive);
+    (void)archives.read_support_format_raw(archive);
+    if (archives.read_open_fd(archive, fd, BLOCK_BYTES) < ARCHIVE_WARN ||
+        archives.read_next_header(archive, &entry) < ARCHIVE_WARN) {
         return unreadable(archive, err);
     }
     return copy_data(archive, to, err);

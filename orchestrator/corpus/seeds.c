@@ -3,8 +3,6 @@
  * of files that are named by their content. Archives are hostile: nothing in them becomes
  * a path, and every byte that is unpacked, kept or not, counts against one budget.
  */
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,10 +10,10 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "base/late.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/corpus/archives.h"
 #include "orchestrator/target.h"
 
 enum {
@@ -24,51 +22,6 @@ enum {
     KEY_BYTES = 16, /* of the hash that tell two seeds apart */
     BLOCK_BYTES = 64 << 10,
 };
-
-/* libarchive, as far as it is used here; see late.h */
-static struct {
-    __typeof__(archive_read_data_block) *read_data_block;
-    __typeof__(archive_entry_pathname) *entry_pathname;
-    __typeof__(archive_entry_hardlink) *entry_hardlink;
-    __typeof__(archive_entry_filetype) *entry_filetype;
-    __typeof__(archive_entry_size) *entry_size;
-    __typeof__(archive_error_string) *error_string;
-    __typeof__(archive_read_free) *read_free;
-    __typeof__(archive_read_next_header) *read_next_header;
-    __typeof__(archive_read_new) *read_new;
-    __typeof__(archive_read_support_filter_gzip) *read_support_filter_gzip;
-    __typeof__(archive_read_support_filter_bzip2) *read_support_filter_bzip2;
-    __typeof__(archive_read_support_filter_xz) *read_support_filter_xz;
-    __typeof__(archive_read_support_filter_zstd) *read_support_filter_zstd;
-    __typeof__(archive_read_support_format_tar) *read_support_format_tar;
-    __typeof__(archive_read_support_format_zip) *read_support_format_zip;
-    __typeof__(archive_read_open_fd) *read_open_fd;
-} lib;
-
-static int
-load(struct err *err)
-{
-    static const struct late_symbol symbols[] = {
-        {"archive_read_data_block", &lib.read_data_block},
-        {"archive_entry_pathname", &lib.entry_pathname},
-        {"archive_entry_hardlink", &lib.entry_hardlink},
-        {"archive_entry_filetype", &lib.entry_filetype},
-        {"archive_entry_size", &lib.entry_size},
-        {"archive_error_string", &lib.error_string},
-        {"archive_read_free", &lib.read_free},
-        {"archive_read_next_header", &lib.read_next_header},
-        {"archive_read_new", &lib.read_new},
-        {"archive_read_support_filter_gzip", &lib.read_support_filter_gzip},
-        {"archive_read_support_filter_bzip2", &lib.read_support_filter_bzip2},
-        {"archive_read_support_filter_xz", &lib.read_support_filter_xz},
-        {"archive_read_support_filter_zstd", &lib.read_support_filter_zstd},
-        {"archive_read_support_format_tar", &lib.read_support_format_tar},
-        {"archive_read_support_format_zip", &lib.read_support_format_zip},
-        {"archive_read_open_fd", &lib.read_open_fd},
-    };
-
-    return late_load("libarchive.so.13", symbols, COUNT(symbols), err);
-}
 
 /* Why something was passed over; counted per source. */
 enum refusal { EMPTY, TOO_LARGE, LINK, TRAVERSAL, HIDDEN, UNREADABLE, REFUSALS };
@@ -196,7 +149,7 @@ read_entry(struct sink *sink, struct archive *archive, struct buf *bytes)
         const void *block;
         size_t len;
         la_int64_t offset;
-        int rc = lib.read_data_block(archive, &block, &len, &offset);
+        int rc = archives.read_data_block(archive, &block, &len, &offset);
         if (rc == ARCHIVE_EOF) {
             return 0;
         }
@@ -223,9 +176,10 @@ read_entry(struct sink *sink, struct archive *archive, struct buf *bytes)
 static int
 refusal_of(struct archive_entry *entry)
 {
-    const char *name = lib.entry_pathname(entry);
+    const char *name = archives.entry_pathname(entry);
 
-    if (lib.entry_hardlink(entry) != NULL || lib.entry_filetype(entry) != AE_IFREG) {
+    if (archives.entry_hardlink(entry) != NULL ||
+        archives.entry_filetype(entry) != AE_IFREG) {
         return LINK;
     }
     if (name == NULL || has_dotdot(name)) {
@@ -241,7 +195,7 @@ take_entry(struct sink *sink, struct archive *archive, struct archive_entry *ent
     AUTO(buf_clear) struct buf bytes = {.max = TARGET_SEED_BYTES_MAX + 1};
     int why = refusal_of(entry);
 
-    if (lib.entry_filetype(entry) == AE_IFDIR) {
+    if (archives.entry_filetype(entry) == AE_IFDIR) {
         return 0;
     }
     if (why != REFUSALS) {
@@ -252,7 +206,7 @@ take_entry(struct sink *sink, struct archive *archive, struct archive_entry *ent
         return 1;
     }
     /* a hole at the end has no block */
-    if (bytes.truncated || lib.entry_size(entry) > TARGET_SEED_BYTES_MAX) {
+    if (bytes.truncated || archives.entry_size(entry) > TARGET_SEED_BYTES_MAX) {
         sink->refused[TOO_LARGE]++;
         return 0;
     }
@@ -262,19 +216,12 @@ take_entry(struct sink *sink, struct archive *archive, struct archive_entry *ent
 static void
 note_trouble(struct sink *sink, struct archive *archive)
 {
-    const char *why = lib.error_string(archive);
+    const char *why = archives.error_string(archive);
     AUTO(mem_free) char *shown = str_name_dup(why == NULL ? "unknown" : why);
 
     (void)snprintf(sink->trouble, sizeof(sink->trouble),
                    "the archive is damaged (%.150s)", shown);
 }
-
-static void
-archive_close_free(struct archive *archive)
-{
-    (void)lib.read_free(archive);
-}
-AUTO_DEFINE(struct archive *, archive_close_free)
 
 static int
 walk_archive(struct sink *sink, struct archive *archive, struct err *err)
@@ -284,7 +231,7 @@ walk_archive(struct sink *sink, struct archive *archive, struct err *err)
 
     while (rc == 0 && !sink->full) {
         struct archive_entry *entry;
-        int step = lib.read_next_header(archive, &entry);
+        int step = archives.read_next_header(archive, &entry);
         if (step == ARCHIVE_EOF) {
             return 0;
         }
@@ -309,24 +256,24 @@ static int
 take_archive(struct sink *sink, const char *path, struct err *err)
 {
     AUTO(fd_close) int fd = -1;
-    int rc = load(err);
+    int rc = archives_load(err);
 
     rc = rc < 0 ? rc : fs_open(path, &fd, NULL, err);
     if (rc < 0) {
         return rc;
     }
-    AUTO(archive_close_free) struct archive *archive = lib.read_new();
+    AUTO(archive_close_free) struct archive *archive = archives.read_new();
     if (archive == NULL) {
         return err_set(err, -ENOMEM, "no memory for an archive");
     }
     /* only these: the others run programs, or read what never was a seed corpus */
-    (void)lib.read_support_filter_gzip(archive);
-    (void)lib.read_support_filter_bzip2(archive);
-    (void)lib.read_support_filter_xz(archive);
-    (void)lib.read_support_filter_zstd(archive);
-    (void)lib.read_support_format_tar(archive);
-    (void)lib.read_support_format_zip(archive);
-    if (lib.read_open_fd(archive, fd, BLOCK_BYTES) < ARCHIVE_WARN) {
+    (void)archives.read_support_filter_gzip(archive);
+    (void)archives.read_support_filter_bzip2(archive);
+    (void)archives.read_support_filter_xz(archive);
+    (void)archives.read_support_filter_zstd(archive);
+    (void)archives.read_support_format_tar(archive);
+    (void)archives.read_support_format_zip(archive);
+    if (archives.read_open_fd(archive, fd, BLOCK_BYTES) < ARCHIVE_WARN) {
         note_trouble(sink, archive);
         return 0;
     }

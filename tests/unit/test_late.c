@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "base/late.h"
 
 static void

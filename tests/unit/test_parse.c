@@ -769,7 +769,7 @@ test_any_bytes_become_printable_text(void **state)
     struct fixture *fix = *state;
     const struct record *r = parse_n(fix, text, sizeof(text) - 1);
 
-    assert_string_equal(r->frames[0].function, "a\xef\xbf\xbdb");
+    assert_string_equal(r->frames[0].function, "a\xef\xbf\xbd" "b");
     assert_string_equal(r->frames[0].file, "/s/\xef\xbf\xbd.c");
 }
 
