@@ -11,31 +11,26 @@
 #include "base/auto.h"
 #include "base/err.h"
 
-#define ARCHIVE_FUNCTIONS(X)     \
-    X(read_new)                  \
-    X(read_free)                 \
-    X(read_open_fd)              \
-    X(read_next_header)          \
-    X(read_data)                 \
-    X(read_data_block)           \
-    X(read_support_filter_gzip)  \
-    X(read_support_filter_bzip2) \
-    X(read_support_filter_xz)    \
-    X(read_support_filter_zstd)  \
-    X(read_support_filter_lz4)   \
-    X(read_support_format_tar)   \
-    X(read_support_format_zip)   \
-    X(read_support_format_raw)   \
-    X(entry_pathname)            \
-    X(entry_hardlink)            \
-    X(entry_filetype)            \
-    X(entry_size)                \
-    X(error_string)
-
 struct archives {
-#define X(name) __typeof__(archive_##name) *name;
-    ARCHIVE_FUNCTIONS(X)
-#undef X
+    __typeof__(archive_read_new) *read_new;
+    __typeof__(archive_read_free) *read_free;
+    __typeof__(archive_read_open_fd) *read_open_fd;
+    __typeof__(archive_read_next_header) *read_next_header;
+    __typeof__(archive_read_data) *read_data;
+    __typeof__(archive_read_data_block) *read_data_block;
+    __typeof__(archive_read_support_filter_gzip) *read_support_filter_gzip;
+    __typeof__(archive_read_support_filter_bzip2) *read_support_filter_bzip2;
+    __typeof__(archive_read_support_filter_xz) *read_support_filter_xz;
+    __typeof__(archive_read_support_filter_zstd) *read_support_filter_zstd;
+    __typeof__(archive_read_support_filter_lz4) *read_support_filter_lz4;
+    __typeof__(archive_read_support_format_tar) *read_support_format_tar;
+    __typeof__(archive_read_support_format_zip) *read_support_format_zip;
+    __typeof__(archive_read_support_format_raw) *read_support_format_raw;
+    __typeof__(archive_entry_pathname) *entry_pathname;
+    __typeof__(archive_entry_hardlink) *entry_hardlink;
+    __typeof__(archive_entry_filetype) *entry_filetype;
+    __typeof__(archive_entry_size) *entry_size;
+    __typeof__(archive_error_string) *error_string;
 };
 
 extern struct archives archives;

@@ -458,19 +458,18 @@ find_kind(const char *op)
     return NULL;
 }
 
-/* Another nightjar may hold the database for longer than its busy timeout: that is waited
- * for. */
-static int
+/* The answer, new, or NULL. Another nightjar may hold the database for longer than its
+ * busy timeout: that is waited for. */
+static json_t *
 run_handler(struct scribe *scribe, handler *run, const json_t *request, const char *body,
-            size_t len, json_t **out, struct err *err)
+            size_t len, struct err *err)
 {
     for (int tries = 1;; tries++) {
         AUTO(json_decref) json_t *answer = json_object();
         json_put(answer, "seq", json_integer(json_get_int(request, "seq", 0)));
         int rc = run(scribe, request, body, len, answer, err);
         if (rc != -EBUSY || tries == BUSY_TRIES) {
-            *out = rc < 0 ? NULL : STEAL(answer);
-            return rc;
+            return rc < 0 ? NULL : STEAL(answer);
         }
     }
 }
@@ -500,10 +499,12 @@ serve(struct scribe *scribe, const json_t *request, const char *body, size_t len
     } else if (scribe->n_group == 0) {
         store_group_begin(scribe->store);
     }
-    int rc = kind == NULL
-                 ? err_set(&err, -EPROTO, "there is no request '%s'", op)
-                 : run_handler(scribe, kind->run, request, body, len, &answer, &err);
-    if (kind == NULL || rc < 0) {
+    if (kind == NULL) {
+        (void)err_set(&err, -EPROTO, "there is no request '%s'", op);
+    } else {
+        answer = run_handler(scribe, kind->run, request, body, len, &err);
+    }
+    if (kind == NULL || answer == NULL) {
         group_end(scribe); /* answers come in the order of the requests */
         answer_error(scribe, json_get_int(request, "seq", 0), &err);
     } else if (kind->grouped) {

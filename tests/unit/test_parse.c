@@ -765,11 +765,13 @@ test_any_bytes_become_printable_text(void **state)
 {
     static const char text[] =
         "==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x60\n"
-        "    #0 0x1 in a\xff\0\x1b[1m\x05b /s/\x80.c:1:2\n";
+        "    #0 0x1 in a\xff\0\x1b[1m\x05"
+        "b /s/\x80.c:1:2\n";
     struct fixture *fix = *state;
     const struct record *r = parse_n(fix, text, sizeof(text) - 1);
 
-    assert_string_equal(r->frames[0].function, "a\xef\xbf\xbd" "b");
+    assert_string_equal(r->frames[0].function, "a\xef\xbf\xbd"
+                                               "b");
     assert_string_equal(r->frames[0].file, "/s/\xef\xbf\xbd.c");
 }
 

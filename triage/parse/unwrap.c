@@ -90,7 +90,10 @@ add_string(struct span s, struct buf *out)
             continue;
         }
         for (size_t i = 0; i < COUNT(escapes); i++) {
-            c = escapes[i][0] == c ? escapes[i][1] : c;
+            if (escapes[i][0] == c) {
+                c = escapes[i][1];
+                break;
+            }
         }
         buf_addc(out, c);
     }
@@ -139,7 +142,7 @@ static void
 eat_escape(struct span *s)
 {
     size_t n = 0;
-    char kind = s->len > 0 ? s->at[0] : '\0';
+    int kind = s->len > 0 ? s->at[0] : '\0';
 
     if (kind == ']') { /* a title, up to BEL or another escape */
         while (n < s->len && strchr("\a\033\n", s->at[n]) == NULL) {

@@ -208,27 +208,25 @@ find_crc32(struct layout *layout, const struct buf *input)
 
 /* --- the rest --- */
 
+/* All spans that begin there. */
 static void
-find_adler32(struct layout *layout, const struct buf *input)
+find_adler32_from(struct layout *layout, const struct buf *input, size_t from)
 {
     const unsigned char *data = (const unsigned char *)buf_str(input);
+    uint32_t low = 1;
+    uint32_t high = 0;
 
-    for (size_t from = 0; from + SPAN_LEAST + WORD <= input->len; from++) {
-        uint32_t low = 1;
-        uint32_t high = 0;
-        for (size_t to = from; to + WORD <= input->len; to++) {
-            uint32_t sum = high << 16 | low;
-            for (int form = FIELD_LITTLE; form <= FIELD_BIG && to - from >= SPAN_LEAST;
-                 form++) {
-                const struct field field = {
-                    FIELD_ADLER32, (enum field_form)form, to, WORD, from, to, 0};
-                if (word_at(input, to, field.form) == sum) {
-                    add(layout, input, &field);
-                }
+    for (size_t to = from; to + WORD <= input->len; to++) {
+        uint32_t sum = high << 16 | low;
+        for (int form = FIELD_LITTLE; form <= FIELD_BIG; form++) {
+            const struct field field = {
+                FIELD_ADLER32, (enum field_form)form, to, WORD, from, to, 0};
+            if (to - from >= SPAN_LEAST && word_at(input, to, field.form) == sum) {
+                add(layout, input, &field);
             }
-            low = (low + data[to]) % adler_base;
-            high = (high + low) % adler_base;
         }
+        low = (low + data[to]) % adler_base;
+        high = (high + low) % adler_base;
     }
 }
 
@@ -237,7 +235,8 @@ find_adler32(struct layout *layout, const struct buf *input)
 static void
 find_sums(struct layout *layout, const struct buf *input)
 {
-    for (size_t width = 1; width <= WORD && input->len > 2 * SUM_EDGE; width *= 2) {
+    for (size_t width = 1; width <= WORD && input->len > (size_t)2 * SUM_EDGE;
+         width *= 2) {
         size_t edge = width == 1 ? 1 : SUM_EDGE;
         for (size_t i = 0; i < edge; i++) {
             for (int form = FIELD_LITTLE; form <= FIELD_BIG; form++) {
@@ -265,7 +264,9 @@ layout_find_checksums(struct layout *layout, const struct buf *input)
     }
     find_crc32(layout, input);
     if (input->len <= NEAR_MAX) {
-        find_adler32(layout, input);
+        for (size_t from = 0; from + SPAN_LEAST + WORD <= input->len; from++) {
+            find_adler32_from(layout, input, from);
+        }
     }
     find_sums(layout, input);
 }

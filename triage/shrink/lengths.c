@@ -120,8 +120,8 @@ part_of(const struct sketch *sketch, const struct field *field, size_t grain, si
         edit->from = edit->to - grain;
         return grain <= gaps[n - 3] && edit->to <= sketch->bytes.len;
     default: /* all but a little */
-        edit->from = field->from + (size > 2 * FIELDS_SLACK ? FIELDS_SLACK : 1);
-        edit->to = field->to - (size > 2 * FIELDS_SLACK ? FIELDS_SLACK : 0);
+        edit->from = field->from + (size > (size_t)2 * FIELDS_SLACK ? FIELDS_SLACK : 1);
+        edit->to = field->to - (size > (size_t)2 * FIELDS_SLACK ? FIELDS_SLACK : 0);
         return own_scale && edit->to > edit->from;
     }
 }

@@ -33,7 +33,7 @@ static bool
 repeats_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
              void **plan, struct step *step)
 {
-    if (sketch->bytes.len > INPUT_MAX || sketch->bytes.len < 2 * RUN) {
+    if (sketch->bytes.len > INPUT_MAX || sketch->bytes.len < (size_t)2 * RUN) {
         return false;
     }
     if (*plan == NULL) {
