@@ -58,18 +58,11 @@ const char *sandbox_rung_name(enum sandbox_rung rung);
  * for by name must work. -ENOTSUP with the reason and the cure when none does (exit
  * status 3). `why` (may be NULL) receives why the rungs above were not taken, one line,
  * "" when none was skipped. Costs some milliseconds (it runs a probe); call once a
- * process.
+ * process. Within a sandbox (policy.nested) it answers for that place: a triage worker
+ * asks for itself what its targets can have.
  */
 int sandbox_choose(enum sandbox_rung wanted, enum sandbox_rung *out, struct buf *why,
                    struct err *err);
-
-/*
- * The same for a sandbox within a sandbox of rung `outer` with policy.nested: what a
- * triage worker that runs there will find. Probed from outside, so that the supervisor
- * and `doctor` can name it; `out` may be handed to the worker on its command line.
- */
-int sandbox_choose_nested(enum sandbox_rung outer, enum sandbox_rung wanted,
-                          enum sandbox_rung *out, struct buf *why, struct err *err);
 
 struct sandbox_policy {
     struct strv read;  /* files and folders visible read-only at their own absolute paths;

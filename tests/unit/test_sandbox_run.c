@@ -502,29 +502,6 @@ test_choose_says_what_is_missing(void **state)
         "these, or say --sandbox none if you trust the targets and their inputs");
 }
 
-static void
-test_choose_nested_looks_from_within(void **state)
-{
-    struct fixture *fix = *state;
-    enum sandbox_rung rung = SANDBOX_AUTO;
-
-    assert_int_equal(
-        sandbox_choose_nested(SANDBOX_BWRAP, SANDBOX_AUTO, &rung, NULL, &fix->err), 0);
-    assert_int_equal(rung, SANDBOX_BWRAP);
-    assert_int_equal(
-        sandbox_choose_nested(SANDBOX_BWRAP, SANDBOX_LANDLOCK, &rung, NULL, &fix->err),
-        0);
-    assert_int_equal(rung, SANDBOX_LANDLOCK);
-    AUTO(buf_clear) struct buf why = BUF_INIT;
-    assert_int_equal(
-        sandbox_choose_nested(SANDBOX_LANDLOCK, SANDBOX_AUTO, &rung, &why, &fix->err), 0);
-    assert_int_equal(rung, SANDBOX_LANDLOCK);
-    assert_true(str_starts(buf_str(&why), "bwrap: "));
-    assert_int_equal(
-        sandbox_choose_nested(SANDBOX_NONE, SANDBOX_AUTO, &rung, NULL, &fix->err), 0);
-    assert_int_equal(rung, SANDBOX_NONE);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -542,7 +519,6 @@ main(int argc, char **argv)
         TEST(test_the_filter_makes_up_for_an_old_landlock),
         TEST(test_choose_finds_bubblewrap_and_none_is_nobodys_choice),
         TEST(test_choose_says_what_is_missing),
-        TEST(test_choose_nested_looks_from_within),
     };
 
     if (argc > 1 && strcmp(argv[1], SANDBOX_VERB) == 0) {

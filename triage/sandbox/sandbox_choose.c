@@ -85,17 +85,18 @@ namespace_cure(void)
 static void
 last_line(const struct buf *output, struct buf *out)
 {
+    const char *text = buf_str(output);
     size_t end = output->len;
 
-    while (end > 0 && output->data[end - 1] == '\n') {
+    while (end > 0 && text[end - 1] == '\n') {
         end--;
     }
     size_t start = end;
-    while (start > 0 && output->data[start - 1] != '\n') {
+    while (start > 0 && text[start - 1] != '\n') {
         start--;
     }
     if (end > start) {
-        str_clean(out, output->data + start, end - start);
+        str_clean(out, text + start, end - start);
     }
 }
 
@@ -279,57 +280,4 @@ sandbox_choose(enum sandbox_rung wanted, enum sandbox_rung *out, struct buf *why
                              "--sandbox none if you trust the "
                              "targets and their inputs",
                              buf_str(&reasons));
-}
-
-/* "NAME\nWHY\n" from the verb's --choose. */
-static int
-parse_choice(struct buf *output, enum sandbox_rung *out, struct buf *why, struct err *err)
-{
-    char *save = NULL;
-    char *name = output->data == NULL ? NULL : strtok_r(output->data, "\n", &save);
-    int rc = sandbox_rung_parse(name == NULL ? "" : name, out, err);
-    const char *reason = name == NULL ? NULL : strtok_r(NULL, "\n", &save);
-
-    if (rc == 0 && why != NULL && reason != NULL) {
-        str_clean(why, reason, strlen(reason));
-    }
-    return rc;
-}
-
-int
-sandbox_choose_nested(enum sandbox_rung outer, enum sandbox_rung wanted,
-                      enum sandbox_rung *out, struct buf *why, struct err *err)
-{
-    AUTO(mem_free) char *self = NULL;
-    AUTO(strv_clear) struct strv argv = {NULL, 0};
-    AUTO(strv_clear) struct strv command = {NULL, 0};
-    AUTO(sandbox_policy_clear) struct sandbox_policy policy = {.nested = true};
-    AUTO(proc_run_clear) struct proc_run run = {.output = BUF_INIT};
-
-    if (outer == SANDBOX_NONE || wanted == SANDBOX_NONE) {
-        *out = SANDBOX_NONE;
-        return 0;
-    }
-    int rc = proc_self(&self, err);
-    if (rc < 0) {
-        return rc;
-    }
-    strv_add(&policy.read, self);
-    strv_add(&command, self);
-    strv_add(&command, SANDBOX_VERB);
-    strv_add(&command, SANDBOX_CHOOSE);
-    strv_add(&command, sandbox_rung_name(wanted));
-    rc = sandbox_wrap(outer, &policy, &command, &argv, err);
-    rc = rc < 0 ? rc : run_wrapped(&argv, &run, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (run.status != 0) {
-        AUTO(buf_clear) struct buf said = BUF_INIT;
-        last_line(&run.output, &said);
-        return err_set(err, -ENOTSUP,
-                       "a sandbox within the sandbox (%s) cannot be made: %s",
-                       sandbox_rung_name(outer), buf_str(&said));
-    }
-    return parse_choice(&run.output, out, why, err);
 }
