@@ -1,29 +1,29 @@
 #!/bin/bash
-# nightjar fuzzes its own parsers with itself: what reads hostile bytes must stay clean. Reports with both engines,
-# all other inputs with libFuzzer; SOAK=1: everything with both, for half an hour, with cmplog and the sanitizer build.
+# nightjar fuzzes its own parsers with itself: what reads hostile bytes must stay clean, with both engines.
+# SOAK=1: for half an hour, with cmplog and the sanitizer build.
 # shellcheck disable=SC2317 # a function is called by run
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-inputs=(libfuzzer)
-reports=(afl libfuzzer)
+variants=(afl libfuzzer)
 time=20s
 if [ "${SOAK:-0}" = 1 ]; then
-  inputs=(afl cmplog address libfuzzer)
-  reports=("${inputs[@]}")
+  variants=(afl cmplog address libfuzzer)
   time=30m
 fi
 
 mkdir -p targets
 build() {
-  JOBS=2 "$TOP/scripts/build-target" nightjar-parse targets "${reports[@]}" &&
-    "$TOP/scripts/build-target" nightjar-inputs targets "${inputs[@]}"
+  local target
+  for target in nightjar-parse nightjar-inputs; do
+    "$TOP/scripts/build-target" "$target" targets "${variants[@]}" || return
+  done
 }
 run build || {
   fail "the harnesses of nightjar's own parsers build" "$(cat "$OUT" "$ERR")"
   finish
 }
-for program in afl/nightjar-parse libfuzzer/nightjar-parse libfuzzer/nightjar-inputs; do
+for program in {afl,libfuzzer}/nightjar-{parse,inputs}; do
   [ -x "targets/$program" ] || fail "$program is built" "$(cat "$OUT")"
 done
 
@@ -32,13 +32,14 @@ for target in nightjar-parse nightjar-inputs; do
   ok "$target reads its seeds" timeout 60 "targets/libfuzzer/$target" "$TOP/corpora/$target/seeds"/*
 done
 
-exits 0 "nightjar fuzzes them" "$NIGHTJAR" fuzz targets --for "$time" --jobs 3 --minimize no
+exits 0 "nightjar fuzzes them" "$NIGHTJAR" fuzz targets --for "$time" --jobs 4 --minimize no
 "$NIGHTJAR" status --json >status.json
 fuzzed() { # ENGINE TARGET
   [ "$(jq -s "map(select(.engine == \"$1\" and .target == \"$2\") | .executions) | add // 0" status.json)" -gt 0 ]
 }
 ok "AFL++ has fuzzed the report parser" fuzzed aflpp nightjar-parse
 ok "libFuzzer has fuzzed the report parser" fuzzed libfuzzer nightjar-parse
+ok "AFL++ has fuzzed the other parsers" fuzzed aflpp nightjar-inputs
 ok "libFuzzer has fuzzed the other parsers" fuzzed libfuzzer nightjar-inputs
 "$NIGHTJAR" bugs --json >bugs.json
 if [ -s bugs.json ]; then
