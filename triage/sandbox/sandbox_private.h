@@ -26,9 +26,10 @@
 #include "base/proc.h"
 #include "triage/sandbox.h"
 
-#define SANDBOX_VERB  "sandbox-init"
-#define SANDBOX_PLAN  "--plan"  /* what sandbox_wrap() yields */
-#define SANDBOX_ENTER "--enter" /* UID -- COMMAND: within bubblewrap, as root */
+#define SANDBOX_VERB   "sandbox-init"
+#define SANDBOX_PLAN   "--plan"   /* what sandbox_wrap() yields */
+#define SANDBOX_ENTER  "--enter"  /* UID -- COMMAND: within bubblewrap, as root */
+#define SANDBOX_CHOOSE "--choose" /* RUNG: say what sandbox_choose() finds here */
 
 /* --- who
  * -----------------------------------------------------------------------------------------

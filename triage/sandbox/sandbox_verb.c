@@ -176,9 +176,27 @@ by_hand(int argc, char **argv)
     return run_plan(wrapped.v + 2);
 }
 
+static int
+choose(const char *name)
+{
+    AUTO(buf_clear) struct buf why = BUF_INIT;
+    enum sandbox_rung rung = SANDBOX_AUTO;
+    struct err err = ERR_INIT;
+
+    if (sandbox_rung_parse(name, &rung, &err) < 0 ||
+        sandbox_choose(rung, &rung, &why, &err) < 0) {
+        return sandbox_say("%s", err.msg);
+    }
+    (void)printf("%s\n%s\n", sandbox_rung_name(rung), buf_str(&why));
+    return 0;
+}
+
 int
 sandbox_init_main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], SANDBOX_CHOOSE) == 0) {
+        return choose(argv[2]);
+    }
     if (argc > 1 && strcmp(argv[1], SANDBOX_ENTER) == 0) {
         return enter(argc - 1, argv + 1);
     }
