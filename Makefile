@@ -170,6 +170,9 @@ objects: $(call obj,orchestrator/main.c $(SRC_orch) $(SRC_triage) $(SRC_base) $(
 print-flags: $(B)/gen/migrations.h $(B)/gen/forkserver.so
 	@printf '%s\n' '$(subst ','\'',$(CPPFLAGS_ALL)) -std=gnu11 $(WARN)'
 
+print-libs: # of the program's libraries, for what else links them
+	@printf '%s\n' '$(PKG_LIBS)'
+
 # --- install --------------------------------------------------------------------------------
 # the man page and the completion are made from the option tables that the parser uses
 manual: $(B)/nightjar.1 $(B)/completion.bash ## man page and bash completion
@@ -194,5 +197,5 @@ clean: ## remove this build
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
 
-.PHONY: all units objects print-flags manual unit golden bless integration check soak bench coverage demo lint format install clean help
+.PHONY: all units objects print-flags print-libs manual unit golden bless integration check soak bench coverage demo lint format install clean help
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

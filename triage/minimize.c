@@ -39,15 +39,18 @@ search_clear(struct search *search)
 }
 AUTO_DEFINE_CLEAR(struct search, search_clear)
 
-/* A signature may cover two bugs of one function: the place must stay as well. */
+bool
+minimize_keeps(const struct record *record, const char *major, const char *place)
+{
+    return record != NULL && strcmp(record->hash_major, major) == 0 &&
+           (place == NULL || record->samples > 0 ||
+            (record->place != NULL && strcmp(record->place, place) == 0));
+}
+
 static bool
 shows(const struct search *search, const struct replay_run *run)
 {
-    const struct record *record = run->record;
-
-    return record != NULL && strcmp(record->hash_major, search->major) == 0 &&
-           (search->place == NULL ||
-            (record->place != NULL && strcmp(record->place, search->place) == 0));
+    return minimize_keeps(run->record, search->major, search->place);
 }
 
 /* --- the oracle: one candidate, run here; it must show the signature twice --- */
@@ -129,9 +132,7 @@ run_original(struct search *search, const void *input, size_t len, const char *m
                            run->record->hash_major);
         }
         if (shows(search, run)) {
-            /* that of a hang is chance to a degree */
-            bool is_fixed = run->record->place != NULL && run->record->samples == 0;
-            search->place = is_fixed ? mem_strdup(run->record->place) : NULL;
+            search->place = mem_strdup(run->record->place);
             return 0;
         }
         if (run->outcome == REPLAY_BROKEN) {

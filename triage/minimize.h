@@ -43,6 +43,11 @@ int minimize(const struct replay_config *config, const struct buf *input,
              const char *major, const struct shrink_limits *limits,
              struct minimize_result *out, struct err *err);
 
+/* Whether a run shows what is to be kept: the signature, and the place, NULL for any (a
+ * signature may cover two bugs of one function). The place of a sampled hang is chance to
+ * a degree and not looked at. `record` may be NULL: false. */
+bool minimize_keeps(const struct record *record, const char *major, const char *place);
+
 /* A candidate's time: one that runs far longer than the original took does something
  * else. */
 int64_t minimize_timeout(int64_t timeout_ms, int64_t took_ms);

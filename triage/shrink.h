@@ -50,6 +50,8 @@ enum { SHRINK_WIDTH_MAX = 256 };
 
 struct shrink_result {
     struct buf bytes; /* at worst the original */
+    char *kept_right; /* "2 big-endian lengths, CRC-32": what was lowered or summed up
+                         again when bytes went; NULL: nothing */
     struct shrink_progress progress;
     bool finished;      /* false: a limit, the caller's word, or a failure came first */
     struct err failure; /* code 0: none */

@@ -18,8 +18,9 @@
  *         "options":{...}} what gdb sees in a core file, not read into memory, which the
  *         command may read
  *         {"job":10, "op":"test",    "input":"/abs/path", "command":{...},
- * "options":{...}, "major":"<hash>"} options: {"fuzz_target":..., "ooms_and_hangs":bool,
- * "asserts_are_security":bool, "checks_are_security":bool, "ignore_frames":[...]} answer:
+ * "options":{...}, "major":"<hash>", "place":null|"..."} options: {"fuzz_target":...,
+ * "ooms_and_hangs":bool, "asserts_are_security":bool, "checks_are_security":bool,
+ * "ignore_frames":[...]} answer:
  * {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3,
  * "other":0, "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX",
  * "reason":null|"...", "wall_ms":41}. triage adds "replays":[{"kind":null|"release",

@@ -1,10 +1,10 @@
 /*
  * All that nightjar reads and others may have written, but for the reports of
  * nightjar-parse: what a triage worker, llvm-symbolizer or gdb answers, options,
- * settings, the files of AFL++, programs. The first four bytes choose ("rec:", "elf:");
- * any others choose by their first byte, so that an engine finds every parser from
- * nothing. Files are written below a folder of this process, since those parsers take
- * paths.
+ * settings, the files of AFL++, programs; and inputs that are made smaller. The first
+ * four bytes choose ("rec:", "elf:"); any others choose by their first byte, so that an
+ * engine finds every parser from nothing. Files are written below a folder of this
+ * process, since those parsers take paths.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -24,6 +24,7 @@
 #include "triage/gdb_mi.h"
 #include "triage/program.h"
 #include "triage/record.h"
+#include "triage/shrink.h"
 #include "triage/store/store_private.h"
 #include "triage/symbolize_answer.h"
 
@@ -215,6 +216,44 @@ read_lines(const uint8_t *data, size_t size)
     }
 }
 
+/* --- the search for a smaller input, on any bytes --- */
+
+static int
+holds_first_byte(void *user, const struct buf *list, size_t n, size_t *shown,
+                 int64_t *execs, struct err *err)
+{
+    const uint8_t *wanted = user;
+
+    (void)err;
+    *shown = n;
+    for (size_t i = n; i-- > 0;) {
+        bool holds =
+            list[i].len > 0 && memchr(list[i].data, *wanted, list[i].len) != NULL;
+        *shown = holds ? i : *shown;
+    }
+    *execs += (int64_t)n;
+    return 0;
+}
+
+static void
+shrink_bytes(const uint8_t *data, size_t size)
+{
+    uint8_t wanted = size > 0 ? data[0] : 0;
+    const struct shrink_oracle oracle = {
+        .user = &wanted, .width = 1 + wanted % 3, .test = holds_first_byte};
+    const struct shrink_limits limits = {.execs = 300};
+    AUTO(shrink_result_clear) struct shrink_result result = {0};
+
+    if (size == 0) {
+        return;
+    }
+    shrink(&oracle, &limits, data, size, &result);
+    if (memchr(buf_str(&result.bytes), wanted, result.bytes.len) == NULL) {
+        (void)fprintf(stderr, "what was to be kept is gone\n");
+        abort();
+    }
+}
+
 static const struct {
     const char *word;
     void (*read)(const uint8_t *data, size_t size);
@@ -222,7 +261,7 @@ static const struct {
     {"rec:", read_record},    {"ans:", read_answer},    {"sym:", read_symbols},
     {"gdb:", read_gdb},       {"opt:", read_options},   {"yml:", read_config},
     {"afl:", read_afl_setup}, {"sta:", read_afl_stats}, {"elf:", read_program},
-    {"spl:", split_words},    {"lib:", read_lines},
+    {"spl:", split_words},    {"lib:", read_lines},     {"shr:", shrink_bytes},
 };
 
 static void

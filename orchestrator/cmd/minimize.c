@@ -262,6 +262,8 @@ run_original(struct run *run, struct err *err)
     run->request = request_of(run, "test");
     json_put(run->request, "runs", json_integer(MINIMIZE_CONFIRM));
     json_put(run->request, "major", json_string(major_of(answer)));
+    json_put(run->request, "place",
+             json_text(json_get_str(json_object_get(answer, "record"), "place", NULL)));
     run->best = STEAL(answer);
     return 0;
 }
@@ -325,9 +327,13 @@ print_result(const struct run *run, const char *path)
     AUTO(mem_free) char *shown = str_name_dup(buf_str(&title));
     str_duration_show(took, sizeof(took), result->progress.wall_ms);
     (void)printf("%s: %s\n", name, shown);
-    (void)printf("%zu -> %zu bytes, %lld runs in %s%s\n%s\n", run->input.len,
+    (void)printf("%zu -> %zu bytes, %lld runs in %s%s\n", run->input.len,
                  result->bytes.len, (long long)result->progress.execs, took,
-                 result->finished ? "" : ", not finished", out);
+                 result->finished ? "" : ", not finished");
+    if (result->kept_right != NULL) {
+        (void)printf("made right again where bytes went: %s\n", result->kept_right);
+    }
+    (void)printf("%s\n", out);
 }
 
 static void
@@ -343,6 +349,8 @@ print_json(const struct run *run, const char *path)
     json_put(line, "execs", json_integer(result->progress.execs));
     json_put(line, "wall_ms", json_integer(result->progress.wall_ms));
     json_put(line, "finished", json_boolean(result->finished));
+    json_put(line, "kept_right",
+             result->kept_right == NULL ? json_null() : json_string(result->kept_right));
     json_put(line, "record", json_incref(json_object_get(run->best, "record")));
     json_print(stdout, line);
     json_decref(line);
@@ -431,15 +439,18 @@ const struct cmd cmd_minimize = {
     .name = "minimize",
     .summary = "make a crashing input small, keeping the crash that it is",
     .usage = "FILE [-o OUT] -- COMMAND [@@]",
-    .about = "Find a smaller input that shows the same signature (crash type and the "
-             "frames that count)\n"
-             "at every step, so that one bug never turns into another. The file itself "
-             "is not touched.\n"
-             "Without @@ the command reads standard input; a libFuzzer target needs "
-             "neither. No database\n"
-             "is needed. Exit status 3 when the input does not crash.\n\n"
-             "  nightjar minimize crash-1 -- ./target @@\n"
-             "  nightjar minimize crash-1 -o small --jobs 4 --for 10m -- ./target -x @@",
+    .about =
+        "Find a smaller input that shows the same signature (crash type and the "
+        "frames that count)\n"
+        "at every step, so that one bug never turns into another. The file itself "
+        "is not touched.\n"
+        "Length fields and checksums (CRC-32, Adler-32, sums) that cover what goes are "
+        "made right\nagain; the result says which.\n"
+        "Without @@ the command reads standard input; a libFuzzer target needs "
+        "neither. No database\n"
+        "is needed. Exit status 3 when the input does not crash.\n\n"
+        "  nightjar minimize crash-1 -- ./target @@\n"
+        "  nightjar minimize crash-1 -o small --jobs 4 --for 10m -- ./target -x @@",
     .options = options,
     .run = run,
 };

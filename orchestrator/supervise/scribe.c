@@ -490,22 +490,24 @@ serve(struct scribe *scribe, const json_t *request, const char *body, size_t len
 {
     const char *op = json_get_str(request, "op", "");
     const struct request_kind *kind = find_kind(op);
-    AUTO(json_decref) json_t *answer = NULL;
     struct err err = ERR_INIT;
 
     batch_flush(scribe);
-    if (kind == NULL || !kind->grouped) {
+    if (kind == NULL) {
+        group_end(scribe); /* answers come in the order of the requests */
+        (void)err_set(&err, -EPROTO, "there is no request '%s'", op);
+        answer_error(scribe, json_get_int(request, "seq", 0), &err);
+        return;
+    }
+    if (!kind->grouped) {
         group_end(scribe);
     } else if (scribe->n_group == 0) {
         store_group_begin(scribe->store);
     }
-    if (kind == NULL) {
-        (void)err_set(&err, -EPROTO, "there is no request '%s'", op);
-    } else {
-        answer = run_handler(scribe, kind->run, request, body, len, &err);
-    }
-    if (kind == NULL || answer == NULL) {
-        group_end(scribe); /* answers come in the order of the requests */
+    AUTO(json_decref)
+    json_t *answer = run_handler(scribe, kind->run, request, body, len, &err);
+    if (answer == NULL) {
+        group_end(scribe);
         answer_error(scribe, json_get_int(request, "seq", 0), &err);
     } else if (kind->grouped) {
         group_add(scribe, STEAL(answer));

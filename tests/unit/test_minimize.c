@@ -219,6 +219,25 @@ test_what_does_not_crash_is_said(void **state)
 }
 
 static void
+test_signature_and_place_are_kept(void **state)
+{
+    char here[] = "memory f+2";
+    struct record record = {.place = here};
+
+    (void)state;
+    (void)snprintf(record.hash_major, sizeof(record.hash_major), "%s", "aa");
+    assert_true(minimize_keeps(&record, "aa", "memory f+2"));
+    assert_true(minimize_keeps(&record, "aa", NULL));
+    assert_false(minimize_keeps(&record, "bb", "memory f+2"));
+    assert_false(minimize_keeps(&record, "aa", "memory f+9"));
+    assert_false(minimize_keeps(NULL, "aa", NULL));
+    record.samples = 3; /* a hang */
+    assert_true(minimize_keeps(&record, "aa", "memory f+9"));
+    record = (struct record){.hash_major = "aa"};
+    assert_false(minimize_keeps(&record, "aa", "memory f+2"));
+}
+
+static void
 test_a_timeout_can_be_kept(void **state)
 {
     struct fixture *fix = *state;
@@ -293,6 +312,7 @@ main(void)
         TEST(test_another_place_of_the_same_signature_is_never_taken),
         TEST(test_what_must_stay_long_becomes_dull),
         TEST(test_what_does_not_crash_is_said),
+        TEST(test_signature_and_place_are_kept),
         TEST(test_a_timeout_can_be_kept),
         TEST(test_limits_end_it_with_what_there_is),
         TEST(test_the_caller_may_stop_it),

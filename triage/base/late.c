@@ -11,7 +11,8 @@ late_load(const char *library, const struct late_symbol *symbols, size_t n,
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
 
     if (handle == NULL) {
-        return err_set(err, -ENOENT, "%s cannot be loaded: %s", library, dlerror());
+        return err_set(err, -ENOENT, "%s cannot be loaded: %s; install its package",
+                       library, dlerror());
     }
     for (size_t i = 0; i < n; i++) {
         void *found = dlsym(handle, symbols[i].name);

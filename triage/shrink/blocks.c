@@ -5,6 +5,8 @@
  */
 #include "triage/shrink/strategy.h"
 
+#include <string.h>
+
 enum {
     WINDOWS_INPUT_MAX = 2048, /* larger inputs are not worth WINDOW_MAX runs a byte */
     WINDOW_MAX = 12,
@@ -41,19 +43,28 @@ ends_next(const struct sketch *sketch, size_t grain, struct cursor *cursor, void
     return false; /* other grains: it was done */
 }
 
+/* The same bytes come right behind it: without those it was the same candidate. */
+static bool
+is_repeated(const struct buf *bytes, size_t from, size_t to)
+{
+    return bytes->len - to >= to - from &&
+           memcmp(bytes->data + from, bytes->data + to, to - from) == 0;
+}
+
 static bool
 blocks_next(const struct sketch *sketch, size_t grain, struct cursor *cursor, void **plan,
             struct step *step)
 {
-    (void)sketch;
     (void)plan;
-    if (cursor->at == 0) {
-        return false;
+    while (cursor->at > 0) {
+        step->edit.to = cursor->at;
+        step->edit.from = cursor->at > grain ? cursor->at - grain : 0;
+        cursor->at = step->edit.from;
+        if (!is_repeated(&sketch->bytes, step->edit.from, step->edit.to)) {
+            return true;
+        }
     }
-    step->edit.to = cursor->at;
-    step->edit.from = cursor->at > grain ? cursor->at - grain : 0;
-    cursor->at = step->edit.from;
-    return true;
+    return false;
 }
 
 static bool
@@ -86,6 +97,6 @@ windows_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
     return false;
 }
 
-const struct strategy strategy_ends = {.name = "ends", .next = ends_next};
-const struct strategy strategy_blocks = {.name = "blocks", .next = blocks_next};
-const struct strategy strategy_windows = {.name = "windows", .next = windows_next};
+const struct strategy strategy_ends = {.next = ends_next};
+const struct strategy strategy_blocks = {.next = blocks_next};
+const struct strategy strategy_windows = {.next = windows_next};

@@ -11,6 +11,7 @@ enum {
     NEAR_MAX = 4096,     /* inputs in which every pair of ends is tried for the rest */
     WORD = 4,            /* bytes of a CRC-32, of an Adler-32 */
     SUM_EDGE = 16,       /* where a sum of the whole input may begin, or stand */
+    PROBES_MAX = 64, /* of the hash table: bytes can be chosen so that all keys are one */
 };
 
 static const uint32_t adler_base = 65521;
@@ -138,19 +139,23 @@ crc_put(struct crc *crc, uint32_t key, size_t begin)
 {
     size_t slot = slot_of(crc, key);
 
-    while (crc->begin[slot] != 0) {
-        slot = (slot + 1) & crc->mask;
+    for (int i = 0; i < PROBES_MAX; i++, slot = (slot + 1) & crc->mask) {
+        if (crc->begin[slot] == 0) {
+            crc->key[slot] = key;
+            crc->begin[slot] = begin + 1;
+            return;
+        }
     }
-    crc->key[slot] = key;
-    crc->begin[slot] = begin + 1;
 }
 
 /* Where a span with this key begins, and before `limit`; SIZE_MAX: nowhere. */
 static size_t
 crc_get(const struct crc *crc, uint32_t key, size_t limit)
 {
-    for (size_t slot = slot_of(crc, key); crc->begin[slot] != 0;
-         slot = (slot + 1) & crc->mask) {
+    size_t slot = slot_of(crc, key);
+
+    for (int i = 0; i < PROBES_MAX && crc->begin[slot] != 0;
+         i++, slot = (slot + 1) & crc->mask) {
         if (crc->key[slot] == key && crc->begin[slot] - 1 <= limit) {
             return crc->begin[slot] - 1;
         }
@@ -210,7 +215,7 @@ find_crc32(struct layout *layout, const struct buf *input)
 
 /* All spans that begin there. */
 static void
-find_adler32_from(struct layout *layout, const struct buf *input, size_t from)
+find_adler32(struct layout *layout, const struct buf *input, size_t from)
 {
     const unsigned char *data = (const unsigned char *)buf_str(input);
     uint32_t low = 1;
@@ -218,10 +223,13 @@ find_adler32_from(struct layout *layout, const struct buf *input, size_t from)
 
     for (size_t to = from; to + WORD <= input->len; to++) {
         uint32_t sum = high << 16 | low;
-        for (int form = FIELD_LITTLE; form <= FIELD_BIG; form++) {
+        for (int form = FIELD_LITTLE; form <= FIELD_BIG && to - from >= SPAN_LEAST;
+             form++) {
             const struct field field = {
                 FIELD_ADLER32, (enum field_form)form, to, WORD, from, to, 0};
-            if (to - from >= SPAN_LEAST && word_at(input, to, field.form) == sum) {
+            /* the first byte tells nearly all spans apart */
+            if (data[to] == (form == FIELD_LITTLE ? low & 0xff : high >> 8) &&
+                word_at(input, to, field.form) == sum) {
                 add(layout, input, &field);
             }
         }
@@ -265,7 +273,7 @@ layout_find_checksums(struct layout *layout, const struct buf *input)
     find_crc32(layout, input);
     if (input->len <= NEAR_MAX) {
         for (size_t from = 0; from + SPAN_LEAST + WORD <= input->len; from++) {
-            find_adler32_from(layout, input, from);
+            find_adler32(layout, input, from);
         }
     }
     find_sums(layout, input);

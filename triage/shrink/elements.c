@@ -46,8 +46,7 @@ unwrap(const struct sketch *sketch, const struct field *field, const struct fram
     if (end <= begin) {
         return false;
     }
-    if (end ==
-        edit->to) { /* a cut at the front keeps what is known of the fields inside */
+    if (end == edit->to) { /* a cut at the front: what is known of the inside stays */
         edit->to = begin;
         return true;
     }
@@ -75,7 +74,8 @@ elements_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
     const struct field *field;
 
     if (*plan == NULL) {
-        *plan = fields_find(sketch, true);
+        *plan = mem_alloc(sizeof(struct fields));
+        fields_find(sketch, true, *plan);
     }
     while ((field = fields_at(*plan, &cursor->at, cursor->again / TRIES,
                               &cursor->again)) != NULL) {
@@ -91,4 +91,4 @@ elements_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
     return false;
 }
 
-const struct strategy strategy_elements = {.name = "elements", .next = elements_next};
+const struct strategy strategy_elements = {.next = elements_next};

@@ -2,10 +2,9 @@
 
 #include <ctype.h>
 
-#include "base/mem.h"
-
 enum {
-    BYTES_INPUT_MAX = 4096,
+    BYTES_INPUT_MAX = 4096,     /* larger inputs are not searched for single bytes ... */
+    SHORTS_INPUT_MAX = 1 << 16, /* ... and for two */
     DECIMAL_MAX = 9,
     CHAIN_LEAST = 3,  /* elements that follow one another by their lengths ... */
     CHAIN_BYTES = 64, /* ... or up to the end, where the lengths are single bytes */
@@ -128,15 +127,16 @@ consider_decimal(struct fields *fields, const struct sketch *sketch, size_t begi
     }
 }
 
-struct fields *
-fields_find(const struct sketch *sketch, bool known)
+void
+fields_find(const struct sketch *sketch, bool known, struct fields *out)
 {
-    struct fields *fields = mem_alloc(sizeof(*fields));
+    size_t least = sketch->bytes.len <= SHORTS_INPUT_MAX ? 2 : 4;
 
-    for (size_t begin = sketch->bytes.len; begin-- > 0;) {
-        for (size_t width = 4; width >= 2; width /= 2) {
+    out->n = 0;
+    for (size_t begin = sketch->bytes.len; begin-- > 0 && out->n < FIELDS_MAX;) {
+        for (size_t width = 4; width >= least; width /= 2) {
             for (int form = FIELD_LITTLE; form <= FIELD_BIG; form++) {
-                consider(fields, sketch,
+                consider(out, sketch,
                          (struct field){
                              .form = (enum field_form)form, .at = begin, .width = width},
                          known);
@@ -145,13 +145,12 @@ fields_find(const struct sketch *sketch, bool known)
         /* a byte that is part of a wider number, whichever way round, is no field */
         if (sketch->bytes.len <= BYTES_INPUT_MAX &&
             (begin == 0 || at(&sketch->bytes, begin - 1) != 0)) {
-            consider(fields, sketch,
+            consider(out, sketch,
                      (struct field){.form = FIELD_LITTLE, .at = begin, .width = 1},
                      known);
         }
-        consider_decimal(fields, sketch, begin, known);
+        consider_decimal(out, sketch, begin, known);
     }
-    return fields;
 }
 
 const struct field *

@@ -17,13 +17,14 @@ struct fields {
 };
 
 /*
- * New, for mem_free(). One form of each number: the widest whose further bytes are 0.
- * Numbers of one and two bytes are plausible everywhere, in noise above all, so a sketch
- * that is not desperate yields only those whose span ends about where the input ends, or
- * where others of the same form follow one another (as elements of a structure do), and
- * single bytes only of inputs of up to 4 KiB. `known`: those of the layout as well.
+ * Fill *out. One form of each number: the widest whose further bytes are 0. Numbers of
+ * one and two bytes are plausible everywhere, in noise above all, so a sketch that is not
+ * desperate yields only those whose span ends about where the input ends, or where others
+ * of the same form follow one another (as elements of a structure do); single bytes only
+ * of inputs of up to 4 KiB, two bytes of up to 64 KiB, more than which they cannot cover.
+ * `known`: those of the layout as well.
  */
-struct fields *fields_find(const struct sketch *sketch, bool known);
+void fields_find(const struct sketch *sketch, bool known, struct fields *out);
 
 /* Guess that all likely numbers, but single bytes, whose spans hold what the edit touches
  * are lengths. */

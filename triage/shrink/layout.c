@@ -214,16 +214,37 @@ layout_edit(const struct layout *layout, const struct buf *input, const struct e
     return out->len != input->len || memcmp(out->data, input->data, out->len) != 0;
 }
 
-const char *
-field_name(const struct field *field)
+char *
+layout_words(const struct layout *layout)
 {
-    static const char *const length[] = {
-        [FIELD_LITTLE] = "little-endian length",
-        [FIELD_BIG] = "big-endian length",
-        [FIELD_DECIMAL] = "decimal length",
+    static const struct {
+        enum field_kind kind;
+        int form; /* -1: any */
+        const char *one, *many;
+    } words[] = {
+        {FIELD_LENGTH, FIELD_LITTLE, "little-endian length", "little-endian lengths"},
+        {FIELD_LENGTH, FIELD_BIG, "big-endian length", "big-endian lengths"},
+        {FIELD_LENGTH, FIELD_DECIMAL, "decimal length", "decimal lengths"},
+        {FIELD_CRC32, -1, "CRC-32", "CRC-32s"},
+        {FIELD_ADLER32, -1, "Adler-32", "Adler-32s"},
+        {FIELD_SUM, -1, "byte sum", "byte sums"},
     };
-    static const char *const other[FIELD_KINDS] = {
-        [FIELD_CRC32] = "CRC-32", [FIELD_ADLER32] = "Adler-32", [FIELD_SUM] = "byte sum"};
+    struct buf out = BUF_INIT;
 
-    return field->kind == FIELD_LENGTH ? length[field->form] : other[field->kind];
+    for (size_t i = 0; i < COUNT(words); i++) {
+        size_t n = 0;
+        for (size_t k = 0; k < layout->n; k++) {
+            const struct field *field = &layout->field[k];
+            n += field->kind == words[i].kind &&
+                 (words[i].form < 0 || (int)field->form == words[i].form);
+        }
+        if (n > 0) {
+            buf_adds(&out, out.len > 0 ? ", " : "");
+            if (n > 1) {
+                buf_addf(&out, "%zu ", n);
+            }
+            buf_adds(&out, n > 1 ? words[i].many : words[i].one);
+        }
+    }
+    return out.len == 0 ? NULL : buf_steal(&out);
 }

@@ -71,7 +71,7 @@ uint32_t field_checksum(enum field_kind kind, const struct buf *bytes, size_t fr
  * are usual. In about 100 ns a byte. */
 void layout_find_checksums(struct layout *layout, const struct buf *input);
 
-/* How a person calls it: "big-endian length", "CRC-32". */
-const char *field_name(const struct field *field);
+/* For a person: "2 big-endian lengths, CRC-32"; new string, NULL for no field. */
+char *layout_words(const struct layout *layout);
 
 #endif

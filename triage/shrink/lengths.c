@@ -22,7 +22,7 @@ enum {
 };
 
 struct plan {
-    struct fields *fields;
+    struct fields fields;
     struct field family[2][EDIT_GUESS_MAX];
     size_t n_family[2];
 };
@@ -45,17 +45,13 @@ belongs(const struct sketch *sketch, const struct field *field, size_t stage)
 static struct plan *
 plan_of(const struct sketch *sketch)
 {
-    struct fields *fields = fields_find(sketch, false);
-    struct plan *plan =
-        mem_alloc(sizeof(*plan) + sizeof(struct fields)); /* one block, for mem_free() */
+    struct plan *plan = mem_alloc(sizeof(*plan));
 
-    plan->fields = (struct fields *)(void *)(plan + 1);
-    *plan->fields = *fields;
-    mem_free(fields);
+    fields_find(sketch, false, &plan->fields);
     for (size_t stage = FAMILY_WIDE; stage <= FAMILY_BYTES; stage++) {
         /* the outermost matter most, and they stand last in the list */
-        for (size_t i = plan->fields->n; i-- > 0;) {
-            const struct field *field = &plan->fields->field[i];
+        for (size_t i = plan->fields.n; i-- > 0;) {
+            const struct field *field = &plan->fields.field[i];
             if (plan->n_family[stage] < EDIT_GUESS_MAX && belongs(sketch, field, stage)) {
                 plan->family[stage][plan->n_family[stage]++] = *field;
             }
@@ -133,7 +129,7 @@ single_next(const struct sketch *sketch, const struct plan *plan, size_t grain,
     struct edit *edit = &step->edit;
     const struct field *field;
 
-    while ((field = fields_at(plan->fields, &cursor->at, cursor->again / SINGLE_TRIES,
+    while ((field = fields_at(&plan->fields, &cursor->at, cursor->again / SINGLE_TRIES,
                               &cursor->again)) != NULL) {
         size_t n = cursor->again++ % SINGLE_TRIES;
         if (part_of(sketch, field, grain, n / 2, edit)) {
@@ -143,7 +139,7 @@ single_next(const struct sketch *sketch, const struct plan *plan, size_t grain,
             }
             edit->n_guess++;
             if (n % 2 == 1) {
-                fields_around(plan->fields, edit);
+                fields_around(&plan->fields, edit);
             }
             step->taken = *cursor; /* the next part of what the field is then */
             step->taken_set = true;
@@ -173,4 +169,4 @@ lengths_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
     return single_next(sketch, *plan, grain, cursor, step);
 }
 
-const struct strategy strategy_lengths = {.name = "lengths", .next = lengths_next};
+const struct strategy strategy_lengths = {.next = lengths_next};

@@ -129,7 +129,5 @@ numbers_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
     return false;
 }
 
-const struct strategy strategy_dull = {
-    .name = "dull", .phase = STRATEGY_PLAIN, .next = dull_next};
-const struct strategy strategy_numbers = {
-    .name = "numbers", .phase = STRATEGY_PLAIN, .next = numbers_next};
+const struct strategy strategy_dull = {.phase = STRATEGY_PLAIN, .next = dull_next};
+const struct strategy strategy_numbers = {.phase = STRATEGY_PLAIN, .next = numbers_next};

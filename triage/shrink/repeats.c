@@ -53,4 +53,4 @@ repeats_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
     return false;
 }
 
-const struct strategy strategy_repeats = {.name = "repeats", .next = repeats_next};
+const struct strategy strategy_repeats = {.next = repeats_next};

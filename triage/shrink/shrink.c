@@ -16,6 +16,7 @@ enum {
     TEXT_PERCENT = 90,     /* of an input, printable: it is text */
     FIELD_NEAR = 16,       /* bytes about a field's ends in which it may be wrong */
     CANDIDATES_MAX = 3,    /* of one edit */
+    IDLE_ASKS = 256,       /* edits without a trial until the limits are looked at */
     ALTERNATIONS_MAX = 8,  /* of what deletes and what makes dull */
 };
 
@@ -23,7 +24,6 @@ struct candidate {
     struct buf bytes;
     struct layout layout;
     struct cursor taken;
-    bool repaired; /* fields beside what the edit touched were made right again */
 };
 
 struct search {
@@ -49,6 +49,7 @@ void
 shrink_result_clear(struct shrink_result *result)
 {
     buf_clear(&result->bytes);
+    mem_free(STEAL(result->kept_right));
 }
 
 static void
@@ -238,6 +239,7 @@ static bool
 pass(struct search *search, const struct strategy *strategy, size_t grain)
 {
     bool gained = false;
+    int idle = 0;
 
     if (strategy->text_only && !search->best.text) {
         return false;
@@ -253,6 +255,9 @@ pass(struct search *search, const struct strategy *strategy, size_t grain)
         }
         if (search->over || search->n_batch >= search->oracle->width) {
             gained = try_batch(search) || gained;
+            idle = 0;
+        } else if (++idle % IDLE_ASKS == 0) { /* all of them were tried before */
+            (void)may_go_on(search);
         }
     }
     return gained;
@@ -278,7 +283,8 @@ round_of(struct search *search, enum strategy_phase phase)
 }
 
 /* All that can go: what is likely to until nothing does, then once what is not. */
-static void delete (struct search *search)
+static void
+delete_all(struct search *search)
 {
     bool gained = true;
 
@@ -309,11 +315,12 @@ shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits,
     out->failure.code = 0;
     (void)tried_before(&search, &search.best.bytes);
     for (int i = 0; i < ALTERNATIONS_MAX && gained && !search.stopped; i++) {
-        delete (&search);
+        delete_all(&search);
         gained = round_of(&search, STRATEGY_PLAIN);
     }
     out->finished = !search.stopped;
-    buf_clear(&out->bytes);
+    shrink_result_clear(out);
+    out->kept_right = layout_words(&search.best.layout);
     out->bytes = search.best.bytes;
     search.best.bytes = (struct buf)BUF_INIT;
     out->progress.bytes = out->bytes.len;

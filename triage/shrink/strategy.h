@@ -52,7 +52,6 @@ enum strategy_phase {
 };
 
 struct strategy {
-    const char *name;
     enum strategy_phase phase;
     bool text_only;
     /* The next candidate; false at the end of the pass. What it notes about the sketch

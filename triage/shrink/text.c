@@ -83,7 +83,14 @@ tokens_next(const struct sketch *sketch, size_t grain, struct cursor *cursor, vo
 
 /* --- brackets --- */
 
-enum { PAIRS_MAX = 16384, OPEN_MAX = 1024, NAME_MAX_LEN = 64 };
+enum {
+    PAIRS_INPUT_MAX =
+        1 << 20, /* larger inputs are not searched: each bracket may cost ... */
+    PAIRS_MAX = 16384,
+    OPEN_MAX = 256, /* ... a look at all that are open */
+    NAME_LEN_MAX = 64,
+    TAG_LEN_MAX = 1024,
+};
 
 struct pair {
     size_t from, to;         /* with the brackets */
@@ -154,7 +161,7 @@ name_length(const struct buf *bytes, size_t at)
 {
     size_t len = 0;
 
-    while (at + len < bytes->len && len < NAME_MAX_LEN &&
+    while (at + len < bytes->len && len < NAME_LEN_MAX &&
            kind_of(bytes->data[at + len]) == 1) {
         len++;
     }
@@ -166,7 +173,8 @@ static void
 read_tag(struct reader *reader, size_t i)
 {
     const struct buf *bytes = reader->bytes;
-    const char *end = memchr(bytes->data + i, '>', bytes->len - i);
+    size_t most = bytes->len - i < TAG_LEN_MAX ? bytes->len - i : TAG_LEN_MAX;
+    const char *end = memchr(bytes->data + i, '>', most);
     bool closes = i + 1 < bytes->len && bytes->data[i + 1] == '/';
     size_t begin = i + (closes ? 2 : 1);
     size_t len = name_length(bytes, begin);
@@ -253,6 +261,9 @@ static bool
 brackets_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
               void **plan, struct step *step)
 {
+    if (sketch->bytes.len > PAIRS_INPUT_MAX) {
+        return false;
+    }
     if (*plan == NULL) {
         *plan = find_pairs(&sketch->bytes);
     }
@@ -279,9 +290,6 @@ brackets_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
     return false;
 }
 
-const struct strategy strategy_lines = {
-    .name = "lines", .text_only = true, .next = lines_next};
-const struct strategy strategy_tokens = {
-    .name = "tokens", .text_only = true, .next = tokens_next};
-const struct strategy strategy_brackets = {
-    .name = "brackets", .text_only = true, .next = brackets_next};
+const struct strategy strategy_lines = {.text_only = true, .next = lines_next};
+const struct strategy strategy_tokens = {.text_only = true, .next = tokens_next};
+const struct strategy strategy_brackets = {.text_only = true, .next = brackets_next};
