@@ -40,136 +40,131 @@ decode(struct fixture *fix, const char *bytes, size_t len)
                               &fix->err);
 }
 
+static const struct {
+    const char *bytes;
+    size_t len;
+    const char *text;
+    enum instruction_kind kind;
+    bool indirect;
+    size_t n;
+    struct instruction_access first; /* of n */
+} decoded[] = {
+    {"\xc6\x07\x01",
+     3,
+     "mov byte ptr [rdi], 0x01",
+     INSTRUCTION_OTHER,
+     false,
+     1,
+     {ACCESS_WRITE, 1, 0x2000, true, false}},
+    {"\x8b\x44\xb7\x04",
+     4,
+     "mov eax, [rdi+rsi*4+0x04]",
+     INSTRUCTION_OTHER,
+     true,
+     1,
+     {ACCESS_READ, 4, 0x2000 + 0xc + 4, true, false}},
+    {"\x8b\x05\x10\x00\x00\x00",
+     6,
+     "mov eax, [0x0000000000001016]",
+     INSTRUCTION_OTHER,
+     true,
+     1,
+     {ACCESS_READ, 4, 0x1016, true, false}},
+    {"\x67\x8b\x07",
+     3,
+     "mov eax, [edi]",
+     INSTRUCTION_OTHER,
+     true,
+     1,
+     {ACCESS_READ, 4, 0x2000, true, false}},
+    {"\x48\x83\x0f\x00",
+     4,
+     "or qword ptr [rdi], 0x00",
+     INSTRUCTION_OTHER,
+     false,
+     1,
+     {ACCESS_WRITE, 8, 0x2000, true, false}},
+    {"\x48\x8d\x07", 3, "lea rax, [rdi]", INSTRUCTION_OTHER, true, 0, {0}},
+    {"\x50",
+     1,
+     "push rax",
+     INSTRUCTION_OTHER,
+     true,
+     1,
+     {ACCESS_WRITE, 8, 0x7ff8, true, true}},
+    {"\xff\x37",
+     2,
+     "push [rdi]",
+     INSTRUCTION_OTHER,
+     true,
+     2,
+     {ACCESS_READ, 8, 0x2000, true, false}},
+    {"\xa4",
+     1,
+     "movsb",
+     INSTRUCTION_OTHER,
+     true,
+     2,
+     {ACCESS_WRITE, 1, 0x2000, true, false}},
+    {"\x64\x48\x8b\x04\x25\x28\x00\x00\x00",
+     9,
+     "mov rax, fs:[0x0000000000000028]",
+     INSTRUCTION_OTHER,
+     true,
+     1,
+     {ACCESS_READ, 8, 0, false, false}},
+    {"\xc3", 1, "ret", INSTRUCTION_RETURN, true, 1, {ACCESS_READ, 8, 0x8000, true, true}},
+    {"\xff\xd0",
+     2,
+     "call rax",
+     INSTRUCTION_CALL,
+     true,
+     1,
+     {ACCESS_WRITE, 8, 0x7ff8, true, true}},
+    {"\xe8\x00\x00\x00\x00",
+     5,
+     "call 0x0000000000001005",
+     INSTRUCTION_CALL,
+     false,
+     1,
+     {ACCESS_WRITE, 8, 0x7ff8, true, true}},
+    {"\xff\x27",
+     2,
+     "jmp [rdi]",
+     INSTRUCTION_BRANCH,
+     true,
+     1,
+     {ACCESS_READ, 8, 0x2000, true, false}},
+    {"\xeb\x00", 2, "jmp 0x0000000000001002", INSTRUCTION_BRANCH, false, 0, {0}},
+    {"\x0f\x0b", 2, "ud2", INSTRUCTION_OTHER, false, 0, {0}},
+};
+
 static void
 test_decode_names_what_is_accessed(void **state)
 {
-    static const struct {
-        const char *bytes;
-        size_t len;
-        const char *text;
-        enum instruction_kind kind;
-        bool indirect;
-        size_t n;
-        struct instruction_access first; /* of n */
-    } cases[] = {
-        {"\xc6\x07\x01",
-         3,
-         "mov byte ptr [rdi], 0x01",
-         INSTRUCTION_OTHER,
-         false,
-         1,
-         {ACCESS_WRITE, 1, 0x2000, true, false}},
-        {"\x8b\x44\xb7\x04",
-         4,
-         "mov eax, [rdi+rsi*4+0x04]",
-         INSTRUCTION_OTHER,
-         true,
-         1,
-         {ACCESS_READ, 4, 0x2000 + 0xc + 4, true, false}},
-        {"\x8b\x05\x10\x00\x00\x00",
-         6,
-         "mov eax, [0x0000000000001016]",
-         INSTRUCTION_OTHER,
-         true,
-         1,
-         {ACCESS_READ, 4, 0x1016, true, false}},
-        {"\x67\x8b\x07",
-         3,
-         "mov eax, [edi]",
-         INSTRUCTION_OTHER,
-         true,
-         1,
-         {ACCESS_READ, 4, 0x2000, true, false}},
-        {"\x48\x83\x0f\x00",
-         4,
-         "or qword ptr [rdi], 0x00",
-         INSTRUCTION_OTHER,
-         false,
-         1,
-         {ACCESS_WRITE, 8, 0x2000, true, false}},
-        {"\x48\x8d\x07", 3, "lea rax, [rdi]", INSTRUCTION_OTHER, true, 0, {0}},
-        {"\x50",
-         1,
-         "push rax",
-         INSTRUCTION_OTHER,
-         true,
-         1,
-         {ACCESS_WRITE, 8, 0x7ff8, true, true}},
-        {"\xff\x37",
-         2,
-         "push [rdi]",
-         INSTRUCTION_OTHER,
-         true,
-         2,
-         {ACCESS_READ, 8, 0x2000, true, false}},
-        {"\xa4",
-         1,
-         "movsb",
-         INSTRUCTION_OTHER,
-         true,
-         2,
-         {ACCESS_WRITE, 1, 0x2000, true, false}},
-        {"\x64\x48\x8b\x04\x25\x28\x00\x00\x00",
-         9,
-         "mov rax, fs:[0x0000000000000028]",
-         INSTRUCTION_OTHER,
-         true,
-         1,
-         {ACCESS_READ, 8, 0, false, false}},
-        {"\xc3",
-         1,
-         "ret",
-         INSTRUCTION_RETURN,
-         true,
-         1,
-         {ACCESS_READ, 8, 0x8000, true, true}},
-        {"\xff\xd0",
-         2,
-         "call rax",
-         INSTRUCTION_CALL,
-         true,
-         1,
-         {ACCESS_WRITE, 8, 0x7ff8, true, true}},
-        {"\xe8\x00\x00\x00\x00",
-         5,
-         "call 0x0000000000001005",
-         INSTRUCTION_CALL,
-         false,
-         1,
-         {ACCESS_WRITE, 8, 0x7ff8, true, true}},
-        {"\xff\x27",
-         2,
-         "jmp [rdi]",
-         INSTRUCTION_BRANCH,
-         true,
-         1,
-         {ACCESS_READ, 8, 0x2000, true, false}},
-        {"\xeb\x00", 2, "jmp 0x0000000000001002", INSTRUCTION_BRANCH, false, 0, {0}},
-        {"\x0f\x0b", 2, "ud2", INSTRUCTION_OTHER, false, 0, {0}},
-    };
     struct fixture *fix = *state;
 
     record_add_register(fix->record, "rsi", 3);
     record_add_register(fix->record, "rdi", 0x2000);
     record_add_register(fix->record, "rsp", 0x8000);
     record_add_register(fix->record, "rip", 0x1000);
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(decode(fix, cases[i].bytes, cases[i].len), 0);
+    for (size_t i = 0; i < COUNT(decoded); i++) {
+        assert_int_equal(decode(fix, decoded[i].bytes, decoded[i].len), 0);
         const struct instruction *got = &fix->instruction;
-        assert_string_equal(got->text, cases[i].text);
-        assert_int_equal(got->kind, cases[i].kind);
+        assert_string_equal(got->text, decoded[i].text);
+        assert_int_equal(got->kind, decoded[i].kind);
         if (got->kind != INSTRUCTION_OTHER) {
-            assert_int_equal(got->indirect, cases[i].indirect);
+            assert_int_equal(got->indirect, decoded[i].indirect);
         }
-        assert_int_equal(got->n_accesses, cases[i].n);
-        if (cases[i].n > 0) {
+        assert_int_equal(got->n_accesses, decoded[i].n);
+        if (decoded[i].n > 0) {
             const struct instruction_access *first = &got->accesses[0];
-            assert_int_equal(first->access, cases[i].first.access);
-            assert_int_equal(first->bytes, cases[i].first.bytes);
-            assert_int_equal(first->has_address, cases[i].first.has_address);
-            assert_int_equal(first->on_stack, cases[i].first.on_stack);
+            assert_int_equal(first->access, decoded[i].first.access);
+            assert_int_equal(first->bytes, decoded[i].first.bytes);
+            assert_int_equal(first->has_address, decoded[i].first.has_address);
+            assert_int_equal(first->on_stack, decoded[i].first.on_stack);
             if (first->has_address) {
-                assert_int_equal(first->address, cases[i].first.address);
+                assert_int_equal(first->address, decoded[i].first.address);
             }
         }
     }
