@@ -16,6 +16,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/afl_tree.h"
 #include "orchestrator/engine/aflpp_stats.h"
@@ -190,7 +191,7 @@ split_words(const uint8_t *data, size_t size)
     AUTO(mem_free) char *text = text_of(data, size);
     struct strv words = {0};
 
-    (void)afl_split(text, &words, NULL);
+    (void)str_shell_split(text, &words, NULL);
     strv_clear(&words);
 }
 

@@ -29,66 +29,6 @@ afl_setup_clear(struct afl_setup *setup)
     *setup = (struct afl_setup){0};
 }
 
-/* --- words --- */
-
-/* One quoted stretch at *at (which stands on the quote) into word; 0, or -EINVAL. */
-static int
-take_quoted(const char **at, struct buf *word, struct err *err)
-{
-    char quote = **at;
-
-    for (++*at; **at != quote; ++*at) {
-        if (**at == '\0') {
-            return err_set(err, -EINVAL, "a %c is not closed", quote);
-        }
-        if (quote == '"' && **at == '\\' && (*at)[1] != '\0' &&
-            strchr("\"\\$`\n", (*at)[1]) != NULL) {
-            ++*at;
-        }
-        buf_addc(word, **at);
-    }
-    ++*at;
-    return 0;
-}
-
-/* One word from *at up to a blank or newline outside quotes. */
-static int
-take_word(const char **at, struct buf *word, struct err *err)
-{
-    while (**at != '\0' && strchr(" \t\n", **at) == NULL) {
-        if (**at == '\'' || **at == '"') {
-            int rc = take_quoted(at, word, err);
-            if (rc < 0) {
-                return rc;
-            }
-            continue;
-        }
-        if (**at == '\\' && (*at)[1] != '\0') {
-            ++*at;
-        }
-        buf_addc(word, **at);
-        ++*at;
-    }
-    return 0;
-}
-
-int
-afl_split(const char *text, struct strv *out, struct err *err)
-{
-    for (const char *at = text;;) {
-        AUTO(buf_clear) struct buf word = BUF_INIT;
-        at += strspn(at, " \t");
-        if (*at == '\0' || *at == '\n') {
-            return 0;
-        }
-        int rc = take_word(&at, &word, err);
-        if (rc < 0) {
-            return rc;
-        }
-        strv_add(out, buf_str(&word));
-    }
-}
-
 /* --- afl-fuzz's options --- */
 
 /* The value of a valued option at words[*i], which may be the next word; NULL: none. */
@@ -231,7 +171,7 @@ read_setup(const char *instance, struct afl_setup *out, struct err *err)
         return err_set(err, -ENODATA, "'%s' holds no command line", out->source);
     }
     take_environment(out, buf_str(&text), at);
-    rc = afl_split(at + sizeof(marker) - 1, &words, err);
+    rc = str_shell_split(at + sizeof(marker) - 1, &words, err);
     if (rc < 0) {
         return err_wrap(err, rc, "'%s'", out->source);
     }
@@ -279,7 +219,7 @@ read_stats(const char *instance, struct afl_setup *out, struct err *err)
         return rc;
     }
     AUTO(mem_free) char *line = stats_value(buf_str(&text), "command_line");
-    if (line != NULL && afl_split(line, &words, err) == 0) {
+    if (line != NULL && str_shell_split(line, &words, err) == 0) {
         split_command(out, &words, &(struct strv){0});
     }
     return 0;
@@ -531,7 +471,7 @@ target_environment(const struct afl_setup *setup, const char *base,
             options_put(&command->env, setup->env.v[i]);
         }
     }
-    if (given != NULL && afl_split(given, &pairs, &ignored) == 0) {
+    if (given != NULL && str_shell_split(given, &pairs, &ignored) == 0) {
         for (size_t i = 0; i < pairs.n; i++) {
             if (strchr(pairs.v[i], '=') != NULL) {
                 options_put(&command->env, pairs.v[i]);

@@ -46,10 +46,6 @@ int afl_setup_read(const char *instance, struct afl_setup *out, struct err *err)
  */
 int64_t afl_found_at(const char *path);
 
-/* Split as a POSIX shell would: blanks, quotes, backslashes; ends at an unquoted newline.
- * Appends. -EINVAL: a quote is not closed. */
-int afl_split(const char *text, struct strv *out, struct err *err);
-
 /*
  * The command that replays an input of the instance: the program found where it lay, or
  * in the folders above the tree if all was moved; AFL_PRELOAD and AFL_TARGET_ENV in its

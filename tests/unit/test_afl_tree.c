@@ -75,37 +75,6 @@ assert_words(const struct strv *list, const char *wanted)
     assert_string_equal(buf_str(&got), wanted);
 }
 
-/* --- words --- */
-
-static void
-test_split_reads_words_as_a_shell_does(void **state)
-{
-    struct fixture *fix = *state;
-
-    assert_int_equal(afl_split("a 'b c'  \"d\\\"e $x\" f\\ g 'it'\"'\"'s' ''\nnext",
-                               &fix->words, &fix->err),
-                     0);
-    assert_words(&fix->words, "[a] [b c] [d\"e $x] [f g] [it's] []");
-}
-
-static void
-test_split_keeps_a_quoted_newline(void **state)
-{
-    struct fixture *fix = *state;
-
-    assert_int_equal(afl_split("'a\nb' c", &fix->words, &fix->err), 0);
-    assert_words(&fix->words, "[a\nb] [c]");
-}
-
-static void
-test_split_refuses_an_open_quote(void **state)
-{
-    struct fixture *fix = *state;
-
-    assert_int_equal(afl_split("a 'b", &fix->words, &fix->err), -EINVAL);
-    assert_string_equal(fix->err.msg, "a ' is not closed");
-}
-
 /* --- what an instance tells --- */
 
 static int
@@ -421,9 +390,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_split_reads_words_as_a_shell_does),
-        TEST(test_split_keeps_a_quoted_newline),
-        TEST(test_split_refuses_an_open_quote),
         TEST(test_setup_is_split_at_the_dashes),
         TEST(test_setup_without_dashes_ends_at_the_first_word_that_is_no_option),
         TEST(test_cmdline_decides_where_an_option_is_unknown),

@@ -266,6 +266,43 @@ test_shell_round_trips_through_bash(void **state)
     assert_string_equal(buf_str(&run.output), every);
 }
 
+/* The words, each in brackets. */
+static void
+assert_split(struct fixture *fix, const char *text, const char *want)
+{
+    AUTO(strv_clear) struct strv words = {NULL, 0};
+    struct err err = ERR_INIT;
+
+    assert_int_equal(str_shell_split(text, &words, &err), 0);
+    buf_cut(&fix->out, 0);
+    for (size_t i = 0; i < words.n; i++) {
+        buf_addf(&fix->out, "[%s]", words.v[i]);
+    }
+    assert_string_equal(buf_str(&fix->out), want);
+}
+
+static void
+test_shell_split_reads_words_as_a_shell_does(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_split(fix, "a 'b c'  \"d\\\"e $x\" f\\ g 'it'\"'\"'s' ''\nnext",
+                 "[a][b c][d\"e $x][f g][it's][]");
+    assert_split(fix, "'a\nb' c", "[a\nb][c]");
+    assert_split(fix, "", "");
+}
+
+static void
+test_shell_split_refuses_an_open_quote(void **state)
+{
+    AUTO(strv_clear) struct strv words = {NULL, 0};
+    struct err err = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(str_shell_split("a 'b", &words, &err), -EINVAL);
+    assert_string_equal(err.msg, "a ' is not closed");
+}
+
 static void
 test_duration_reads_every_unit(void **state)
 {
@@ -438,6 +475,8 @@ main(void)
         TEST(test_unname_refuses_malformed_escapes),
         TEST(test_shell_quotes_only_what_needs_it),
         TEST(test_shell_round_trips_through_bash),
+        TEST(test_shell_split_reads_words_as_a_shell_does),
+        TEST(test_shell_split_refuses_an_open_quote),
         TEST(test_duration_reads_every_unit),
         TEST(test_duration_refuses_the_rest),
         TEST(test_size_reads_every_unit),

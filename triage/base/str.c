@@ -298,6 +298,64 @@ str_shell(struct buf *out, const char *word)
     buf_addc(out, '\'');
 }
 
+/* One quoted stretch at *at (which stands on the quote) into word; 0, or -EINVAL. */
+static int
+take_quoted(const char **at, struct buf *word, struct err *err)
+{
+    char quote = **at;
+
+    for (++*at; **at != quote; ++*at) {
+        if (**at == '\0') {
+            return err_set(err, -EINVAL, "a %c is not closed", quote);
+        }
+        if (quote == '"' && **at == '\\' && (*at)[1] != '\0' &&
+            strchr("\"\\$`\n", (*at)[1]) != NULL) {
+            ++*at;
+        }
+        buf_addc(word, **at);
+    }
+    ++*at;
+    return 0;
+}
+
+/* One word from *at up to a blank or newline outside quotes. */
+static int
+take_word(const char **at, struct buf *word, struct err *err)
+{
+    while (**at != '\0' && strchr(" \t\n", **at) == NULL) {
+        if (**at == '\'' || **at == '"') {
+            int rc = take_quoted(at, word, err);
+            if (rc < 0) {
+                return rc;
+            }
+            continue;
+        }
+        if (**at == '\\' && (*at)[1] != '\0') {
+            ++*at;
+        }
+        buf_addc(word, **at);
+        ++*at;
+    }
+    return 0;
+}
+
+int
+str_shell_split(const char *text, struct strv *out, struct err *err)
+{
+    for (const char *at = text;;) {
+        AUTO(buf_clear) struct buf word = BUF_INIT;
+        at += strspn(at, " \t");
+        if (*at == '\0' || *at == '\n') {
+            return 0;
+        }
+        int rc = take_word(&at, &word, err);
+        if (rc < 0) {
+            return rc;
+        }
+        strv_add(out, buf_str(&word));
+    }
+}
+
 struct unit {
     const char *name;
     int64_t factor;

@@ -44,6 +44,10 @@ int str_unname(const char *escaped, char **out, struct err *err);
  * busybox know it, dash 0.5 does not). Appends. */
 void str_shell(struct buf *out, const char *word);
 
+/* Split as a POSIX shell would: blanks, quotes, backslashes; ends at an unquoted newline.
+ * Appends. -EINVAL: a quote is not closed. */
+int str_shell_split(const char *text, struct strv *out, struct err *err);
+
 /* "90s" "10m" "8h" "2d" "250ms", or a bare number of seconds -> milliseconds, 0 to 10
  * years. Whatever is wrong with a value is -EINVAL, here and below. */
 int str_duration(const char *text, int64_t *out_ms, struct err *err);
