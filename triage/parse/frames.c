@@ -157,10 +157,18 @@ parse_body(struct span s, struct raw_frame *frame)
     return module || file;
 }
 
-/* Chromium's: a single blank on each side of the address, no path. */
+/* Chromium's: a single blank on each side of the address, and no path but that in
+ * brackets at the end, which is there when the program knows its own lines:
+ * "ns::f(int) [../../x.cc:12:3]". */
 static bool
 parse_chromium(struct span s, struct raw_frame *frame)
 {
+    size_t open = span_rfind(s, " [");
+
+    if (open != SPAN_NONE && span_ends(s, "]") &&
+        parser_location(span_from(span_to(s, s.len - 1), open + 2), frame)) {
+        s = span_to(s, open);
+    }
     if (s.len == 0 || span_find_char(s, '/') != SPAN_NONE ||
         span_find_char(s, '\\') != SPAN_NONE) {
         return false;
