@@ -28,6 +28,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LATE_PKGS := libcurl libarchive
 PKG_LIBS := $(shell pkg-config --libs $(filter-out $(LATE_PKGS),$(PKGS)) 2>/dev/null)
 LATE_LIBS := $(shell pkg-config --libs $(LATE_PKGS) 2>/dev/null)
+# libsnappy's package has no .pc file either
+LATE_LIBS += -lsnappy
 # Zydis' package has no .pc file
 PKG_LIBS += -lZydis -lm
 

@@ -152,12 +152,22 @@ static const struct config_key gate_keys[] = {
     {.name = NULL},
 };
 
-static const struct config_key metrics_keys[] = {
-    {.name = "pushgateway",
-     .read = read_url,
-     .offset = offsetof(struct config, metrics.pushgateway)},
-    {.name = NULL},
-};
+/* A key for each sink. */
+static int
+read_metrics(const struct config_reader *reader, const struct config_key *key,
+             const struct config_node *node, void *to, struct err *err)
+{
+    struct config_key sinks[SINKS_MAX + 1] = {0};
+    const struct config_key nested = {.name = key->name, .keys = sinks};
+
+    for (size_t i = 0; sink_at(i) != NULL; i++) {
+        sinks[i] = (struct config_key){
+            .name = sink_at(i)->name,
+            .read = sink_at(i)->file ? config_read_path : read_url,
+            .offset = offsetof(struct config, metrics) + i * sizeof(char *)};
+    }
+    return config_read_nested(reader, &nested, node, to, err);
+}
 
 static const struct config_key keys[] = {
     {.name = "state", .read = config_read_path, .offset = offsetof(struct config, state)},
@@ -174,7 +184,7 @@ static const struct config_key keys[] = {
      .read = config_read_severity,
      .offset = offsetof(struct config, severity)},
     {.name = "gate", .read = config_read_nested, .keys = gate_keys},
-    {.name = "metrics", .read = config_read_nested, .keys = metrics_keys},
+    {.name = "metrics", .read = read_metrics},
     {.name = NULL},
 };
 
@@ -285,7 +295,9 @@ clear_config(struct config *config)
 {
     mem_free(config->path);
     mem_free(config->state);
-    mem_free(config->metrics.pushgateway);
+    for (size_t i = 0; i < COUNT(config->metrics); i++) {
+        mem_free(config->metrics[i]);
+    }
     config_rules_clear(&config->severity);
     target_list_clear(&config->targets);
     strv_clear(&config->out);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "orchestrator/publish/sink.h"
 #include "orchestrator/target.h"
 #include "triage/record.h"
 #include "triage/sandbox.h"
@@ -50,9 +51,8 @@ struct config {
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */
     } gate;
-    struct {
-        char *pushgateway; /* URL or NULL */
-    } metrics;
+    char *
+        metrics[SINKS_MAX]; /* where each sink of sink_at() sends to; NULL: it does not */
 };
 
 /* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New

@@ -60,7 +60,10 @@ static const char rest[] =
     "#  fail_on: high       # critical, high, medium, low, info\n"
     "\n"
     "#metrics:\n"
-    "#  pushgateway: http://localhost:9091\n";
+    "#  pushgateway: http://localhost:9091\n"
+    "#  remote_write: http://localhost:9090/api/v1/write\n"
+    "#  otlp: http://localhost:4318/v1/metrics\n"
+    "#  textfile: nightjar.prom # for node_exporter\n";
 
 /* Whether YAML reads a text back as it is: no word that could be a truth value, a number
  * or nothing. */

@@ -429,6 +429,10 @@ typedef int counter_visit(void *user, const char *name, const char *labels, int6
 int store_counters(struct store *store, counter_visit *visit, void *user,
                    struct err *err);
 
+/* From when on this store has counted: the time of its first event; now when there is
+ * none. Wall ms. */
+int store_since(struct store *store, int64_t *at, struct err *err);
+
 /* --- events: every state change has one; each goes to the outbox of every sink --- */
 
 struct event {

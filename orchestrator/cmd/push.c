@@ -1,45 +1,209 @@
+#include <errno.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
+#include "orchestrator/publish/collect.h"
+#include "orchestrator/publish/exposition.h"
 #include "orchestrator/publish/sink.h"
 
-static const char *url;
+enum { OUTPUT_MAX = 4096, GRACE_MS = 5000 };
+
+static const char *to_what;
+static const char *sink_name;
 static const char *instance;
 static int64_t timeout_ms = 10000;
-static bool dry_run;
+static bool dry_run, openmetrics;
 
 static const struct cmd_option *
 options(void)
 {
     static const struct cmd_option table[] = {
-        {CMD_TEXT, "to", 0, &url, "URL",
-         "the Pushgateway (default: metrics.pushgateway of nightjar.yaml)"},
-        {CMD_TEXT, "instance", 0, &instance, "NAME",
-         "a group of its own for this farm or branch"},
+        {CMD_TEXT, "to", 0, &to_what, "URL",
+         "one sink only, there (default: all of `metrics:` in nightjar.yaml)"},
+        {CMD_TEXT, "sink", 0, &sink_name, "NAME",
+         "which: pushgateway (default with --to), remote_write, otlp, textfile"},
+        {CMD_TEXT, "instance", 0, &instance, "NAME", "who sends: this farm or branch"},
         {CMD_DURATION, "timeout", 0, &timeout_ms, "DURATION",
-         "give up after (default 10s)"},
+         "of each sink, give up after (default 10s)"},
         {CMD_FLAG, "print", 0, &dry_run, NULL, "print the text and send nothing"},
+        {CMD_FLAG, "openmetrics", 0, &openmetrics, NULL,
+         "with --print: OpenMetrics 1.0 instead of Prometheus' text 0.0.4"},
         {.kind = CMD_END}};
 
     return table;
 }
 
-static int
-send(const char *to, const struct metrics *metrics, struct err *err)
-{
-    const struct sink_target target = {to, instance == NULL ? "" : instance, timeout_ms};
+/* --- one sink, or each of several in a process of its own --- */
 
-    return sink_find("pushgateway")->push(&target, metrics, err);
+struct chosen {
+    const struct sink_ops *sink;
+    const char *to; /* borrowed */
+};
+
+static int
+push_one(const struct cmd_context *context, const struct chosen *chosen,
+         const struct metrics *metrics)
+{
+    const struct sink_target target = {chosen->to, instance == NULL ? "" : instance,
+                                       timeout_ms};
+    struct err err = ERR_INIT;
+
+    if (chosen->sink->push(&target, metrics, &err) < 0) {
+        return cmd_fail(EXIT_UNDECIDED, "%s %s: %s", chosen->sink->name, chosen->to,
+                        err.msg);
+    }
+    if (!context->json) {
+        (void)printf("pushed %zu metric families to %s %s\n", metrics->n,
+                     chosen->sink->name, chosen->to);
+    }
+    return EXIT_DONE;
+}
+
+static int
+spawn_push(const struct cmd_context *context, const struct chosen *chosen,
+           struct proc *out, struct err *err)
+{
+    AUTO(strv_clear) struct strv argv = {0};
+    AUTO(mem_free) char *self = NULL;
+    struct proc_spec spec = PROC_SPEC_INIT;
+    int rc = proc_self(&self, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    strv_add(&argv, self);
+    strv_add(&argv, "--state");
+    strv_add(&argv, context->state);
+    strv_add(&argv, "push");
+    strv_add(&argv, "metrics");
+    strv_addf(&argv, "--sink=%s", chosen->sink->name);
+    strv_addf(&argv, "--to=%s", chosen->to);
+    strv_addf(&argv, "--instance=%s", instance == NULL ? "" : instance);
+    strv_addf(&argv, "--timeout=%lldms", (long long)timeout_ms);
+    if (context->json) {
+        strv_add(&argv, "--json");
+    }
+    spec.argv = argv.v;
+    spec.out_fd = 1;
+    spec.err_fd = 2;
+    return proc_spawn(&spec, out, err);
+}
+
+/* A sink that does not answer must not keep the others waiting. */
+static int
+push_all(const struct cmd_context *context, const struct chosen *chosen, size_t n)
+{
+    struct proc children[SINKS_MAX] = {0};
+    struct err err = ERR_INIT;
+    int result = EXIT_DONE;
+
+    for (size_t i = 0; i < n; i++) {
+        children[i] = (struct proc)PROC_INIT;
+        if (spawn_push(context, &chosen[i], &children[i], &err) < 0) {
+            result = cmd_fail_err(&err);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        int status = 0;
+        if (children[i].pid != 0 &&
+            (proc_wait(&children[i], timeout_ms + GRACE_MS, &status, &err) < 0 ||
+             status != 0)) {
+            result = EXIT_UNDECIDED;
+        }
+        proc_clear(&children[i]);
+    }
+    return result;
+}
+
+/* --- the verb --- */
+
+/* How many, or -EINVAL. */
+static int
+choose(const struct config *config, struct chosen *out, struct err *err)
+{
+    const struct sink_ops *only =
+        sink_find(sink_name == NULL ? "pushgateway" : sink_name);
+    int n = 0;
+
+    if (only == NULL) {
+        return err_set(err, -EINVAL,
+                       "--sink: there is no '%s': pushgateway, remote_write, otlp or "
+                       "textfile",
+                       sink_name);
+    }
+    if (to_what != NULL) {
+        out[0] = (struct chosen){only, to_what};
+        return 1;
+    }
+    const struct sink_ops *sink = NULL;
+    for (size_t i = 0; (sink = sink_at(i)) != NULL; i++) {
+        if ((sink_name == NULL || sink == only) && config->metrics[i] != NULL) {
+            out[n++] = (struct chosen){sink, config->metrics[i]};
+        }
+    }
+    return n > 0 ? n
+                 : err_set(err, -EINVAL,
+                           "no %s is known: give --to URL, or write in nightjar.yaml\n"
+                           "  metrics: {%s: %s}",
+                           sink_name == NULL ? "sink" : only->name, only->name,
+                           only->file ? "nightjar.prom" : "\"http://127.0.0.1:9091\"");
+}
+
+static int
+read_metrics(const struct cmd_context *context, struct metrics *out)
+{
+    AUTO(store_close) struct store *store = NULL;
+    struct err err = ERR_INIT;
+    int rc = store_open(context->state, DB_READ, &store, &err);
+
+    if (rc == 0) {
+        rc = collect_metrics(store, out, &err);
+    }
+    return rc < 0 ? cmd_fail(EXIT_UNDECIDED, "%s", err.msg) : EXIT_DONE;
+}
+
+static int
+print_metrics(const struct cmd_context *context)
+{
+    AUTO(metrics_clear) struct metrics metrics = {0};
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    int rc = read_metrics(context, &metrics);
+
+    if (rc == EXIT_DONE) {
+        exposition_print(&metrics,
+                         openmetrics ? EXPOSITION_OPENMETRICS : EXPOSITION_PROMETHEUS,
+                         &text);
+        (void)fputs(buf_str(&text), stdout);
+    }
+    return rc;
+}
+
+static int
+push_metrics(const struct cmd_context *context, const struct config *config)
+{
+    AUTO(metrics_clear) struct metrics metrics = {0};
+    struct chosen chosen[SINKS_MAX] = {0};
+    struct err err = ERR_INIT;
+    int n = choose(config, chosen, &err);
+
+    if (n < 0) {
+        return cmd_fail_err(&err);
+    }
+    if (n > 1) {
+        return push_all(context, chosen, (size_t)n);
+    }
+    int rc = read_metrics(context, &metrics);
+    return rc == EXIT_DONE ? push_one(context, &chosen[0], &metrics) : rc;
 }
 
 static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
-    AUTO(store_close) struct store *store = NULL;
-    AUTO(metrics_clear) struct metrics metrics = {0};
     AUTO(config_free) struct config *config = NULL;
     struct err err = ERR_INIT;
 
@@ -51,42 +215,22 @@ run(const struct cmd_context *context, const struct strv *args,
     if (config_load_settings(context->config, &config, &err) < 0) {
         return cmd_fail(EXIT_USAGE, "%s", err.msg);
     }
-    const char *to = url != NULL ? url : config->metrics.pushgateway;
-    if (to == NULL && !dry_run) {
-        return cmd_fail(
-            EXIT_USAGE,
-            "no Pushgateway is known: give --to URL, or write in nightjar.yaml\n"
-            "  metrics: {pushgateway: \"http://127.0.0.1:9091\"}");
-    }
-    int rc = store_open(context->state, DB_READ, &store, &err);
-    if (rc == 0) {
-        rc = metrics_collect(store, &metrics, &err);
-    }
-    if (rc == 0 && dry_run) {
-        AUTO(buf_clear) struct buf text = BUF_INIT;
-        metrics_text(&metrics, &text);
-        (void)fputs(buf_str(&text), stdout);
-        return EXIT_DONE;
-    }
-    if (rc == 0) {
-        rc = send(to, &metrics, &err);
-    }
-    if (rc < 0) {
-        return cmd_fail(EXIT_UNDECIDED, "%s", err.msg);
-    }
-    if (!context->json) {
-        (void)printf("pushed %zu metric families to %s\n", metrics.n, to);
-    }
-    return EXIT_DONE;
+    return dry_run ? print_metrics(context) : push_metrics(context, config);
 }
 
 const struct cmd cmd_push = {
     .name = "push",
-    .summary = "send the current numbers to Prometheus' Pushgateway",
-    .usage = "metrics [--to URL] [--instance NAME]",
-    .about = "Send the current numbers (workers, executions, coverage, crashes, bugs) to "
-             "a Pushgateway.\n\n"
-             "  nightjar push metrics --to http://127.0.0.1:9091",
+    .summary = "send the current numbers to where they are watched",
+    .usage = "metrics [--to URL] [--sink NAME] [--instance NAME]",
+    .about =
+        "Send the current numbers (workers, executions, coverage, crashes, bugs) to each "
+        "sink of `metrics:` in nightjar.yaml: Prometheus' Pushgateway, Prometheus remote "
+        "write (also VictoriaMetrics, Mimir, InfluxDB), OpenTelemetry over HTTP, a file "
+        "for node_exporter. Sinks do not wait for each other; exit status 3 when one of "
+        "them failed.\n\n"
+        "  nightjar push metrics --to http://127.0.0.1:9091\n"
+        "  nightjar push metrics --sink remote_write --to "
+        "http://127.0.0.1:9090/api/v1/write",
     .options = options,
     .run = run,
 };

@@ -1,45 +1,60 @@
 /*
- * The numbers that nightjar publishes, read from the store: a list of metric families
- * that every format prints and every sink sends. Names, types and labels: Prometheus
- * conventions (base units, `_total` for counters, no unbounded label). All label
- * combinations that can occur are there from the start at 0, since increase() misses the
- * first event of a series that was born with it.
+ * Numbers to publish: families of samples, built once and then printed or sent by each
+ * sink in its own format. Names, types and labels follow Prometheus' conventions: base
+ * units, `_total` for counters, no unbounded label.
  */
 #ifndef ORCHESTRATOR_PUBLISH_METRICS_H
 #define ORCHESTRATOR_PUBLISH_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "base/buf.h"
-#include "base/err.h"
-#include "triage/store.h"
+#include "base/auto.h"
 
 enum metric_type { METRIC_GAUGE, METRIC_COUNTER };
 
+enum { METRIC_LABELS_MAX = 4 };
+
+struct metric_label {
+    const char *name;
+    char *value; /* any text */
+};
+
 struct sample {
-    char *labels; /* rendered: `target="png",state="new"`, values escaped; "" for none */
+    struct metric_label labels[METRIC_LABELS_MAX];
+    size_t n_labels;
     double value;
 };
 
 struct metric {
-    const char *name, *help;
+    const char *name; /* static, as help */
+    const char *help; /* a sentence on one line */
     enum metric_type type;
     struct sample *samples;
     size_t n;
 };
 
 struct metrics {
-    struct metric *v;
+    struct metric **v; /* families do not move when more are added */
     size_t n;
+    int64_t at_ms;    /* when they were read; wall clock */
+    int64_t since_ms; /* from when on the counters count; wall clock */
 };
 
 void metrics_clear(struct metrics *metrics);
 AUTO_DEFINE_CLEAR(struct metrics, metrics_clear)
 
-/* Read everything from the store. */
-int metrics_collect(struct store *store, struct metrics *out, struct err *err);
+/* A new family; owned by metrics. */
+struct metric *metrics_family(struct metrics *metrics, enum metric_type type,
+                              const char *name, const char *help);
 
-/* Prometheus text format 0.0.4; appends to out. */
-void metrics_text(const struct metrics *metrics, struct buf *out);
+/* Names and values of labels in turn, e.g. METRIC_LABELS("target", name). */
+#define METRIC_LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* Add to, or raise to, the sample with these labels (NULL: none), which is made at 0 when
+ * it is not there. Names are static, values are copied. */
+void metric_add(struct metric *metric, const char *const *labels, double value);
+void metric_raise(struct metric *metric, const char *const *labels, double value);
 
 #endif

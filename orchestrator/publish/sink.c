@@ -1,8 +1,17 @@
 #include "orchestrator/publish/sink.h"
 
+#include <assert.h>
 #include <string.h>
 
-static const struct sink_ops *const sinks[] = {&sink_pushgateway};
+static const struct sink_ops *const sinks[] = {&sink_pushgateway, &sink_remote_write,
+                                               &sink_otlp, &sink_textfile};
+static_assert(COUNT(sinks) <= SINKS_MAX, "there is room for all");
+
+const struct sink_ops *
+sink_at(size_t i)
+{
+    return i < COUNT(sinks) ? sinks[i] : NULL;
+}
 
 const struct sink_ops *
 sink_find(const char *name)

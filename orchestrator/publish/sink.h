@@ -1,26 +1,37 @@
 /*
- * A sink: somewhere that numbers are sent. One file and one row in the table of sink.c.
+ * A sink: somewhere that numbers are sent. One file and one row in the table of sink.c,
+ * which also makes it a key of `metrics:` in nightjar.yaml.
  */
 #ifndef ORCHESTRATOR_PUBLISH_SINK_H
 #define ORCHESTRATOR_PUBLISH_SINK_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "orchestrator/publish/metrics.h"
 
+enum { SINKS_MAX = 8 };
+
 struct sink_target {
-    const char *url;      /* as the user gave it */
-    const char *instance; /* grouping key besides the job; "" for none */
+    const char *to;       /* a URL or a file's path, as the user gave it */
+    const char *instance; /* who sends, where there are several; "" for none */
     int64_t timeout_ms;   /* of the whole exchange */
 };
 
 struct sink_ops {
-    const char *name;
+    const char *name;  /* a key of nightjar.yaml too */
+    bool file;         /* `to` is a path; else a URL */
+    const char *about; /* a few words for --help */
     int (*push)(const struct sink_target *to, const struct metrics *metrics,
                 struct err *err);
 };
 
+const struct sink_ops *sink_at(size_t i);           /* NULL behind the last */
 const struct sink_ops *sink_find(const char *name); /* NULL: no such sink */
 
 extern const struct sink_ops sink_pushgateway;
+extern const struct sink_ops sink_remote_write;
+extern const struct sink_ops sink_otlp;
+extern const struct sink_ops sink_textfile;
 
 #endif

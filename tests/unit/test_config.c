@@ -70,7 +70,7 @@ test_no_file_gives_defaults(void **state)
     assert_true(c->triage.asserts_are_security);
     assert_false(c->triage.checks_are_security);
     assert_int_equal(c->gate.fail_on, SEVERITY_HIGH);
-    assert_null(c->metrics.pushgateway);
+    assert_null(c->metrics[0]);
 }
 
 static void
@@ -116,7 +116,8 @@ test_every_setting_is_read(void **state)
                                "  asserts_are_security: false\n"
                                "  checks_are_security: true\n"
                                "gate: {fail_on: medium}\n"
-                               "metrics: {pushgateway: 'http://localhost:9091'}\n"),
+                               "metrics: {pushgateway: 'http://localhost:9091',"
+                               " textfile: n.prom}\n"),
                      0);
     const struct config *c = fix->config;
     assert_string_equal(c->state, state_folder);
@@ -129,7 +130,17 @@ test_every_setting_is_read(void **state)
     assert_false(c->triage.asserts_are_security);
     assert_true(c->triage.checks_are_security);
     assert_int_equal(c->gate.fail_on, SEVERITY_MEDIUM);
-    assert_string_equal(c->metrics.pushgateway, "http://localhost:9091");
+    AUTO(mem_free) char *textfile = fs_join(fix->root, "n.prom");
+    for (size_t i = 0; i < SINKS_MAX; i++) {
+        const char *name = sink_at(i) == NULL ? "" : sink_at(i)->name;
+        if (strcmp(name, "pushgateway") == 0) {
+            assert_string_equal(c->metrics[i], "http://localhost:9091");
+        } else if (strcmp(name, "textfile") == 0) {
+            assert_string_equal(c->metrics[i], textfile);
+        } else {
+            assert_null(c->metrics[i]);
+        }
+    }
 }
 
 static void
@@ -223,6 +234,8 @@ static const struct {
      "1:26: ooms_and_hangs: wanted yes or no, not the value 'maybe'"},
     {"metrics: {pushgateway: localhost:9091}\n",
      "1:24: pushgateway: 'localhost:9091' is no URL such as http://localhost:9091"},
+    {"metrics: {otpl: 'http://localhost:4318'}\n",
+     "1:11: unknown key 'otpl' (did you mean 'otlp'?)"},
     {"metrics: {pushgateway: 'http://a b'}\n",
      "1:24: pushgateway: 'http://a b' is no URL such as http://localhost:9091"},
     {"out: none\n", "1:6: out: there is no folder '/ROOT/none': build the targets first"},
@@ -451,7 +464,7 @@ test_the_example_is_valid(void **state)
 
     assert_string_equal(fix->err.msg, "");
     assert_int_equal(rc, 0);
-    assert_string_equal(fix->config->metrics.pushgateway, "http://localhost:9091");
+    assert_string_equal(fix->config->metrics[0], "http://localhost:9091");
 }
 
 int

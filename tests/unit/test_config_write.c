@@ -57,7 +57,7 @@ test_what_init_writes_as_comments_is_valid_too(void **state)
     assert_string_equal(fix->err.msg, "");
     assert_int_equal(rc, 0);
     assert_int_equal(fix->config->targets.n, 1);
-    assert_string_equal(fix->config->metrics.pushgateway, "http://localhost:9091");
+    assert_string_equal(fix->config->metrics[0], "http://localhost:9091");
 }
 
 static void

@@ -15,6 +15,7 @@ enum {
     COUNTERS,
     BUG_FRESH,
     BUG_TOLD,
+    SINCE,
     STATEMENTS,
 };
 
@@ -33,6 +34,7 @@ static const char *const sql[STATEMENTS] = {
                  " g.signature, c.written, c.first_seen, g.backlog FROM bug g"
                  " JOIN crash c ON c.id = g.crash JOIN target t ON t.id = g.target"
                  " WHERE g.id = ?1",
+    [SINCE] = "SELECT coalesce((SELECT at FROM event ORDER BY id LIMIT 1), ?1)",
 };
 const struct store_sql store_event_sql = {sql, STATEMENTS};
 
@@ -188,4 +190,10 @@ store_counters(struct store *store, counter_visit *visit, void *user, struct err
         rc = visit(user, texts.v[2 * i], texts.v[2 * i + 1], value, err);
     }
     return rc;
+}
+
+int
+store_since(struct store *store, int64_t *at, struct err *err)
+{
+    return db_int(store->db, at, err, sql[SINCE], "i", clock_wall_ms());
 }

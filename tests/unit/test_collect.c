@@ -5,7 +5,8 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "orchestrator/publish/metrics.h"
+#include "orchestrator/publish/collect.h"
+#include "orchestrator/publish/exposition.h"
 
 struct fixture {
     char folder[64];
@@ -18,7 +19,7 @@ setup(void **state)
 {
     struct fixture *fix = mem_alloc(sizeof(*fix));
 
-    (void)snprintf(fix->folder, sizeof(fix->folder), "/tmp/nightjar-metrics-XXXXXX");
+    (void)snprintf(fix->folder, sizeof(fix->folder), "/tmp/nightjar-collect-XXXXXX");
     if (mkdtemp(fix->folder) == NULL ||
         store_open(fix->folder, DB_CREATE, &fix->store, &fix->err) < 0) {
         return -1;
@@ -71,8 +72,8 @@ assert_text_has(struct fixture *fix, const char *line)
     AUTO(metrics_clear) struct metrics metrics = {0};
     AUTO(buf_clear) struct buf text = BUF_INIT;
 
-    assert_int_equal(metrics_collect(fix->store, &metrics, &fix->err), 0);
-    metrics_text(&metrics, &text);
+    assert_int_equal(collect_metrics(fix->store, &metrics, &fix->err), 0);
+    exposition_print(&metrics, EXPOSITION_PROMETHEUS, &text);
     if (strstr(buf_str(&text), line) == NULL) {
         print_error("not in the text: %s\n%s", line, buf_str(&text));
     }
@@ -111,6 +112,35 @@ test_collect_sums_workers_of_a_target(void **state)
     assert_text_has(fix, "nightjar_fuzz_seconds_total{target=\"png\"} 3\n");
 }
 
+/* increase() misses what a series was born with */
+static void
+test_totals_are_there_before_they_count(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_worker(fix, "png", "png-aflpp-1", "running", 1000);
+    assert_text_has(fix, "# TYPE nightjar_crashes_total counter\n"
+                         "nightjar_crashes_total{target=\"png\",kind=\"crash\","
+                         "result=\"new\"} 0\n");
+    assert_text_has(
+        fix, "nightjar_bugs_detected_total{target=\"png\",severity=\"critical\"} 0\n");
+    assert_text_has(fix, "nightjar_bugs{target=\"png\",severity=\"high\","
+                         "state=\"regressed\"} 0\n");
+    assert_text_has(
+        fix, "nightjar_worker_restarts_total{target=\"png\",engine=\"libfuzzer\"} 0\n");
+}
+
+static void
+test_totals_survive_a_worker_that_begins_anew(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_worker(fix, "png", "png-aflpp-1", "running", 1000);
+    put_worker(fix, "png", "png-aflpp-1", "running", 30);
+    assert_text_has(
+        fix, "nightjar_worker_executions_total{target=\"png\",engine=\"aflpp\"} 1030\n");
+}
+
 static void
 test_labels_are_escaped(void **state)
 {
@@ -128,8 +158,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_collect_starts_with_zeroes_and_help),
         TEST(test_collect_sums_workers_of_a_target),
+        TEST(test_totals_are_there_before_they_count),
+        TEST(test_totals_survive_a_worker_that_begins_anew),
         TEST(test_labels_are_escaped),
     };
 
-    return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("collect", tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 #!/bin/bash
-# The gate's exit statuses and verdict.json, show, bugs and status as a person and a machine read them,
-# and `push metrics` to a real Pushgateway.
+# The gate's exit statuses and verdict.json, show, bugs and status as a person and a machine read them.
 . "$(dirname "$0")/lib.sh"
 
 cat >crash.c <<'C'
@@ -66,29 +65,4 @@ exits 0 "status" "$NIGHTJAR" status --json
 is "every line of --json is JSON" "$(jq -c . "$OUT" | wc -l)" "$(wc -l <"$OUT")"
 is "bugs --crashes has one line a path" "$("$NIGHTJAR" bugs --crashes --json | wc -l)" 3
 
-if ! command -v prometheus-pushgateway >/dev/null; then
-  skip "push metrics" "prometheus-pushgateway is not installed: scripts/bootstrap test"
-  finish
-fi
-for try in 1 2 3 4 5; do
-  port=$((20000 + (RANDOM + try) % 20000))
-  start prometheus-pushgateway --web.listen-address="127.0.0.1:$port" --log.level=error >pushgateway.log 2>&1
-  url=http://127.0.0.1:$port
-  # shellcheck disable=SC2317 # called by retry
-  answers() { curl -sf "$url/-/ready" >/dev/null; }
-  retry 10 answers && break
-done
-exits 0 "push metrics" "$NIGHTJAR" push metrics --to "$url" --instance 'branch/a b'
-curl -s "$url/metrics" >pushed
-has "bugs arrived, with the grouping labels" pushed 'instance="branch/a b"'
-is "the high bug is counted" "$(grep -c '^nightjar_bugs{.*severity="high".*state="new".* 1$' pushed)" 1
-is "the gateway saw no failure" "$(awk '/^push_failure_time_seconds/ {s += $NF} END {print s + 0}' pushed)" 0
-if command -v promtool >/dev/null; then
-  "$NIGHTJAR" push metrics --print >text
-  ok "promtool finds nothing to say" promtool check metrics <text
-fi
-stop "$STARTED"
-exits 3 "a dead gateway is an error that names it" "$NIGHTJAR" push metrics --to "$url"
-has "with the address" "$ERR" "$url"
-exits 2 "push without an address says how to give one" "$NIGHTJAR" push metrics
 finish

@@ -1,0 +1,16 @@
+/*
+ * What the store knows, as numbers. All label combinations that can occur are there from
+ * the start at 0, since increase() misses the first event of a series that was born with
+ * it.
+ */
+#ifndef ORCHESTRATOR_PUBLISH_COLLECT_H
+#define ORCHESTRATOR_PUBLISH_COLLECT_H
+
+#include "base/err.h"
+#include "orchestrator/publish/metrics.h"
+#include "triage/store.h"
+
+/* Read everything; *out is new. */
+int collect_metrics(struct store *store, struct metrics *out, struct err *err);
+
+#endif

@@ -1,0 +1,141 @@
+#include "orchestrator/publish/http.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "base/late.h"
+#include "base/str.h"
+
+enum { SHOWN_MAX = 300 };
+
+/* libcurl, as far as it is used here; see late.h */
+static struct {
+    __typeof__(curl_easy_init) *easy_init;
+    __typeof__(curl_easy_cleanup) *easy_cleanup;
+    __typeof__(curl_easy_setopt) *easy_setopt;
+    __typeof__(curl_easy_perform) *easy_perform;
+    __typeof__(curl_easy_getinfo) *easy_getinfo;
+    __typeof__(curl_easy_strerror) *easy_strerror;
+    __typeof__(curl_getdate) *getdate;
+    __typeof__(curl_slist_append) *slist_append;
+    __typeof__(curl_slist_free_all) *slist_free_all;
+} lib;
+
+static int
+load(struct err *err)
+{
+    static const struct late_symbol symbols[] = {
+        {"curl_easy_init", &lib.easy_init},
+        {"curl_easy_cleanup", &lib.easy_cleanup},
+        {"curl_easy_setopt", &lib.easy_setopt},
+        {"curl_easy_perform", &lib.easy_perform},
+        {"curl_easy_getinfo", &lib.easy_getinfo},
+        {"curl_easy_strerror", &lib.easy_strerror},
+        {"curl_getdate", &lib.getdate},
+        {"curl_slist_append", &lib.slist_append},
+        {"curl_slist_free_all", &lib.slist_free_all},
+    };
+
+    return late_load("libcurl.so.4", symbols, COUNT(symbols), err);
+}
+
+void
+http_answer_clear(struct http_answer *answer)
+{
+    buf_clear(&answer->body);
+}
+
+static size_t
+keep_body(char *data, size_t size, size_t count, void *user)
+{
+    buf_add(user, data,
+            size * count); /* cut at its bound; the rest is read all the same */
+    return size * count;
+}
+
+static size_t
+keep_date(char *data, size_t size, size_t count, void *user)
+{
+    static const char name[] = "date:";
+    size_t len = size * count;
+    char text[64];
+
+    if (len > strlen(name) && len < sizeof(text) &&
+        strncasecmp(data, name, strlen(name)) == 0) {
+        memcpy(text, data, len);
+        text[len] = '\0';
+        time_t at = lib.getdate(text + strlen(name), NULL);
+        *(int64_t *)user = at < 0 ? 0 : (int64_t)at * 1000;
+    }
+    return len;
+}
+
+static void
+set_options(CURL *curl, const struct http_request *request, struct curl_slist *headers,
+            struct http_answer *answer, char *why)
+{
+    (void)lib.easy_setopt(curl, CURLOPT_URL, request->url);
+    (void)lib.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)lib.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+    if (request->body != NULL) {
+        (void)lib.easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+        (void)lib.easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                              (curl_off_t)request->len);
+    }
+    (void)lib.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    (void)lib.easy_setopt(curl, CURLOPT_USERAGENT, "nightjar/" NIGHTJAR_VERSION);
+    (void)lib.easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
+    (void)lib.easy_setopt(curl, CURLOPT_WRITEDATA, &answer->body);
+    (void)lib.easy_setopt(curl, CURLOPT_HEADERFUNCTION, keep_date);
+    (void)lib.easy_setopt(curl, CURLOPT_HEADERDATA, &answer->date_ms);
+    (void)lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    (void)lib.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    (void)lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+}
+
+int
+http_send(const struct http_request *request, struct http_answer *out, struct err *err)
+{
+    AUTO(http_answer_clear) struct http_answer answer = {.body.max = HTTP_ANSWER_MAX};
+    char why[CURL_ERROR_SIZE] = "";
+    struct curl_slist *headers = NULL;
+    int rc = load(err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    CURL *curl = lib.easy_init();
+    if (curl == NULL) {
+        return err_set(err, -ENOMEM, "libcurl could not be set up");
+    }
+    for (size_t i = 0; request->headers != NULL && i < request->headers->n; i++) {
+        headers = lib.slist_append(headers, request->headers->v[i]);
+    }
+    headers = lib.slist_append(headers, "Expect:"); /* no round trip before the body */
+    set_options(curl, request, headers, &answer, why);
+    CURLcode code = lib.easy_perform(curl);
+    (void)lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    lib.easy_cleanup(curl);
+    lib.slist_free_all(headers);
+    if (code != CURLE_OK) {
+        return err_set(err, -EIO, "%s", why[0] == '\0' ? lib.easy_strerror(code) : why);
+    }
+    *out = answer;
+    answer = (struct http_answer){0};
+    return 0;
+}
+
+int
+http_accepted(const struct http_answer *answer, struct err *err)
+{
+    AUTO(buf_clear) struct buf clean = BUF_INIT;
+
+    if (answer->status / 100 == 2) {
+        return 0;
+    }
+    str_name(&clean, buf_str(&answer->body),
+             answer->body.len > SHOWN_MAX ? SHOWN_MAX : answer->body.len);
+    return err_set(err, -EPROTO, "HTTP status %ld: %s", answer->status, buf_str(&clean));
+}

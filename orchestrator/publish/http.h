@@ -1,0 +1,40 @@
+/*
+ * One HTTP request. http and https only, no redirect is followed, what comes back is cut
+ * at HTTP_ANSWER_MAX bytes and hostile.
+ */
+#ifndef ORCHESTRATOR_PUBLISH_HTTP_H
+#define ORCHESTRATOR_PUBLISH_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum { HTTP_ANSWER_MAX = 64 << 10 };
+
+struct http_request {
+    const char *method, *url;
+    const struct strv *headers; /* "Content-Type: text/plain"; NULL: none */
+    const void *body;           /* NULL: none */
+    size_t len;
+    int64_t timeout_ms; /* of the whole exchange */
+};
+
+struct http_answer {
+    long status;     /* 100 to 599 */
+    int64_t date_ms; /* the server's clock by its Date header; 0: it did not tell */
+    struct buf body;
+};
+
+void http_answer_clear(struct http_answer *answer);
+AUTO_DEFINE_CLEAR(struct http_answer, http_answer_clear)
+
+/* -EIO: there was no answer. Any status is one. */
+int http_send(const struct http_request *request, struct http_answer *out,
+              struct err *err);
+
+/* -EPROTO with status and the beginning of the body, unless the status is 2xx. */
+int http_accepted(const struct http_answer *answer, struct err *err);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * OpenTelemetry, OTLP/HTTP with JSON: ExportMetricsServiceRequest of opentelemetry-proto,
+ * keys in lowerCamelCase, 64-bit integers as strings, enums as numbers. Names lose what
+ * OpenTelemetry's conventions put elsewhere: `nightjar_fuzz_seconds_total` is
+ * `nightjar.fuzz`, unit "s", a monotonic sum, from which a translation back to Prometheus
+ * makes the first name again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/publish/http.h"
+#include "orchestrator/publish/sink.h"
+
+enum { AGGREGATION_CUMULATIVE = 2 };
+
+static json_t *
+nanoseconds(int64_t ms)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%lld000000", (long long)ms);
+    return json_text(text);
+}
+
+static json_t *
+attribute(const char *name, const char *value)
+{
+    return json_pack("{s:s, s:{s:o}}", "key", name, "value", "stringValue",
+                     json_text(value));
+}
+
+static json_t *
+data_points(const struct metrics *metrics, const struct metric *metric)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < metric->n; i++) {
+        const struct sample *sample = &metric->samples[i];
+        json_t *attributes = json_array();
+        for (size_t k = 0; k < sample->n_labels; k++) {
+            (void)json_array_append_new(
+                attributes, attribute(sample->labels[k].name, sample->labels[k].value));
+        }
+        json_t *point = json_object();
+        json_put(point, "attributes", attributes);
+        if (metric->type == METRIC_COUNTER) {
+            json_put(point, "startTimeUnixNano", nanoseconds(metrics->since_ms));
+        }
+        json_put(point, "timeUnixNano", nanoseconds(metrics->at_ms));
+        json_put(point, "asDouble", json_real(sample->value));
+        (void)json_array_append_new(list, point);
+    }
+    return list;
+}
+
+static const struct {
+    const char *suffix, *unit;
+} units[] = {{"_seconds", "s"}, {"_bytes", "By"}, {"_ratio", "1"}};
+
+/* name becomes OpenTelemetry's, in place. */
+static const char *
+split_name(char *name, enum metric_type type)
+{
+    const char *unit = "";
+    size_t len = strlen(name);
+
+    if (type == METRIC_COUNTER && str_ends(name, "_total")) {
+        len -= strlen("_total");
+    }
+    name[len] = '\0';
+    for (size_t i = 0; i < COUNT(units); i++) {
+        if (str_ends(name, units[i].suffix)) {
+            unit = units[i].unit;
+            name[len - strlen(units[i].suffix)] = '\0';
+            break;
+        }
+    }
+    for (char *c = strchr(name, '_'); c != NULL; c = strchr(c, '_')) {
+        *c = '.';
+    }
+    return unit;
+}
+
+static json_t *
+metric_to_json(const struct metrics *metrics, const struct metric *metric)
+{
+    AUTO(mem_free) char *name = mem_strdup(metric->name);
+    const char *unit = split_name(name, metric->type);
+    json_t *out = json_object();
+    json_t *data = json_object();
+
+    json_put(out, "name", json_text(name));
+    json_put(out, "description", json_text(metric->help));
+    json_put(out, "unit", json_text(unit));
+    json_put(data, "dataPoints", data_points(metrics, metric));
+    if (metric->type == METRIC_COUNTER) {
+        json_put(data, "aggregationTemporality", json_integer(AGGREGATION_CUMULATIVE));
+        json_put(data, "isMonotonic", json_true());
+    }
+    json_put(out, metric->type == METRIC_COUNTER ? "sum" : "gauge", data);
+    return out;
+}
+
+static json_t *
+request_of(const struct sink_target *to, const struct metrics *metrics)
+{
+    json_t *list = json_array();
+    json_t *resource = json_array();
+
+    for (size_t i = 0; i < metrics->n; i++) {
+        (void)json_array_append_new(list, metric_to_json(metrics, metrics->v[i]));
+    }
+    (void)json_array_append_new(resource, attribute("service.name", "nightjar"));
+    (void)json_array_append_new(resource, attribute("service.version", NIGHTJAR_VERSION));
+    if (to->instance[0] != '\0') {
+        (void)json_array_append_new(resource,
+                                    attribute("service.instance.id", to->instance));
+    }
+    return json_pack("{s:[{s:{s:o}, s:[{s:{s:s, s:s}, s:o}]}]}", "resourceMetrics",
+                     "resource", "attributes", resource, "scopeMetrics", "scope", "name",
+                     "nightjar", "version", NIGHTJAR_VERSION, "metrics", list);
+}
+
+static int
+push(const struct sink_target *to, const struct metrics *metrics, struct err *err)
+{
+    AUTO(json_decref) json_t *request = request_of(to, metrics);
+    AUTO(mem_free) char *body = json_line(request);
+    AUTO(http_answer_clear) struct http_answer answer = {0};
+    AUTO(strv_clear) struct strv headers = {0};
+
+    strv_add(&headers, "Content-Type: application/json");
+    const struct http_request post = {.method = "POST",
+                                      .url = to->to,
+                                      .headers = &headers,
+                                      .body = body,
+                                      .len = strlen(body),
+                                      .timeout_ms = to->timeout_ms};
+    int rc = http_send(&post, &answer, err);
+    return rc < 0 ? rc : http_accepted(&answer, err);
+}
+
+const struct sink_ops sink_otlp = {
+    .name = "otlp",
+    .about = "OpenTelemetry over HTTP, JSON",
+    .push = push,
+};
