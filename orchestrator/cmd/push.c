@@ -121,36 +121,39 @@ push_all(const struct cmd_context *context, const struct chosen *chosen, size_t 
 
 /* --- the verb --- */
 
-/* How many, or -EINVAL. */
-static int
+/* How many; 0: none, and err says why. */
+static size_t
 choose(const struct config *config, struct chosen *out, struct err *err)
 {
     const struct sink_ops *only =
         sink_find(sink_name == NULL ? "pushgateway" : sink_name);
-    int n = 0;
+    const struct sink_ops *sink = NULL;
+    size_t n = 0;
 
     if (only == NULL) {
-        return err_set(err, -EINVAL,
-                       "--sink: there is no '%s': pushgateway, remote_write, otlp or "
-                       "textfile",
-                       sink_name);
+        (void)err_set(err, -EINVAL,
+                      "--sink: there is no '%s': pushgateway, remote_write, otlp or "
+                      "textfile",
+                      sink_name);
+        return 0;
     }
     if (to_what != NULL) {
         out[0] = (struct chosen){only, to_what};
         return 1;
     }
-    const struct sink_ops *sink = NULL;
     for (size_t i = 0; (sink = sink_at(i)) != NULL; i++) {
         if ((sink_name == NULL || sink == only) && config->metrics[i] != NULL) {
             out[n++] = (struct chosen){sink, config->metrics[i]};
         }
     }
-    return n > 0 ? n
-                 : err_set(err, -EINVAL,
-                           "no %s is known: give --to URL, or write in nightjar.yaml\n"
-                           "  metrics: {%s: %s}",
-                           sink_name == NULL ? "sink" : only->name, only->name,
-                           only->file ? "nightjar.prom" : "\"http://127.0.0.1:9091\"");
+    if (n == 0) {
+        (void)err_set(err, -EINVAL,
+                      "no %s is known: give --to URL, or write in nightjar.yaml\n"
+                      "  metrics: {%s: %s}",
+                      sink_name == NULL ? "sink" : only->name, only->name,
+                      only->file ? "nightjar.prom" : "\"http://127.0.0.1:9091\"");
+    }
+    return n;
 }
 
 static int
@@ -188,13 +191,13 @@ push_metrics(const struct cmd_context *context, const struct config *config)
     AUTO(metrics_clear) struct metrics metrics = {0};
     struct chosen chosen[SINKS_MAX] = {0};
     struct err err = ERR_INIT;
-    int n = choose(config, chosen, &err);
+    size_t n = choose(config, chosen, &err);
 
-    if (n < 0) {
+    if (n == 0) {
         return cmd_fail_err(&err);
     }
     if (n > 1) {
-        return push_all(context, chosen, (size_t)n);
+        return push_all(context, chosen, n);
     }
     int rc = read_metrics(context, &metrics);
     return rc == EXIT_DONE ? push_one(context, &chosen[0], &metrics) : rc;
