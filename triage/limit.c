@@ -16,6 +16,7 @@ enum {
     CHUNK = 64 << 10,
     MEMORY_POLL_MS = 200,
     EXIT_GRACE_MS = 1000, /* for output that is still in the pipe after the exit */
+    PATIENCE_MS = 5,
     LAST_WORDS_MAX = 256 << 10,
     ABORTS_MAX = 16,
     MEMORY_SAMPLES = 3, /* of the stack, when memory is out */
@@ -123,7 +124,10 @@ struct watch {
     struct spool *spool; /* where output goes now */
     int64_t memory_bytes;
     int64_t start_ms, next_memory_ms, next_sample_ms; /* monotonic */
-    int samples;                                      /* still to be taken */
+    /* until then the pipe may fill: a report is many small writes, and each would wake us
+     * up and take the processor from who prints it */
+    int64_t patient_ms;
+    int samples; /* still to be taken */
     struct strv stacks;
     bool gone; /* the process ended */
 };
@@ -156,6 +160,7 @@ take_output(struct watch *watch, struct err *err)
     } else if (n > 0) {
         spool_add(watch->spool, chunk, (size_t)n);
     }
+    watch->patient_ms = n == CHUNK ? 0 : clock_mono_ms() + PATIENCE_MS;
     return 0;
 }
 
@@ -204,12 +209,22 @@ end_of_time(const struct watch *watch)
     return watch->start_ms + (all < most ? all : most);
 }
 
+/* Whether what it prints is not looked at yet. */
+static bool
+is_patient(const struct watch *watch, int64_t now)
+{
+    return !watch->gone && now < watch->patient_ms;
+}
+
 /* The next moment that something is to be done. */
 static int64_t
-next_moment(const struct watch *watch, int64_t end)
+next_moment(const struct watch *watch, int64_t now, int64_t end)
 {
     int64_t next = end;
 
+    if (is_patient(watch, now) && watch->patient_ms < next) {
+        next = watch->patient_ms;
+    }
     if (watch->memory_bytes > 0 && !watch->gone && watch->next_memory_ms < next) {
         next = watch->next_memory_ms;
     }
@@ -225,9 +240,9 @@ watch_until(struct watch *watch, int64_t end, enum limit_hit *hit, struct err *e
 {
     *hit = LIMIT_NONE;
     while (!watch->gone || watch->fd >= 0) {
-        struct pollfd polls[2] = {{watch->fd, POLLIN, 0},
-                                  {watch->gone ? -1 : watch->end_fd, POLLIN, 0}};
         int64_t now = clock_mono_ms();
+        struct pollfd polls[2] = {{is_patient(watch, now) ? -1 : watch->fd, POLLIN, 0},
+                                  {watch->gone ? -1 : watch->end_fd, POLLIN, 0}};
         if (now >= end && !watch->gone && watch->spool == &watch->output) {
             end = end_of_time(watch);
         }
@@ -241,7 +256,7 @@ watch_until(struct watch *watch, int64_t end, enum limit_hit *hit, struct err *e
             return 0;
         }
         bool last = watch->gone && (watch->shared || watch->limit->ends_with_process);
-        int64_t next = last ? now : next_moment(watch, end);
+        int64_t next = last ? now : next_moment(watch, now, end);
         if (poll(polls, 2, next > now ? (int)(next - now) : 0) < 0 && errno != EINTR) {
             return err_sys(err, "poll");
         }
@@ -315,6 +330,7 @@ watch_prepare(struct watch *watch, const struct limit *limit)
 
     watch->limit = limit;
     watch->start_ms = clock_mono_ms();
+    watch->patient_ms = watch->start_ms + PATIENCE_MS;
     watch->samples = limit->samples;
     watch->next_sample_ms = watch->start_ms + limit->samples_ms / 2;
     watch->output.head.max = head;

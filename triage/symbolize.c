@@ -391,12 +391,29 @@ expand_frame(struct record *record, struct frame *frame, const struct answer *an
     }
 }
 
+static bool
+is_main(const struct frame *frame)
+{
+    return frame->function != NULL && strcmp(frame->function, "main") == 0;
+}
+
+/* libc's part of the start of any program, which no rule counts. To read libc's own debug
+ * information for it would cost more than all else that a symbolizer does in its life. */
+static bool
+is_start(const struct frame *frame)
+{
+    const char *base = frame->module == NULL ? "" : fs_base(frame->module);
+
+    return str_starts(base, "libc.so") || str_starts(base, "libc-2.");
+}
+
 void
 symbolize_record(struct symbolizer *symbolizer, struct record *record)
 {
     AUTO(mem_free) struct frame *frames = STEAL(record->frames);
     size_t n = record->n_frames;
     int inserted = 0;
+    bool below_main = false;
 
     record->n_frames = 0;
     for (size_t i = 0; i < n; i++) {
@@ -406,8 +423,10 @@ symbolize_record(struct symbolizer *symbolizer, struct record *record)
         if (i > 0 &&
             (frame->stack != frames[i - 1].stack || frame->n <= frames[i - 1].n)) {
             inserted = 0;
+            below_main = false;
         }
-        const struct answer *answer = answer_of(symbolizer, frame);
+        const struct answer *answer =
+            below_main && is_start(frame) ? NULL : answer_of(symbolizer, frame);
         size_t first = record->n_frames;
         int number = frame->n;
         if (answer != NULL && answer->names.n > 0) {
@@ -417,6 +436,7 @@ symbolize_record(struct symbolizer *symbolizer, struct record *record)
         }
         for (size_t k = first; k < record->n_frames; k++) {
             record->frames[k].n = number + inserted + (int)(k - first);
+            below_main = below_main || is_main(&record->frames[k]);
         }
         inserted += record->n_frames > first ? (int)(record->n_frames - first) - 1 : 0;
     }

@@ -262,6 +262,28 @@ test_an_address_is_asked_once(void **state)
 }
 
 static void
+test_the_start_below_main_is_not_asked_for(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *libc = fs_join(the_folder, "libc.so.6");
+
+    assert_int_equal(symlink(the_program, libc), 0);
+    use(fix, "counting");
+    add(fix, 0, libc, 16); /* a function of libc that main called */
+    add(fix, 1, the_program, 32)->function = mem_strdup("main");
+    add(fix, 2, libc, 48);
+    add(fix, 3, the_program, 64);
+    add(fix, 0, libc, 48)->stack = STACK_ALLOCATED;
+    symbolize_record(fix->symbolizer, fix->record);
+    assert_string_equal(fix->record->frames[0].function, "f1");
+    assert_null(fix->record->frames[2].function);
+    assert_string_equal(fix->record->frames[2].module, libc);
+    assert_string_equal(fix->record->frames[3].function, "f2");
+    assert_string_equal(fix->record->frames[4].function, "f3");
+    (void)fs_remove(libc, NULL);
+}
+
+static void
 test_a_rebuilt_module_is_another(void **state)
 {
     struct fixture *fix = *state;
@@ -389,6 +411,7 @@ main(void)
         TEST(test_only_loadable_files_are_named),
         TEST(test_roots_are_kept),
         TEST(test_an_address_is_asked_once),
+        TEST(test_the_start_below_main_is_not_asked_for),
         TEST(test_a_rebuilt_module_is_another),
         TEST(test_a_bad_symbolizer_costs_names_only),
         TEST(test_a_module_that_kills_is_not_tried_again),

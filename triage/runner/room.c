@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@ enum {
     PLACES_MAX = 4096,
     KILL_MS = 5000,
     KILL_STEP_US = 500,
+    SETTLED_MS = 50, /* several ticks of the clock that folders are stamped by */
 };
 
 static const char *const roots[] = {"/tmp", "/dev/shm"};
@@ -119,15 +121,35 @@ is_place(const struct room *room, const char *path)
     return false;
 }
 
+static bool
+same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
 /* The same folder, with the rights that it had, and none beside them. */
 static bool
-is_as_before(const struct room_place *place)
+is_as_before(const struct room_place *place, const struct stat *st)
 {
-    struct stat st;
-
-    return lstat(place->path, &st) == 0 && st.st_dev == place->dev &&
-           st.st_ino == place->ino && st.st_mode == place->mode &&
+    return st->st_dev == place->dev && st->st_ino == place->ino &&
+           st->st_mode == place->mode &&
            (!place->folder || llistxattr(place->path, NULL, 0) <= 0);
+}
+
+static int64_t
+ms_between(const struct timespec *a, const struct timespec *b)
+{
+    return (int64_t)(b->tv_sec - a->tv_sec) * 1000 + (b->tv_nsec - a->tv_nsec) / 1000000;
+}
+
+/* Nobody can set the time of a folder's last change, of its entries, its rights or its
+ * attributes. The kernel's clock for it stands still for some milliseconds: the time of a
+ * moment ago proves nothing. */
+static bool
+is_untouched(const struct room_place *place, const struct stat *st)
+{
+    return place->settled && st->st_ino == place->ino && st->st_dev == place->dev &&
+           same_time(&st->st_ctim, &place->changed);
 }
 
 static bool
@@ -188,12 +210,33 @@ remove_objects(void)
     return true;
 }
 
+static bool
+tidy_place(const struct room *room, struct room_place *place)
+{
+    struct stat st;
+    struct timespec now;
+
+    if (lstat(place->path, &st) < 0) {
+        return false;
+    }
+    if (is_untouched(place, &st)) {
+        return true;
+    }
+    if (!is_as_before(place, &st) ||
+        (place->folder && !empty_folder(room, place->path)) ||
+        lstat(place->path, &st) < 0 || clock_gettime(CLOCK_REALTIME_COARSE, &now) < 0) {
+        return false;
+    }
+    place->changed = st.st_ctim;
+    place->settled = ms_between(&st.st_ctim, &now) > SETTLED_MS;
+    return true;
+}
+
 bool
-room_tidy(const struct room *room)
+room_tidy(struct room *room)
 {
     for (size_t i = 0; i < room->n; i++) {
-        if (!is_as_before(&room->places[i]) ||
-            (room->places[i].folder && !empty_folder(room, room->places[i].path))) {
+        if (!tidy_place(room, &room->places[i])) {
             return false;
         }
     }

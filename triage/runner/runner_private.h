@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -58,7 +59,9 @@ struct room_place { /* what was there before the first run */
     dev_t dev;
     ino_t ino;
     mode_t mode;
-    bool folder; /* of this file system: emptied; else a mount, left alone */
+    bool folder;             /* of this file system: emptied; else a mount, left alone */
+    struct timespec changed; /* when it last was, the last time that it was looked into */
+    bool settled; /* that was long enough before to tell a later change by it */
 };
 
 struct room {
@@ -81,7 +84,7 @@ bool room_kill(void);
 
 /* Empty the folders and remove SysV objects. False: it is not as it was. No process but
  * trusted ones may run. */
-bool room_tidy(const struct room *room);
+bool room_tidy(struct room *room);
 
 /* --- server.c: a fork server within the command's program --- */
 
