@@ -98,12 +98,13 @@ look(const struct sight *sight, struct under_gdb *how, struct native_state *stat
  * sanitizer's report are, so that one crash has one signature; gdb shows inlined
  * functions as frames of their own, which the symbolizer does itself. */
 static void
-take_frames(struct record *record, struct record *seen, bool by_symbolizer)
+take_frames(struct record *record, const struct record *seen, bool by_symbolizer)
 {
     int n = 0;
 
+    record_forget_frames(record);
     for (size_t i = 0; i < seen->n_frames; i++) {
-        struct frame *from = &seen->frames[i];
+        const struct frame *from = &seen->frames[i];
         bool named = by_symbolizer && from->module != NULL && from->module[0] == '/';
         struct frame *to = named && from->inlined ? NULL : record_add_frame(record);
         if (to == NULL) {
@@ -137,28 +138,50 @@ name_rest(struct record *record, const struct record *seen)
 }
 
 static void
-complete(const struct replay_config *config, struct record *record,
-         const struct native_state *state)
+take_stack(const struct replay_config *config, struct record *record,
+           const struct record *seen)
 {
-    const struct record *seen = state->seen;
-
-    for (size_t i = 0; i < seen->n_registers; i++) {
-        record_add_register(record, seen->registers[i].name, seen->registers[i].value);
-    }
-    take_frames(record, state->seen, config->symbolizer != NULL);
+    take_frames(record, seen, config->symbolizer != NULL);
     if (config->symbolizer != NULL) {
         symbolize_record(config->symbolizer, record);
         name_rest(record, seen);
     }
+    record->n_registers = 0; /* a sanitizer may have told some of them */
+    for (size_t i = 0; i < seen->n_registers; i++) {
+        record_add_register(record, seen->registers[i].name, seen->registers[i].value);
+    }
+}
+
+static void
+judge(const struct replay_config *config, struct record *record,
+      const struct native_state *state)
+{
+    take_stack(config, record, state->seen);
     native_rules(record, &state->fault);
 }
 
+/* Of a jump to where there is no code a sanitizer's report has the callers of the
+ * function that jumped, or, where looking for them faults as well, nothing; never that
+ * function. */
 static bool
-needs_gdb(const struct replay_config *config, const struct replay_run *run)
+lacks_caller(const struct record *record)
 {
-    return config->debugger != NULL && run->outcome == REPLAY_CRASH &&
-           WIFSIGNALED(run->status) && run->record->n_frames == 0 &&
-           access(config->debugger, X_OK) == 0;
+    return (record->facts & (FACT_PC_IS_ADDRESS | FACT_PC_NULL)) != 0;
+}
+
+/* The signal that gdb is to wait for; 0: there is nothing that it could add. */
+static int
+unexplained_signal(const struct replay_config *config, const struct replay_run *run)
+{
+    if (config->debugger == NULL || run->outcome != REPLAY_CRASH ||
+        access(config->debugger, X_OK) != 0) {
+        return 0;
+    }
+    if (lacks_caller(run->record)) {
+        return SIGSEGV;
+    }
+    bool bare = WIFSIGNALED(run->status) && run->record->n_frames == 0;
+    return bare ? WTERMSIG(run->status) : 0;
 }
 
 int
@@ -170,10 +193,11 @@ native_explain(const struct replay_config *config, const void *input, size_t len
     struct under_gdb how = {.gdb = config->debugger};
     int rc = 0;
 
-    if (!needs_gdb(config, run)) {
+    how.signal = unexplained_signal(config, run);
+    if (how.signal == 0) {
         return 0;
     }
-    how.signal = WTERMSIG(run->status);
+    bool reported = lacks_caller(run->record);
     rc = look(&sight, &how, &state, err);
     if (rc == 0 && !how.slow) {
         how.moving = true;
@@ -187,9 +211,14 @@ native_explain(const struct replay_config *config, const void *input, size_t len
         run->record->message = mem_printf("%s; under gdb it did not happen again", said);
         return 0;
     }
-    complete(config, run->record, &state);
     run->report.max = run->report.len + NATIVE_REPORT_MAX; /* behind what was printed */
-    native_report(run->record, &state.fault, &run->report);
+    if (reported) {
+        take_stack(config, run->record, state.seen);
+        native_report_stack(run->record, &run->report);
+    } else {
+        judge(config, run->record, &state);
+        native_report(run->record, &state.fault, &run->report);
+    }
     return record_finish(run->record, config->options, err);
 }
 
@@ -257,7 +286,7 @@ native_core(const struct replay_config *config, const char *core, struct replay_
         return no_crash_in(&run, err);
     }
     result.record = record_from_signal(state.fault.signal);
-    complete(config, result.record, &state);
+    judge(config, result.record, &state);
     native_report(result.record, &state.fault, &result.report);
     rc = record_finish(result.record, config->options, err);
     if (rc == 0) {

@@ -22,10 +22,14 @@ enum {
 char *native_debugger(void);
 
 /*
- * If a run ended by a fatal signal and its record has no stack, run the input once more
- * under config->debugger (NULL: nothing is done) and complete record and report by what
- * that shows; when it does not crash by the same signal, once more with addresses as
- * random as they were, and else the record stays as it is and says so. The record is
+ * Two kinds of crashes are run once more under config->debugger (NULL: nothing is done):
+ *  - one by a fatal signal whose record has no stack: record and report are completed by
+ *    all that it shows;
+ *  - a sanitizer's report of a jump to where there is no code: it cannot tell which
+ *    function jumped (AddressSanitizer leaves it out, or faults itself and prints no
+ *    stack at all), so the stack is gdb's and the rest of the report stands.
+ * Where it does not crash by the same signal there, it is tried with addresses as random
+ * as they were; else the record stays as it is, a bare one says so. The record is
  * finished again. Fails as replay_once() does.
  */
 int native_explain(const struct replay_config *config, const void *input, size_t len,

@@ -20,13 +20,42 @@ add_frame(const struct frame *frame, struct buf *out)
     buf_addc(out, '\n');
 }
 
-void
-native_report(const struct record *record, const struct native_fault *fault,
-              struct buf *out)
+/* What follows stands on lines of its own. */
+static void
+end_line(struct buf *out)
 {
     if (out->len > 0 && out->data[out->len - 1] != '\n') {
         buf_addc(out, '\n');
     }
+}
+
+static void
+add_state(const struct record *record, struct buf *out)
+{
+    for (size_t i = 0; i < record->n_frames; i++) {
+        add_frame(&record->frames[i], out);
+    }
+    buf_adds(out, record->n_registers > 0 ? "nightjar: registers" : "");
+    for (size_t i = 0; i < record->n_registers; i++) {
+        buf_addf(out, " %s=0x%" PRIx64, record->registers[i].name,
+                 record->registers[i].value);
+    }
+    buf_adds(out, record->n_registers > 0 ? "\n" : "");
+}
+
+void
+native_report_stack(const struct record *record, struct buf *out)
+{
+    end_line(out);
+    buf_adds(out, "nightjar: its stack, as gdb sees it\n");
+    add_state(record, out);
+}
+
+void
+native_report(const struct record *record, const struct native_fault *fault,
+              struct buf *out)
+{
+    end_line(out);
     AUTO(buf_clear) struct buf what = {.max = RECORD_LINE_MAX};
     native_message(record, fault, &what);
     buf_addf(out, "nightjar: %s\n", buf_str(&what));
@@ -40,13 +69,5 @@ native_report(const struct record *record, const struct native_fault *fault,
         buf_addf(out, "%02x", fault->bytes[i]);
     }
     buf_addc(out, '\n');
-    for (size_t i = 0; i < record->n_frames; i++) {
-        add_frame(&record->frames[i], out);
-    }
-    buf_adds(out, record->n_registers > 0 ? "nightjar: registers" : "");
-    for (size_t i = 0; i < record->n_registers; i++) {
-        buf_addf(out, " %s=0x%" PRIx64, record->registers[i].name,
-                 record->registers[i].value);
-    }
-    buf_adds(out, record->n_registers > 0 ? "\n" : "");
+    add_state(record, out);
 }

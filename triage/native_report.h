@@ -22,4 +22,14 @@
 void native_report(const struct record *record, const struct native_fault *fault,
                    struct buf *out);
 
+/* The same of the stack and the registers alone, behind a sanitizer's report whose own
+ * stack lacks the function that jumped:
+ *
+ *   nightjar: its stack, as gdb sees it
+ *       #0 0x004242424242
+ *       #1 0x55555556413c in dispatch /src/a.c:29:5
+ *   nightjar: registers rax=0x1 rbx=0x0 ...
+ */
+void native_report_stack(const struct record *record, struct buf *out);
+
 #endif

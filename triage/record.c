@@ -34,10 +34,7 @@ record_free(struct record *record)
     mem_free(record->state_override);
     mem_free(record->memory.name);
     mem_free(record->memory.place);
-    for (size_t i = 0; i < record->n_frames; i++) {
-        frame_clear(&record->frames[i]);
-    }
-    mem_free(record->frames);
+    record_forget_frames(record);
     mem_free(record->instruction);
     mem_free(record->registers);
     mem_free(record->place);
@@ -45,6 +42,17 @@ record_free(struct record *record)
     strv_clear(&record->reasons);
     strv_clear(&record->grouping);
     mem_free(record);
+}
+
+void
+record_forget_frames(struct record *record)
+{
+    for (size_t i = 0; i < record->n_frames; i++) {
+        frame_clear(&record->frames[i]);
+    }
+    mem_free(record->frames);
+    record->frames = NULL;
+    record->n_frames = 0;
 }
 
 struct frame *

@@ -233,6 +233,9 @@ struct record *record_out_of_memory(int64_t limit_bytes) __attribute__((returns_
  */
 struct frame *record_add_frame(struct record *record);
 
+/* Drop all frames: a better stack follows. */
+void record_forget_frames(struct record *record);
+
 /* Append a register; what is beyond RECORD_REGISTERS_MAX, or has a name that is empty,
  * too long or of other characters than lower case letters and digits, is left out. */
 void record_add_register(struct record *record, const char *name, uint64_t value);

@@ -13,6 +13,7 @@ static const char source[] =
     "__attribute__((noinline)) void store(volatile char *p) { *p = 1; }\n"
     "static inline __attribute__((always_inline)) void small(char *p) { store(p); }\n"
     "__attribute__((noinline)) void work(char *p) { small(p); puts(\"\"); }\n"
+    "__attribute__((noinline)) int jump(int (*f)(void)) { return f() + 1; }\n"
     "__attribute__((noinline)) void give_up(void) { abort(); }\n"
     "int main(int c, char **v) {\n"
     "  char b[8] = \"\"; FILE *f = c > 1 ? fopen(v[1], \"r\") : stdin; fread(b, 1, 7, "
@@ -23,13 +24,15 @@ static const char source[] =
     "  case 'a': give_up();\n"
     "  case 'h': { char *volatile q = malloc(5000), *volatile r = malloc(9); free(q); "
     "free(q); *r = 1; }\n"
+    "  case 'j': return jump((int (*)(void))0x4242424242);\n"
+    "  case 'n': return jump((int (*)(void))0);\n"
     "  case 'e': if (getenv(\"WANTED\") && !strcmp(getenv(\"WANTED\"), \"a b'c\") && "
     "!getenv(\"LINES\")) give_up(); break;\n"
     "  case 't': { char s[999] = \"\"; FILE *p = fopen(\"/proc/self/status\", \"r\");\n"
     "     fread(s, 1, 998, p); if (strstr(s, \"TracerPid:\\t0\")) give_up(); break; }\n"
     "  }\n  return 0;\n}\n";
 
-static char *the_folder, *plain, *scratch, *gdb;
+static char *the_folder, *plain, *sanitized, *scratch, *gdb;
 static enum sandbox_rung rung;
 static struct symbolizer *symbolizer;
 
@@ -49,6 +52,7 @@ build(void **state)
     (void)state;
     the_folder = victim_folder();
     plain = victim_build(the_folder, "plain", source, VICTIM_PLAIN);
+    sanitized = victim_build(the_folder, "sanitized", source, VICTIM_CLANG_ASAN);
     gdb = native_debugger();
     if (gdb == NULL) {
         fail_msg("there is no gdb: scripts/bootstrap run");
@@ -70,6 +74,7 @@ unbuild(void **state)
     (void)fs_remove(scratch, NULL);
     mem_free(the_folder);
     mem_free(plain);
+    mem_free(sanitized);
     mem_free(scratch);
     mem_free(gdb);
     return 0;
@@ -103,11 +108,12 @@ teardown(void **state)
 }
 
 static void
-run(struct fixture *fix, const char *argument, const char *input)
+run_program(struct fixture *fix, const char *program, const char *argument,
+            const char *input)
 {
     AUTO(strv_clear) struct strv argv = {0};
 
-    strv_add(&argv, plain);
+    strv_add(&argv, program);
     if (argument != NULL) {
         strv_add(&argv, argument);
     }
@@ -121,6 +127,12 @@ run(struct fixture *fix, const char *argument, const char *input)
         fail_msg("%s", fix->err.msg);
     }
     assert_int_equal(fix->run.outcome, REPLAY_CRASH);
+}
+
+static void
+run(struct fixture *fix, const char *argument, const char *input)
+{
+    run_program(fix, plain, argument, input);
 }
 
 static void
@@ -188,27 +200,54 @@ test_abort_gets_its_caller(void **state)
 
 /* `parse` and `triage` give one crash one signature. */
 static void
+assert_reads_back(struct fixture *fix)
+{
+    AUTO(record_free) struct record *read = NULL;
+    const struct record *record = fix->run.record;
+
+    assert_int_equal(parse_report(buf_str(&fix->run.report), fix->run.report.len,
+                                  &fix->options, &read, &fix->err),
+                     0);
+    assert_int_equal(record_finish(read, &fix->options, &fix->err), 0);
+    assert_string_equal(read->crash_type, record->crash_type);
+    assert_string_equal(read->crash_state, record->crash_state);
+    assert_string_equal(read->hash_major, record->hash_major);
+    assert_string_equal(read->hash_minor, record->hash_minor);
+    assert_string_equal(read->class_name, record->class_name);
+    assert_string_equal(read->message, record->message);
+    assert_int_equal(read->n_frames, record->n_frames);
+    assert_int_equal(read->n_registers, record->n_registers);
+    assert_int_equal(read->frames[1].inlined, record->frames[1].inlined);
+}
+
+static void
 test_report_reads_back_as_the_record(void **state)
 {
     static const char *const inputs[] = {"w", "a", "h"};
     struct fixture *fix = *state;
 
     for (size_t i = 0; i < COUNT(inputs); i++) {
-        AUTO(record_free) struct record *read = NULL;
         run(fix, "@@", inputs[i]);
+        assert_reads_back(fix);
+    }
+}
+
+/* AddressSanitizer prints no stack of the one, and leaves jump() out of the other. */
+static void
+test_jump_to_nowhere_gets_its_caller(void **state)
+{
+    static const char *const inputs[] = {"j", "n"};
+    static const char *const classes[] = {"SegFaultOnPc", "SegFaultOnPcNearNull"};
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < COUNT(inputs); i++) {
+        run_program(fix, sanitized, "@@", inputs[i]);
         const struct record *record = fix->run.record;
-        assert_int_equal(parse_report(buf_str(&fix->run.report), fix->run.report.len,
-                                      &fix->options, &read, &fix->err),
-                         0);
-        assert_int_equal(record_finish(read, &fix->options, &fix->err), 0);
-        assert_string_equal(read->crash_type, record->crash_type);
-        assert_string_equal(read->crash_state, record->crash_state);
-        assert_string_equal(read->hash_major, record->hash_major);
-        assert_string_equal(read->hash_minor, record->hash_minor);
-        assert_string_equal(read->class_name, record->class_name);
-        assert_string_equal(read->message, record->message);
-        assert_int_equal(read->n_registers, record->n_registers);
-        assert_int_equal(read->frames[1].inlined, record->frames[1].inlined);
+        assert_string_equal(record->sanitizer, "address");
+        assert_string_equal(record->crash_state, "jump\n");
+        assert_string_equal(record->class_name, classes[i]);
+        assert_non_null(strstr(buf_str(&fix->run.report), "AddressSanitizer: SEGV"));
+        assert_reads_back(fix);
     }
 }
 
@@ -258,6 +297,7 @@ main(void)
         TEST(test_names_are_gdbs_without_a_symbolizer),
         TEST(test_abort_gets_its_caller),
         TEST(test_report_reads_back_as_the_record),
+        TEST(test_jump_to_nowhere_gets_its_caller),
         TEST(test_environment_is_the_same),
         TEST(test_what_gdb_does_not_see_is_said),
         TEST(test_without_gdb_a_signal_stays_bare),

@@ -1,7 +1,8 @@
 /*
  * nightjar's own report of a crash that left none (native_report.h): what gdb saw, to be
  * judged by the same rules as there. What the program said before it counts more where it
- * says what failed: an assertion, glibc's words.
+ * says what failed: an assertion, glibc's words. Behind a sanitizer's report the stack
+ * alone.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 static const char intro[] = "nightjar: killed by SIG";
 static const char facts[] = "nightjar: signal ";
 static const char registers[] = "nightjar: registers ";
+static const char stack[] = "nightjar: its stack, as gdb sees it";
 
 static void
 read_bytes(struct span s, struct native_fault *fault)
@@ -64,6 +66,10 @@ native_line(struct parser *p, struct span line)
         p->native_registers = s;
         return LINE_DONE;
     }
+    if (span_starts(line, stack)) {
+        parser_forget_frames(p); /* the sanitizer's lacks the function that jumped */
+        return LINE_DONE;
+    }
     if (!span_starts(line, intro)) {
         return LINE_GO_ON;
     }
@@ -96,10 +102,10 @@ take_registers(struct span s, struct record *record)
 void
 parser_native_finish(const struct parser *p, struct record *record)
 {
+    take_registers(p->native_registers, record);
     if (p->native.signal == 0) {
         return;
     }
-    take_registers(p->native_registers, record);
     if (p->native_begins) {
         AUTO(record_free) struct record *bare = record_from_signal(p->native.signal);
         mem_free(record->crash_type);
@@ -113,6 +119,6 @@ parser_native_finish(const struct parser *p, struct record *record)
 
 const struct parser_ops parser_native = {
     .name = "native",
-    .words = (const char *const[]){intro, facts, registers, NULL},
+    .words = (const char *const[]){intro, facts, registers, stack, NULL},
     .line = native_line,
 };
