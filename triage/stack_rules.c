@@ -523,9 +523,50 @@ slashed(const char *text, char out[TEXT_MAX])
     return (struct span){out, len};
 }
 
-static const struct stack_rule *
-find_place(const struct frame *frame)
+/* glibc's folders, as its debug information has them below its own top, which it does not
+ * name: "./libio/fileops.c", "../sysdeps/x86_64/start.S". */
+static const struct {
+    const char *folder;
+    bool only_there; /* nobody else has a folder of this name */
+} glibc[] = {
+    {"libio/", true},   {"nptl/", true},   {"stdio-common/", true}, {"sysdeps/", true},
+    {"csu/", true},     {"wcsmbs/", true}, {"malloc/", false},      {"string/", false},
+    {"stdlib/", false}, {"posix/", false}, {"elf/", false},         {"debug/", false},
+    {"signal/", false}, {"iconv/", false}, {"math/", false},        {"misc/", false},
+    {"time/", false},   {"io/", false},    {"setjmp/", false},      {"dirent/", false},
+    {"locale/", false},
+};
+
+enum glibc { GLIBC_NO, GLIBC_MAYBE, GLIBC_YES };
+
+static enum glibc
+in_glibc(const struct frame *frame)
 {
+    const char *file = frame->file == NULL ? "" : frame->file;
+
+    file += strncmp(file, "./", 2) == 0 ? 2 : strncmp(file, "../", 3) == 0 ? 3 : 0;
+    for (size_t i = 0; i < COUNT(glibc); i++) {
+        if (str_starts(file, glibc[i].folder)) {
+            return glibc[i].only_there ? GLIBC_YES : GLIBC_MAYBE;
+        }
+    }
+    return GLIBC_NO;
+}
+
+/* Where others have such a folder too, a name that is reserved to the C library tells. */
+static bool
+is_glibc(const struct frame *frame, const char *name)
+{
+    enum glibc where = in_glibc(frame);
+
+    return where == GLIBC_YES || (where == GLIBC_MAYBE && name[0] == '_');
+}
+
+static const struct stack_rule *
+find_place(const struct frame *frame, const char *name)
+{
+    static const struct stack_rule of_glibc = {RULE_PATH, NATIVE, "",
+                                               library,   NULL,   false};
     const char *path = frame->file != NULL ? frame->file : frame->module;
     const char *module = frame->module != NULL ? frame->module : frame->function;
     char text[TEXT_MAX];
@@ -542,7 +583,7 @@ find_place(const struct frame *frame)
             return nth_rule(RULE_MODULE, bits);
         }
     }
-    return NULL;
+    return frame->language == NATIVE && is_glibc(frame, name) ? &of_glibc : NULL;
 }
 
 /* "__memcpy_avx_unaligned_erms" -> "memcpy": how libraries name the variants of a
@@ -607,7 +648,8 @@ find_name(const struct frame *frame, const char *name, char first, struct span s
     for (size_t i = first_by_byte[(unsigned char)first]; i != 0; i = next_rule[i - 1]) {
         const struct stack_rule *rule = &rules[i - 1];
         if (rule->language == frame->language && name_matches(rule, name, stem, last) &&
-            (!rule->without_source || frame->file == NULL) &&
+            (!rule->without_source || frame->file == NULL ||
+             in_glibc(frame) != GLIBC_NO) &&
             (rule->path == NULL ||
              (frame->file != NULL && strstr(frame->file, rule->path) != NULL))) {
             return rule;
@@ -633,7 +675,7 @@ stack_rules_find(const struct frame *frame, const char *name)
     if (rule == NULL && last != name && last[0] != '\0') {
         rule = find_name(frame, name, last[0], stem, last);
     }
-    return rule != NULL ? rule : find_place(frame);
+    return rule != NULL ? rule : find_place(frame, name);
 }
 
 const char *

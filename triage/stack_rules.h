@@ -25,9 +25,9 @@ struct stack_rule {
     const char *text;
     const char *reason;  /* for a person; what `frames[].rule` says */
     const char *path;    /* and the source file must have this; NULL: any */
-    bool without_source; /* only when no source file is known: a program may have a
-                            function of that name, a library without debug information is
-                            the library */
+    bool without_source; /* only when no source file is known, or it is glibc's: a program
+                            may have a function of that name, a library without debug
+                            information is the library */
 };
 
 /* The rule that drops a frame of this qualified name, or NULL. */

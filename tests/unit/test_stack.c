@@ -222,6 +222,22 @@ test_rules_of_library_names_need_the_lack_of_a_source(void **state)
                         "read\n");
 }
 
+/* A library with debug information is still the library; a folder of its name is not. */
+static void
+test_rules_know_glibcs_own_sources(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_string_equal(
+        state_of(fix, "    #0 0x1 in _IO_file_doallocate ./libio/filedoalloc.c:101:7\n"
+                      "    #1 0x2 in buffered_vfprintf ../stdio-common/vfprintf.c:9:1\n"
+                      "    #2 0x3 in __qsort_r stdlib/msort.c:8:1\n"
+                      "    #3 0x4 in qsort ./stdlib/msort.c:8:1\n"
+                      "    #4 0x5 in sort_all ./stdlib/table.c:8:1\n"
+                      "    #5 0x6 in _parse /s/libio/own.c:8:1\n"),
+        "sort_all\n_parse\n");
+}
+
 static void
 test_state_has_three_frames(void **state)
 {
@@ -416,6 +432,7 @@ main(void)
         TEST(test_rules_never_drop_the_users_functions),
         TEST(test_rules_drop_libraries_with_a_reason),
         TEST(test_rules_of_library_names_need_the_lack_of_a_source),
+        TEST(test_rules_know_glibcs_own_sources),
         TEST(test_state_has_three_frames),
         TEST(test_state_is_filled_from_the_free_but_not_from_the_allocation),
         TEST(test_state_lines_are_cut_at_80_characters),
