@@ -70,32 +70,49 @@ wrong_build(const char *program, struct err *err)
         shown);
 }
 
+static int
+wrong_program(const char *mapped, const char *program, struct err *err)
+{
+    AUTO(mem_free) char *theirs = str_name_dup(mapped);
+    AUTO(mem_free) char *ours = str_name_dup(program);
+
+    return err_set(err, -ENODATA, "it is a core of '%s', not of '%s'", theirs, ours);
+}
+
+enum sameness { SAME, OTHER, NOT_KNOWN };
+
+static enum sameness
+compare_ids(int core, int program, uint64_t start)
+{
+    unsigned char theirs[PAGE];
+    unsigned char ours[PAGE];
+
+    if (!page_of_core(core, start, theirs) || !read_page(program, 0, ours)) {
+        return NOT_KNOWN;
+    }
+    const unsigned char *left = find_id(theirs);
+    const unsigned char *right = find_id(ours);
+    if (left == NULL || right == NULL) {
+        return NOT_KNOWN;
+    }
+    return memcmp(left, right, ID_BYTES) == 0 ? SAME : OTHER;
+}
+
 int
 native_core_check(const char *core, const char *program, const char *mapped,
                   uint64_t start, struct err *err)
 {
-    unsigned char theirs[PAGE];
-    unsigned char ours[PAGE];
     AUTO(fd_close) int core_fd = -1;
     AUTO(fd_close) int program_fd = -1;
-
-    if (mapped != NULL && strcmp(fs_base(mapped), fs_base(program)) != 0) {
-        AUTO(mem_free) char *theirs_shown = str_name_dup(mapped);
-        AUTO(mem_free) char *ours_shown = str_name_dup(program);
-        return err_set(err, -ENODATA, "it is a core of '%s', not of '%s'", theirs_shown,
-                       ours_shown);
-    }
     int rc = fs_open(core, &core_fd, NULL, err);
+
     rc = rc < 0 ? rc : fs_open(program, &program_fd, NULL, err);
-    if (rc < 0) {
+    if (rc < 0 || mapped == NULL) {
         return rc;
     }
-    if (mapped == NULL || !page_of_core(core_fd, start, theirs) ||
-        !read_page(program_fd, 0, ours)) {
-        return 0;
+    enum sameness build = compare_ids(core_fd, program_fd, start);
+    if (build != SAME && strcmp(fs_base(mapped), fs_base(program)) != 0) {
+        return wrong_program(mapped, program, err);
     }
-    const unsigned char *left = find_id(theirs);
-    const unsigned char *right = find_id(ours);
-    bool differ = left != NULL && right != NULL && memcmp(left, right, ID_BYTES) != 0;
-    return differ ? wrong_build(program, err) : 0;
+    return build == OTHER ? wrong_build(program, err) : 0;
 }

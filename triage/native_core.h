@@ -1,7 +1,8 @@
 /*
- * Whether a core file stems from a program: by the name of the file that was mapped, and
- * by the build id, where the core holds the program's first page and both have one in it.
- * Both files are hostile; reads are bounded and nothing is mapped.
+ * Whether a core file stems from a program: by the build id, where the core holds the
+ * program's first page and both have one in it (equal ids, and a copy or a link of
+ * another name will do), else by the name of the file that was mapped. Both files are
+ * hostile; reads are bounded and nothing is mapped.
  */
 #ifndef TRIAGE_NATIVE_CORE_H
 #define TRIAGE_NATIVE_CORE_H

@@ -155,6 +155,14 @@ has "is not overwritten" "$ERR" "'out/BUILD' is there already and is something e
 is "indeed" "$(cat out/BUILD)" other
 exits 0 "by standard input too" "$NIGHTJAR" repro "$id" --export piped -- ./two
 exits 1 "which the script gives" sh piped/repro.sh
+odd="$WORK/od'd \$(id) \"x"
+mkdir "$odd"
+cp two "$odd/t wo"
+exits 0 "of a target and with arguments that a shell would take apart" "$NIGHTJAR" repro "$id" --export "$odd/to" -- \
+  "$odd/t wo" @@ "a 'b" $'c\nd%' '`id`'
+exits 1 "and from elsewhere" env -C / sh "$odd/to/repro.sh"
+has "with the arguments as they were" "$odd/to/repro.sh" "'a '\\''b' \"\$(printf 'c\\012d%%')\" '\`id\`'"
+ok "and shellcheck has nothing to say" shellcheck -e SC2016 "$odd/to/repro.sh"
 if command -v gdb >/dev/null; then
   exits 0 "repro --gdb" "$NIGHTJAR" repro "$id" --gdb --gdb-command 'print 40 + 2'
   has "stops in the program" "$OUT" "received signal SIGABRT"

@@ -96,6 +96,7 @@ test_check_compares_build_ids(void **state)
 
     put_core(fix, START, 1);
     assert_int_equal(check(fix, "/elsewhere/program"), 0);
+    assert_int_equal(check(fix, "/elsewhere/copy"), 0);
     put_core(fix, START, 2);
     assert_int_equal(check(fix, "/elsewhere/program"), -ENODATA);
     assert_string_equal(fix->err.msg, message);
@@ -108,7 +109,7 @@ test_check_compares_names(void **state)
     AUTO(mem_free)
     char *message = mem_printf("it is a core of '/x/other', not of '%s'", fix->program);
 
-    put_core(fix, START, 1);
+    put_core(fix, START, 2);
     assert_int_equal(check(fix, "/x/other"), -ENODATA);
     assert_string_equal(fix->err.msg, message);
 }

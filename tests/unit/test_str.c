@@ -231,8 +231,9 @@ test_shell_quotes_only_what_needs_it(void **state)
         {"$(rm -rf /);`x`", "'$(rm -rf /);`x`'"},
         {"~root", "'~root'"},
         {"\xc3\xa4", "'\xc3\xa4'"},
-        {"a\nb", "$'a\\012b'"},
-        {"\033[2J\xff'\\", "$'\\033[2J\\377\\'\\\\'"},
+        {"a\nb%", "\"$(printf 'a\\012b%%')\""},
+        {"\033[2J\xff'\\", "\"$(printf '\\033[2J\\377\\047\\134')\""},
+        {"a%\n", "$'a%\\012'"},
     };
     struct fixture *fix = *state;
 
@@ -243,9 +244,28 @@ test_shell_quotes_only_what_needs_it(void **state)
     }
 }
 
-/* A real shell must give the bytes back. */
+/* Real shells must give the bytes back. */
 static void
-test_shell_round_trips_through_bash(void **state)
+assert_shell_prints(struct fixture *fix, const char *shell, const char *word)
+{
+    AUTO(buf_clear) struct buf line = BUF_INIT;
+    AUTO(strv_clear) struct strv argv = {0};
+    struct proc_spec spec = PROC_SPEC_INIT;
+    AUTO(proc_run_clear) struct proc_run run = {0};
+
+    buf_adds(&line, "printf %s ");
+    str_shell(&line, word);
+    buf_adds(&line, " ''");
+    strv_add(&argv, shell);
+    strv_add(&argv, "-c");
+    strv_add(&argv, buf_str(&line));
+    spec.argv = argv.v;
+    assert_int_equal(proc_run(&spec, 20000, &run, &fix->err), 0);
+    assert_string_equal(buf_str(&run.output), word);
+}
+
+static void
+test_shell_round_trips_through_shells(void **state)
 {
     struct fixture *fix = *state;
     char every[256];
@@ -254,16 +274,9 @@ test_shell_round_trips_through_bash(void **state)
         every[i - 1] = (char)i;
     }
     every[255] = '\0';
-    AUTO(buf_clear) struct buf line = BUF_INIT;
-    buf_adds(&line, "printf %s ");
-    str_shell(&line, every);
-    buf_adds(&line, " ''");
-    char bash[] = "bash", option[] = "-c", *argv[] = {bash, option, line.data, NULL};
-    struct proc_spec spec = PROC_SPEC_INIT;
-    AUTO(proc_run_clear) struct proc_run run = {0};
-    spec.argv = argv;
-    assert_int_equal(proc_run(&spec, 20000, &run, &fix->err), 0);
-    assert_string_equal(buf_str(&run.output), every);
+    assert_shell_prints(fix, "sh", every);
+    assert_shell_prints(fix, "bash", every);
+    assert_shell_prints(fix, "bash", "ends in a newline\n");
 }
 
 /* The words, each in brackets. */
@@ -474,7 +487,7 @@ main(void)
         TEST(test_every_byte_round_trips_as_a_name),
         TEST(test_unname_refuses_malformed_escapes),
         TEST(test_shell_quotes_only_what_needs_it),
-        TEST(test_shell_round_trips_through_bash),
+        TEST(test_shell_round_trips_through_shells),
         TEST(test_shell_split_reads_words_as_a_shell_does),
         TEST(test_shell_split_refuses_an_open_quote),
         TEST(test_duration_reads_every_unit),

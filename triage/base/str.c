@@ -271,31 +271,58 @@ is_printable(const char *word)
     return true;
 }
 
+/* "it's" in single quotes. */
+static void
+shell_quoted(struct buf *out, const char *word)
+{
+    buf_addc(out, '\'');
+    for (; *word != '\0'; word++) {
+        if (*word == '\'') {
+            buf_adds(out, "'\\''");
+        } else {
+            buf_addc(out, *word);
+        }
+    }
+    buf_addc(out, '\'');
+}
+
+/* What printf(1), or $'...', makes the word of; octal ends after three digits, hex would
+ * not. */
+static void
+shell_escaped(struct buf *out, const char *word, bool percent)
+{
+    for (; *word != '\0'; word++) {
+        unsigned char c = (unsigned char)*word;
+        if (c < 0x20 || c >= 0x7f || c == '\'' || c == '\\') {
+            buf_addf(out, "\\%03o", c);
+        } else if (c == '%' && percent) {
+            buf_adds(out, "%%");
+        } else {
+            buf_addc(out, (char)c);
+        }
+    }
+}
+
 void
 str_shell(struct buf *out, const char *word)
 {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                "0123456789@%+=:,./-_";
-    bool printable = is_printable(word);
+    size_t len = strlen(word);
 
-    if (*word != '\0' && word[strspn(word, safe)] == '\0') {
+    if (len > 0 && strspn(word, safe) == len) {
         buf_adds(out, word);
-        return;
+    } else if (is_printable(word)) {
+        shell_quoted(out, word);
+    } else if (word[len - 1] != '\n') {
+        buf_adds(out, "\"$(printf '");
+        shell_escaped(out, word, true);
+        buf_adds(out, "')\"");
+    } else { /* a substitution would drop the newline */
+        buf_adds(out, "$'");
+        shell_escaped(out, word, false);
+        buf_addc(out, '\'');
     }
-    buf_adds(out, printable ? "'" : "$'");
-    for (; *word != '\0'; word++) {
-        unsigned char c = (unsigned char)*word;
-        if (c == '\'') {
-            buf_adds(out, printable ? "'\\''" : "\\'");
-        } else if (!printable && c == '\\') {
-            buf_adds(out, "\\\\");
-        } else if (!printable && (c < 0x20 || c >= 0x7f)) {
-            buf_addf(out, "\\%03o", c); /* octal ends after three digits, hex would not */
-        } else {
-            buf_addc(out, (char)c);
-        }
-    }
-    buf_addc(out, '\'');
 }
 
 /* One quoted stretch at *at (which stands on the quote) into word; 0, or -EINVAL. */

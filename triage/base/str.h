@@ -39,9 +39,10 @@ char *str_name_dup(const char *name);
  * a NUL. */
 int str_unname(const char *escaped, char **out, struct err *err);
 
-/* A word as one shell argument on one printable line: unchanged if harmless, else in
- * single quotes; with control or invalid bytes in $'...' (POSIX 2024; bash, zsh, ksh and
- * busybox know it, dash 0.5 does not). Appends. */
+/* A word as one argument of any POSIX shell, on one printable line: unchanged if
+ * harmless, else in single quotes; with control or invalid bytes as what printf(1) makes
+ * of their octal numbers. Only a word that ends in a newline, which that would drop,
+ * needs a shell that knows $'...' (POSIX 2024; dash 0.5 does not). Appends. */
 void str_shell(struct buf *out, const char *word);
 
 /* Split as a POSIX shell would: blanks, quotes, backslashes; ends at an unquoted newline.
