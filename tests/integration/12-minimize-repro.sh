@@ -155,7 +155,7 @@ has "is not overwritten" "$ERR" "'out/BUILD' is there already and is something e
 is "indeed" "$(cat out/BUILD)" other
 exits 0 "by standard input too" "$NIGHTJAR" repro "$id" --export piped -- ./two
 exits 1 "which the script gives" sh piped/repro.sh
-odd="$WORK/od'd \$(id) \"x"
+odd="$WORK/od'd \$(id)"
 mkdir "$odd"
 cp two "$odd/t wo"
 exits 0 "of a target and with arguments that a shell would take apart" "$NIGHTJAR" repro "$id" --export "$odd/to" -- \
