@@ -21,7 +21,8 @@ enum input_mode {
 };
 
 enum {
-    COMMAND_TIMEOUT_MS = 25000,   /* ClusterFuzz's -timeout */
+    COMMAND_TIMEOUT_MS = 25000, /* ClusterFuzz's -timeout */
+    COMMAND_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
     COMMAND_MEMORY_MB = 2560,     /* ClusterFuzz's -rss_limit_mb */
     COMMAND_OUTPUT_MAX = 1 << 20, /* bytes of output kept of one run */
 };
@@ -44,6 +45,7 @@ void command_clear(struct command *command);
 AUTO_DEFINE_CLEAR(struct command, command_clear)
 void command_copy(struct command *to,
                   const struct command *from); /* to is cleared first */
+bool command_same(const struct command *a, const struct command *b); /* in every field */
 
 /*
  * From a command line as a person types it behind `--`: resolves argv[0] in PATH to an

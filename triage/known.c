@@ -3,13 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 
 enum { SMALLER_PART = 8 };
 
 struct entry {
-    char *command; /* as JSON */
+    struct command command;
     char major[RECORD_HASH_MAX];
     double score;  /* the worst that was run several times */
     int64_t bytes; /* the smallest */
@@ -31,27 +30,19 @@ void
 known_free(struct known *known)
 {
     for (size_t i = 0; known != NULL && i < known->n; i++) {
-        mem_free(known->entries[i].command);
+        command_clear(&known->entries[i].command);
     }
     mem_free(known);
 }
 
-static char *
-text_of(const struct command *command)
-{
-    AUTO(json_decref) json_t *object = command_to_json(command);
-
-    return json_line(object);
-}
-
 /* Its place, or the number in use. */
 static size_t
-find(const struct known *known, const char *command, const char *major)
+find(const struct known *known, const struct command *command, const char *major)
 {
     size_t i = 0;
 
     while (i < known->n && (strcmp(known->entries[i].major, major) != 0 ||
-                            strcmp(known->entries[i].command, command) != 0)) {
+                            !command_same(&known->entries[i].command, command))) {
         i++;
     }
     return i;
@@ -67,8 +58,7 @@ void
 known_add(struct known *known, const struct command *command, const struct record *record,
           int64_t bytes)
 {
-    AUTO(mem_free) char *text = text_of(command);
-    size_t at = find(known, text, record->hash_major);
+    size_t at = find(known, command, record->hash_major);
 
     if (at < known->n) {
         struct entry *entry = &known->entries[at];
@@ -78,19 +68,18 @@ known_add(struct known *known, const struct command *command, const struct recor
         return;
     }
     at = known->n < KNOWN_MAX ? known->n++ : known->next++ % KNOWN_MAX;
-    mem_free(known->entries[at].command);
-    known->entries[at] = (struct entry){
-        .command = STEAL(text), .score = record->severity_score, .bytes = bytes};
-    (void)snprintf(known->entries[at].major, sizeof(known->entries[at].major), "%s",
-                   record->hash_major);
+    struct entry *entry = &known->entries[at];
+    command_copy(&entry->command, command);
+    entry->score = record->severity_score;
+    entry->bytes = bytes;
+    (void)snprintf(entry->major, sizeof(entry->major), "%s", record->hash_major);
 }
 
 bool
 known_covers(const struct known *known, const struct command *command,
              const struct record *record, int64_t bytes)
 {
-    AUTO(mem_free) char *text = text_of(command);
-    size_t at = find(known, text, record->hash_major);
+    size_t at = find(known, command, record->hash_major);
 
     return at < known->n && record->severity_score <= known->entries[at].score &&
            !known_is_smaller(bytes, known->entries[at].bytes);

@@ -21,8 +21,9 @@ enum {
     WORDS_MAX = 4096, /* kept of what the sandbox itself says */
 };
 
-struct cell {  /* a sandbox with a runner in it */
-    char *key; /* NULL: none */
+struct cell { /* a sandbox with a runner in it */
+    struct command command;
+    bool made;
     struct proc proc;
     int socket, words;
     int64_t used; /* the runner's count at its last run */
@@ -40,7 +41,7 @@ static const struct cell no_cell = {.proc = PROC_INIT, .socket = -1, .words = -1
 static void
 cell_end(struct cell *cell)
 {
-    mem_free(cell->key);
+    command_clear(&cell->command);
     fd_close(cell->socket); /* its runner ends, and the sandbox with it */
     proc_clear(&cell->proc);
     fd_close(cell->words);
@@ -117,28 +118,26 @@ send_setting(const struct runner *runner, const struct cell *cell,
     return rc < 0 ? rc : wire_send(cell->socket, text, len, end, err);
 }
 
-static char *
-key_of(const struct command *command)
+/* Whether runs of both may share a sandbox: the limit of time counts only where it is one
+ * of the program's arguments. */
+static bool
+same_start(const struct command *a, const struct command *b)
 {
-    AUTO(command_clear) struct command same = {0};
+    struct command timed = *a;
 
-    command_copy(&same, command);
-    if (same.mode != INPUT_LIBFUZZER) { /* where it is one of its arguments */
-        same.timeout_ms = 0;
-    }
-    AUTO(json_decref) json_t *object = command_to_json(&same);
-    return json_line(object);
+    timed.timeout_ms = a->mode == INPUT_LIBFUZZER ? a->timeout_ms : b->timeout_ms;
+    return command_same(&timed, b);
 }
 
 /* The command's sandbox, or the one that was not used for longest, ended. */
 static struct cell *
-find_cell(struct runner *runner, const char *key)
+find_cell(struct runner *runner, const struct command *command)
 {
     struct cell *oldest = &runner->cells[0];
 
     for (size_t i = 0; i < COUNT(runner->cells); i++) {
         struct cell *cell = &runner->cells[i];
-        if (cell->key != NULL && strcmp(cell->key, key) == 0) {
+        if (cell->made && same_start(&cell->command, command)) {
             return cell;
         }
         oldest = cell->used < oldest->used ? cell : oldest;
@@ -151,13 +150,12 @@ static int
 begin(struct runner *runner, const struct command *command, struct cell **out,
       struct err *err)
 {
-    AUTO(mem_free) char *key = key_of(command);
     AUTO(strv_clear) struct strv argv = {0};
-    struct cell *cell = find_cell(runner, key);
+    struct cell *cell = find_cell(runner, command);
 
     cell->used = ++runner->runs;
     *out = cell;
-    if (cell->key != NULL) {
+    if (cell->made) {
         return 0;
     }
     int rc = make_argv(runner, command, &argv, err);
@@ -166,7 +164,8 @@ begin(struct runner *runner, const struct command *command, struct cell **out,
         cell_end(cell);
         return rc;
     }
-    cell->key = STEAL(key);
+    command_copy(&cell->command, command);
+    cell->made = true;
     /* one that is dead already says so when it is asked */
     (void)send_setting(runner, cell, command, NULL);
     return 0;
