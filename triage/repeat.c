@@ -319,6 +319,7 @@ run_all(const struct replay_config *config, const void *input, size_t len, int r
     struct replay_config now = *config;
     bool timed_out = false;
     bool done = false;
+    bool duplicate = false;
     int mishaps = 0;
 
     while (!done && tally->runs < runs) {
@@ -343,9 +344,11 @@ run_all(const struct replay_config *config, const void *input, size_t len, int r
         }
         tally_add(tally, &run);
         timed_out = outcome == REPLAY_TIMEOUT;
-        done = decided(tally, config, outcome) || is_duplicate(tally, config, len);
+        duplicate = is_duplicate(tally, config, len);
+        done = decided(tally, config, outcome) || duplicate;
     }
     conclude(tally, out);
+    out->is_duplicate = duplicate;
     return 0;
 }
 

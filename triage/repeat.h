@@ -31,6 +31,7 @@ struct repeat_result {
     int crashed;            /* k: runs that showed best's hash.major */
     int runs;               /* n */
     int other;              /* runs that crashed with another signature */
+    bool is_duplicate;      /* one run of several was enough: config->known covers it */
 };
 
 void repeat_result_clear(struct repeat_result *result);

@@ -23,6 +23,7 @@ enum {
     SAMPLE_EACH_MS = 250, /* stacks of a hang */
     SAMPLES_LEAST = 3,
     SAMPLES_MOST = 10,
+    SCANNED_MAX = 16 << 20, /* bytes of an input that are searched for what it controls */
 };
 
 void
@@ -84,7 +85,23 @@ folder_clear(struct folder *folder)
 AUTO_DEFINE_CLEAR(struct folder, folder_clear)
 
 static int
-write_input(const char *path, const void *input, size_t len, struct err *err)
+write_bytes(int fd, const struct runner_input *input, struct err *err)
+{
+    const char *data = input->data;
+    int rc = 0;
+
+    for (size_t at = 0; at < input->len && rc == 0; at += RUNNER_PIECE) {
+        size_t len = input->len - at < RUNNER_PIECE ? input->len - at : RUNNER_PIECE;
+        rc = fd_write(fd, data + at, len, err);
+        if (input->mapped && len == RUNNER_PIECE) {
+            mem_unload(data + at, len);
+        }
+    }
+    return rc;
+}
+
+static int
+write_input(const char *path, const struct runner_input *input, struct err *err)
 {
     AUTO(fd_close)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -98,14 +115,14 @@ write_input(const char *path, const void *input, size_t len, struct err *err)
     if (geteuid() == 0 && fchown(fd, uid, gid) < 0) {
         return err_sys(err, "give '%s' to uid %d", path, (int)uid);
     }
-    int rc = fd_write(fd, input, len, err);
+    int rc = write_bytes(fd, input, err);
     return rc < 0 ? err_wrap(err, rc, "'%s'", path) : 0;
 }
 
 /* The same path for every run, as long as what the last target left there can be removed:
  * the path is on the target's stack, and must not make one run different from another. */
 static int
-make_folder(const struct replay_config *config, const void *input, size_t len,
+make_folder(const struct replay_config *config, const struct runner_input *input,
             struct folder *out, struct err *err)
 {
     static unsigned serial;
@@ -122,7 +139,7 @@ make_folder(const struct replay_config *config, const void *input, size_t len,
     }
     folder.path = STEAL(path);
     folder.input = fs_join(folder.path, "input");
-    rc = write_input(folder.input, input, len, err);
+    rc = write_input(folder.input, input, err);
     if (rc < 0) {
         return rc;
     }
@@ -202,7 +219,7 @@ run_alone(const struct replay_config *config, const struct limit *limit,
     AUTO(strv_clear) struct strv argv = {0};
     AUTO(strv_clear) struct strv env = {0};
     AUTO(fd_close) int input = -1;
-    int rc = make_folder(config, bytes->data, bytes->len, &folder, err);
+    int rc = make_folder(config, bytes, &folder, err);
 
     rc = rc < 0 ? rc : make_argv(config, NULL, &folder, &argv, err);
     if (rc == 0 && config->command->mode == INPUT_STDIN) {
@@ -225,7 +242,7 @@ run_target(const struct replay_config *config, const void *input, size_t len,
            struct limit_run *out, struct err *err)
 {
     const struct limit limit = limits_of(config->command);
-    const struct runner_input bytes = {input, len, config->fresh};
+    const struct runner_input bytes = {input, len, config->fresh, config->mapped};
 
     return config->runner == NULL
                ? run_alone(config, &limit, &bytes, out, err)
@@ -239,7 +256,8 @@ replay_with(const struct replay_config *config, const struct replay_tool *tool,
     AUTO(folder_clear) struct folder folder = {0};
     AUTO(strv_clear) struct strv argv = {0};
     struct proc_spec spec = PROC_SPEC_INIT;
-    int rc = make_folder(config, input, len, &folder, err);
+    const struct runner_input bytes = {input, len, true, config->mapped};
+    int rc = make_folder(config, &bytes, &folder, err);
 
     rc = rc < 0 ? rc : make_argv(config, tool, &folder, &argv, err);
     if (rc < 0) {
@@ -273,7 +291,7 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     int rc = run_target(config, input, len, &run, &own);
 
     options.input = input;
-    options.input_len = len;
+    options.input_len = len < SCANNED_MAX ? len : SCANNED_MAX;
     knowing.options = &options;
     if (is_targets_fault(rc)) {
         result.outcome = REPLAY_BROKEN;

@@ -36,6 +36,7 @@ struct replay_config {
                               one of its own, of `rung` */
     struct known *known;   /* borrowed; spares repeat() runs of duplicates; or NULL */
     bool fresh;            /* no fork of a program that was started before */
+    bool mapped;           /* the input is a file's mapping, see runner_input */
     /* gdb, for crashes that left no report (native.h): an absolute path; NULL: they stay
      * bare signals */
     const char *debugger;

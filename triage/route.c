@@ -120,13 +120,6 @@ tell_shipped(struct journey *j)
     return record_finish(record, j->config->options, j->err);
 }
 
-/* One run of several that were allowed was enough: somebody knows it already. */
-static bool
-is_duplicate(const struct journey *j)
-{
-    return j->plan->runs > 1 && j->out->shown.runs == 1;
-}
-
 int
 route(const struct replay_config *config, const struct route_plan *plan,
       struct route_result *out, struct err *err)
@@ -142,7 +135,7 @@ route(const struct replay_config *config, const struct route_plan *plan,
         rc = try_build(&journey, others->v[i].kind, &others->v[i].command);
     }
     bool crashes = result.shown.best.outcome == REPLAY_CRASH;
-    if (rc == 0 && crashes && shipped != NULL && !is_duplicate(&journey) &&
+    if (rc == 0 && crashes && shipped != NULL && !result.shown.is_duplicate &&
         find_replay(&result, release) == NULL) {
         rc = ship(&journey, &shipped->command);
     }

@@ -36,6 +36,7 @@
 enum {
     RUNNER_SANDBOXES_MAX = 4,    /* of different commands, kept at a time */
     RUNNER_FILE_MAX = 256 << 20, /* bytes of a file that a target writes */
+    RUNNER_PIECE = 1 << 20,      /* of an input on its way: no process holds it whole */
 };
 
 struct runner;
@@ -52,7 +53,8 @@ AUTO_DEFINE(struct runner *, runner_free)
 struct runner_input {
     const void *data;
     size_t len;
-    bool fresh; /* a process start of its own */
+    bool fresh;  /* a process start of its own */
+    bool mapped; /* a file's mapping, whole: its pages need not stay in memory */
 };
 
 /*

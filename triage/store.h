@@ -175,6 +175,7 @@ struct job_outcome { /* what changed, for progress and messages */
     char bug_name[24]; /* "NJ-12" */
     char title[256];   /* crash type and top frame in one line */
     enum severity severity;
+    bool again; /* its answer was short, which is not enough: it is still queued */
 };
 
 /*

@@ -29,6 +29,10 @@
  * bytes themselves stand in the file "output". test is one trial of a minimization that
  * is led elsewhere: {"job":10, "shows":false, "execs":1}, or "shows":true, with all of
  * the above, when MINIMIZE_CONFIRM runs in a row show the signature.
+ *         {"job":12, "same":7, "wall_ms":3} in place of all that: a further duplicate, of
+ * which all that is filed is what this worker has answered to job 7, a triage of the same
+ * command, builds, options and "source" (where the input comes from). A job with
+ * "whole":true is always answered in full, for who has forgotten job 7.
  *         {"job":8, "error":"..."} when the machine failed, not the target, or the job
  * makes no sense (then "job" is null when there is no number in it). The next job is
  * served all the same. "unparsed": it crashed (or the text says so) but no parser knows

@@ -221,13 +221,18 @@ on_outcome(void *user, const json_t *answer)
     tell_end(pipeline, &end);
 }
 
+/* What the worker was asked for is told again only where it names a file. */
 static json_t *
 about_job(const char *op, json_t *job)
 {
     json_t *request = json_object();
+    json_t *told = json_copy(job);
 
+    if (strcmp(json_get_str(job, "kind", ""), "minimize") != 0) {
+        (void)json_object_del(told, "request");
+    }
     json_put(request, "op", json_string(op));
-    json_put(request, "job", json_incref(job));
+    json_put(request, "job", told);
     return request;
 }
 

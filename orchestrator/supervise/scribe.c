@@ -298,8 +298,9 @@ read_worker_answer(const char *body, size_t len, const struct job *job, json_t *
 static bool
 is_unsettled(const struct job *job, const struct job_outcome *outcome)
 {
-    return job->kind != JOB_MINIMIZE && (strcmp(outcome->state, "queued") == 0 ||
-                                         strcmp(outcome->state, "untriageable") == 0);
+    return job->kind != JOB_MINIMIZE && !outcome->again &&
+           (strcmp(outcome->state, "queued") == 0 ||
+            strcmp(outcome->state, "untriageable") == 0);
 }
 
 static int

@@ -347,10 +347,127 @@ test_malformed_answer_is_a_death(void **state)
     assert_clean(fix);
 }
 
+/* --- answers that name another job's --- */
+
+/* The job of the only crash that waits ends so. */
+static struct job_outcome
+finish_same(struct fixture *fix, const struct job *job, int64_t same)
+{
+    AUTO(json_decref) json_t *answer = json_object();
+    struct job_outcome outcome = {0};
+
+    json_put(answer, "job", json_integer(job->id));
+    json_put(answer, "same", json_integer(same));
+    must(fix, store_finish_job(fix->store, job, answer, &outcome, &fix->err));
+    return outcome;
+}
+
+static int64_t
+first_of_a_bug(struct fixture *fix)
+{
+    const struct said said = {.report = asan};
+    AUTO(job_clear) struct job job = {0};
+
+    (void)give(fix, "a", "aaaa");
+    assert_int_equal(next_job(fix, 0, &job), 1);
+    assert_true(finish(fix, &job, &said).bug_is_new);
+    return job.id;
+}
+
+static bool
+is_whole(const struct job *job)
+{
+    return json_is_true(json_object_get(job->request, "whole"));
+}
+
+static void
+test_an_answer_may_name_the_job_of_the_same_crash(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t first = first_of_a_bug(fix);
+    AUTO(job_clear) struct job job = {0};
+
+    (void)give(fix, "b", "bbbb");
+    assert_int_equal(next_job(fix, 0, &job), 1);
+    assert_false(is_whole(&job));
+    struct job_outcome outcome = finish_same(fix, &job, first);
+    assert_false(outcome.again);
+    assert_string_equal(outcome.state, "triaged");
+    assert_int_equal(outcome.bug, 1);
+    assert_false(outcome.bug_is_new);
+    assert_int_equal(number(fix, "SELECT crashes FROM bug"), 2);
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash a JOIN crash b"
+                                 " ON a.major = b.major AND a.minor = b.minor"
+                                 " WHERE a.id < b.id AND b.k = 1 AND b.n = 1"),
+                     1);
+    assert_int_equal(number(fix, "SELECT count(*) FROM record"), 1);
+    assert_clean(fix);
+}
+
+static void
+test_a_job_that_nobody_remembers_is_asked_for_in_full(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+    int64_t first = first_of_a_bug(fix);
+    AUTO(job_clear) struct job job = {0};
+    AUTO(job_clear) struct job again = {0};
+
+    store_close(STEAL(fix->store));
+    must(fix, store_open(fix->state, DB_WRITE, &fix->store, &fix->err));
+    (void)give(fix, "b", "bbbb");
+    assert_int_equal(next_job(fix, 0, &job), 1);
+    assert_true(job.id > first);
+    struct job_outcome outcome = finish_same(fix, &job, first);
+    assert_true(outcome.again);
+    assert_string_equal(outcome.state, "queued");
+    assert_int_equal(next_job(fix, 0, &again), 1);
+    assert_true(is_whole(&again));
+    outcome = finish(fix, &again, &said);
+    assert_false(outcome.again);
+    assert_string_equal(outcome.state, "triaged");
+    assert_int_equal(number(fix, "SELECT max(deaths) FROM crash"), 0);
+    assert_clean(fix);
+}
+
+static void
+test_who_was_asked_in_full_and_is_short_died(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t first = first_of_a_bug(fix);
+
+    (void)give(fix, "b", "bbbb");
+    for (int i = 0; i < 2; i++) {
+        AUTO(job_clear) struct job job = {0};
+        assert_int_equal(next_job(fix, 0, &job), 1);
+        (void)finish_same(fix, &job, i == 0 ? first + 99 : first);
+    }
+    assert_int_equal(number(fix, "SELECT max(deaths) FROM crash"), 1);
+}
+
+/* The first of a source is an example, whose record and report are its own. */
+static void
+test_what_is_kept_of_a_crash_is_its_own(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t first = first_of_a_bug(fix);
+    AUTO(mem_free) char *path = put_bytes(fix, "b", "bbbb", 4);
+    AUTO(job_clear) struct job job = {0};
+
+    (void)give_path(fix, path, "afl");
+    assert_int_equal(next_job(fix, 0, &job), 1);
+    assert_string_equal(json_get_str(job.request, "source", ""), "afl");
+    assert_true(finish_same(fix, &job, first).again);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_an_answer_may_name_the_job_of_the_same_crash),
+        TEST(test_a_job_that_nobody_remembers_is_asked_for_in_full),
+        TEST(test_who_was_asked_in_full_and_is_short_died),
+        TEST(test_what_is_kept_of_a_crash_is_its_own),
         TEST(test_first_crash_founds_a_bug),
         TEST(test_duplicate_adds_to_counters_only),
         TEST(test_finish_told_twice_is_told_the_same),

@@ -235,6 +235,46 @@ test_triage_answers_with_a_record(void **state)
     assert_true(json_is_null(json_object_get(fix->answer, "record")));
 }
 
+/* One triage of a job of that number, and with one key more. */
+static void
+triage(struct fixture *fix, int64_t job, const char *key, json_t *value)
+{
+    AUTO(json_decref) json_t *object = request(fix, "triage");
+
+    json_put(object, "job", json_integer(job));
+    json_put(object, "runs", json_integer(5));
+    json_put(object, key, value);
+    put_input(fix, job == 1 ? "x!" : "y!");
+    send_request(fix, object);
+    hear(fix);
+}
+
+static void
+test_a_further_duplicate_is_said_shortly(void **state)
+{
+    struct fixture *fix = *state;
+
+    triage(fix, 1, "source", json_string("afl"));
+    assert_int_equal(number_of(fix, "n"), 3);
+    triage(fix, 2, "source", json_string("afl"));
+    assert_int_equal(number_of(fix, "same"), 1);
+    assert_int_equal(number_of(fix, "job"), 2);
+    assert_null(json_object_get(fix->answer, "record"));
+    triage(fix, 3, "source", json_string("libfuzzer"));
+    assert_int_equal(number_of(fix, "n"), 1);
+    assert_string_equal(text_of(fix, "outcome"), "crash");
+    AUTO(json_decref) json_t *object = request(fix, "triage");
+    json_put(object, "runs", json_integer(5));
+    json_put(object, "source", json_string("afl"));
+    json_put(object, "whole", json_true());
+    send_request(fix, object);
+    hear(fix);
+    assert_int_equal(number_of(fix, "n"), 1);
+    assert_non_null(strstr(text_of(fix, "report"), "ERROR: AddressSanitizer"));
+    triage(fix, 4, "source", json_string("afl"));
+    assert_int_equal(number_of(fix, "same"), 7);
+}
+
 static void
 test_what_a_target_prints_stays_a_text(void **state)
 {
@@ -436,6 +476,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_triage_answers_with_a_record),
+        TEST(test_a_further_duplicate_is_said_shortly),
         TEST(test_what_a_target_prints_stays_a_text),
         TEST(test_report_reads_a_text_alone),
         TEST(test_minimize_writes_its_output),

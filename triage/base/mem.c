@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 void *
 mem_alloc(size_t size)
@@ -78,4 +79,13 @@ void
 mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void
+mem_unload(const void *data, size_t len)
+{
+    void *pages;
+
+    memcpy(&pages, &data, sizeof(pages));
+    (void)madvise(pages, len, MADV_DONTNEED);
 }

@@ -36,6 +36,10 @@ char *mem_vprintf(const char *fmt, va_list args)
 
 void mem_free(void *ptr); /* NULL is a no-op */
 
+/* Part of a private mapping of a file that was only read: its pages may leave this
+ * process; who reads them again gets them again. data on the boundary of a page. */
+void mem_unload(const void *data, size_t len);
+
 /* AUTO(mem_free) for an owner of any pointer type. */
 static inline void
 mem_free_auto(void *owner)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 
 struct inside {
     int socket;
+    int input; /* the bytes of the run, in a file that no target reaches */
     struct room room;
     struct setting setting;
     struct server server;
@@ -29,6 +31,7 @@ inside_clear(struct inside *inside)
     strv_clear(&inside->setting.argv);
     strv_clear(&inside->setting.env);
     fd_close(inside->socket);
+    fd_close(inside->input);
 }
 AUTO_DEFINE_CLEAR(struct inside, inside_clear)
 
@@ -36,13 +39,15 @@ AUTO_DEFINE_CLEAR(struct inside, inside_clear)
 
 /* The socket leaves the standard descriptors, which a run's may take the place of. */
 static int
-take_socket(struct inside *inside, struct err *err)
+make_descriptors(struct inside *inside, struct err *err)
 {
     AUTO(fd_close) int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     inside->socket = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (inside->socket < 0 || null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0) {
-        return err_sys(err, "take the socket");
+    inside->input = memfd_create("input", MFD_CLOEXEC);
+    if (inside->socket < 0 || inside->input < 0 || null_fd < 0 ||
+        dup2(null_fd, STDIN_FILENO) < 0) {
+        return err_sys(err, "take the socket, and make a file in memory");
     }
     return 0;
 }
@@ -77,12 +82,28 @@ take_setting(struct inside *inside, struct err *err)
 /* --- a run --- */
 
 static int
-put_input(const struct buf *input, struct err *err)
+receive_input(const struct inside *inside, uint64_t len, struct err *err)
+{
+    static char piece[WIRE_PIECE];
+    int rc = ftruncate(inside->input, 0) < 0 || lseek(inside->input, 0, SEEK_SET) < 0
+                 ? err_sys(err, "empty the place of the input")
+                 : 0;
+
+    while (rc == 0 && len > 0) {
+        size_t n = len < sizeof(piece) ? (size_t)len : sizeof(piece);
+        rc = wire_receive(inside->socket, piece, n, -1, err);
+        rc = rc < 0 ? rc : fd_write(inside->input, piece, n, err);
+        len -= n;
+    }
+    return rc;
+}
+
+static int
+put_input(const struct inside *inside, struct err *err)
 {
     AUTO(fd_close)
     int fd = open(ROOM_INPUT, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return fd < 0 ? err_sys(err, "make the input")
-                  : fd_write(fd, buf_str(input), input->len, err);
+    return fd < 0 ? err_sys(err, "make the input") : wire_copy(inside->input, fd, err);
 }
 
 static int
@@ -127,19 +148,19 @@ make_sound(struct inside *inside)
 }
 
 static int
-run(struct inside *inside, const struct wire_ask *ask, const struct buf *input,
-    struct limit_run *out, struct err *err)
+run(struct inside *inside, const struct wire_ask *ask, struct limit_run *out,
+    struct err *err)
 {
     struct server *server = &inside->server;
-    int rc = put_input(input, err);
+    int rc = put_input(inside, err);
 
     if (rc == 0 && ask->fresh == 0 && !server->refused) {
-        rc = server_run(server, &inside->setting, ask, buf_str(input), out, err);
+        rc = server_run(server, &inside->setting, ask, inside->input, out, err);
         if (rc != 0) {
             return rc < 0 ? rc : 0;
         }
         /* a fork was no witness: what it left is no part of the run that now comes */
-        rc = make_sound(inside) ? put_input(input, err)
+        rc = make_sound(inside) ? put_input(inside, err)
                                 : err_set(err, -EIO, "what a run left cannot be removed");
     }
     return rc < 0 ? rc : start_plainly(inside, ask, out, err);
@@ -174,7 +195,6 @@ static int
 serve_one(struct inside *inside, struct err *err)
 {
     AUTO(limit_run_clear) struct limit_run result = {0};
-    AUTO(buf_clear) struct buf input = BUF_INIT;
     struct wire_answer head = {0};
     struct wire_ask ask;
     struct err why = ERR_INIT;
@@ -184,12 +204,11 @@ serve_one(struct inside *inside, struct err *err)
         (ask.input_bytes > WIRE_INPUT_MAX || ask.limit.output_bytes > WIRE_OUTPUT_MAX)) {
         rc = err_set(err, -EPROTO, "an input or output beyond all limits");
     }
-    rc = rc < 0 ? rc : wire_receive_buf(inside->socket, &input, ask.input_bytes, -1, err);
+    rc = rc < 0 ? rc : receive_input(inside, ask.input_bytes, err);
     if (rc < 0) {
         return rc;
     }
-    head.code = run(inside, &ask, &input, &result, &why);
-    buf_clear(&input);
+    head.code = run(inside, &ask, &result, &why);
     head.sound = make_sound(inside);
     return answer(inside, &head, &result, why.msg, err);
 }
@@ -197,14 +216,15 @@ serve_one(struct inside *inside, struct err *err)
 int
 runner_inside_main(void)
 {
-    AUTO(inside_clear) struct inside inside = {.socket = -1, .server = SERVER_INIT};
+    AUTO(inside_clear)
+    struct inside inside = {.socket = -1, .input = -1, .server = SERVER_INIT};
     struct err err = ERR_INIT;
 
     if (prctl(PR_SET_DUMPABLE, 0) < 0) {
         return 1;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    int rc = take_socket(&inside, &err);
+    int rc = make_descriptors(&inside, &err);
     rc = rc < 0 ? rc : room_learn(&inside.room, &err);
     rc = rc < 0 ? rc : take_setting(&inside, &err);
     rc = rc == 0 && !make_sound(&inside) ? err_set(&err, -EIO, "it is not empty") : rc;

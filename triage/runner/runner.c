@@ -178,9 +178,17 @@ send_ask(const struct cell *cell, const struct limit *limit,
          const struct runner_input *input, int64_t end, struct err *err)
 {
     const struct wire_ask ask = {*limit, input->len, input->fresh};
+    const char *data = input->data;
     int rc = wire_send(cell->socket, &ask, sizeof(ask), end, err);
 
-    return rc < 0 ? rc : wire_send(cell->socket, input->data, input->len, end, err);
+    for (size_t at = 0; at < input->len && rc == 0; at += RUNNER_PIECE) {
+        size_t len = input->len - at < RUNNER_PIECE ? input->len - at : RUNNER_PIECE;
+        rc = wire_send(cell->socket, data + at, len, end, err);
+        if (input->mapped && len == RUNNER_PIECE) {
+            mem_unload(data + at, len);
+        }
+    }
+    return rc;
 }
 
 /* *code: 0, or why the run could not be made, then *why says it. Negative: no answer. */

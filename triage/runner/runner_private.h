@@ -19,6 +19,7 @@
 enum {
     WIRE_SETUP_MAX = 1 << 20,   /* bytes of the first message */
     WIRE_INPUT_MAX = 128 << 20, /* of an input */
+    WIRE_PIECE = 64 << 10,      /* of it, at a time */
     WIRE_OUTPUT_MAX = 4 << 20,  /* of either part of an answer */
     WIRE_MESSAGE_MAX = ERR_MSG_MAX,
 };
@@ -48,6 +49,9 @@ int wire_receive(int fd, void *data, size_t len, int64_t end, struct err *err);
 
 /* Receive len bytes into a buffer, which is cleared first. */
 int wire_receive_buf(int fd, struct buf *out, size_t len, int64_t end, struct err *err);
+
+/* All bytes of a file to where another one is written, in the kernel. */
+int wire_copy(int from, int to, struct err *err);
 
 /* --- room.c: what a run may leave behind, within its own namespaces --- */
 
@@ -113,12 +117,12 @@ struct setting {
 void server_end(struct server *server);
 
 /*
- * A run. 1: *out holds it, status and all; 0: there is no server, or a fork is no witness
- * of this run: start the program; negative: the machine failed. At 1 and 0 processes may
- * be left.
+ * A run on the bytes of the file `input`. 1: *out holds it, status and all; 0: there is
+ * no server, or a fork is no witness of this run: start the program; negative: the
+ * machine failed. At 1 and 0 processes may be left.
  */
 int server_run(struct server *server, const struct setting *setting,
-               const struct wire_ask *ask, const void *input, struct limit_run *out,
+               const struct wire_ask *ask, int input, struct limit_run *out,
                struct err *err);
 
 /* Whether the server is as it was before the last run. */

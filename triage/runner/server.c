@@ -184,7 +184,7 @@ server_start(struct server *server, const struct setting *setting, struct err *e
 /* --- a run --- */
 
 static int
-put_input(const struct server *server, const void *input, size_t len, struct err *err)
+put_input(const struct server *server, int input, struct err *err)
 {
     if (server->in < 0) {
         return 0;
@@ -192,7 +192,7 @@ put_input(const struct server *server, const void *input, size_t len, struct err
     if (ftruncate(server->in, 0) < 0 || lseek(server->in, 0, SEEK_SET) < 0) {
         return err_sys(err, "empty the standard input");
     }
-    int rc = fd_write(server->in, input, len, err);
+    int rc = wire_copy(input, server->in, err);
     return rc < 0 || lseek(server->in, 0, SEEK_SET) == 0
                ? rc
                : err_sys(err, "rewind the standard input");
@@ -221,8 +221,7 @@ is_witness(const struct limit_run *run)
 
 int
 server_run(struct server *server, const struct setting *setting,
-           const struct wire_ask *ask, const void *input, struct limit_run *out,
-           struct err *err)
+           const struct wire_ask *ask, int input, struct limit_run *out, struct err *err)
 {
     AUTO(limit_run_clear) struct limit_run run = {0};
     struct limit limit = ask->limit;
@@ -231,7 +230,7 @@ server_run(struct server *server, const struct setting *setting,
     int rc = server_start(server, setting, err);
 
     limit.memory_bytes = setting->command.memory_bytes;
-    rc = rc <= 0 ? rc : put_input(server, input, ask->input_bytes, err);
+    rc = rc <= 0 ? rc : put_input(server, input, err);
     if (rc < 0 || server->proc.pid == 0) {
         return rc;
     }

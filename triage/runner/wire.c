@@ -1,13 +1,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "triage/runner.h"
 #include "triage/runner/runner_private.h"
-
-enum { CHUNK = 64 << 10 };
 
 /* 0: the descriptor is ready (or broken: the next call says so). */
 static int
@@ -80,7 +80,7 @@ wire_receive(int fd, void *data, size_t len, int64_t end, struct err *err)
 int
 wire_receive_buf(int fd, struct buf *out, size_t len, int64_t end, struct err *err)
 {
-    char chunk[CHUNK];
+    char chunk[WIRE_PIECE];
 
     buf_clear(out);
     out->max = len + 1;
@@ -94,4 +94,16 @@ wire_receive_buf(int fd, struct buf *out, size_t len, int64_t end, struct err *e
         buf_add(out, chunk, n);
     }
     return 0;
+}
+
+int
+wire_copy(int from, int to, struct err *err)
+{
+    off_t at = 0;
+    ssize_t n;
+
+    do {
+        n = sendfile(to, from, &at, RUNNER_PIECE);
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    return n < 0 ? err_sys(err, "copy the input") : 0;
 }

@@ -6,13 +6,14 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "migrations.h"
 
-enum { LOCK_TEXT_MAX = 128 };
+enum { LOCK_TEXT_MAX = 128, JOBS_EACH_MS = 1024 };
 
 static const char query_version[] = "PRAGMA user_version";
 
@@ -199,6 +200,9 @@ int
 store_open(const char *state, enum db_mode mode, struct store **out, struct err *err)
 {
     AUTO(store_close) struct store *store = mem_alloc(sizeof(*store));
+    store->recent = store_recent_new();
+    /* a worker that outlives this process may name a job of it to the next one */
+    store->last_job = clock_wall_ms() * JOBS_EACH_MS;
     store->folder = fs_absolute(state);
     store->blobs = fs_join(store->folder, "blobs");
     AUTO(mem_free) char *path = fs_join(store->folder, "nightjar.db");
@@ -236,6 +240,7 @@ store_close(struct store *store)
     mem_free(store->folder);
     mem_free(store->blobs);
     mem_free(store->handed);
+    store_recent_free(store->recent);
     mem_free(store);
 }
 

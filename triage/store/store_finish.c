@@ -1,16 +1,14 @@
-#include "triage/store/store_private.h"
+#include "triage/store/filing.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "triage/known.h"
 #include "triage/minimize.h"
 
 enum {
     CRASH,
-    BUG,
     BUG_ADD,
     BUG_STANDS,
     BUG_REPRODUCER,
@@ -28,10 +26,6 @@ static const char *const sql[STATEMENTS] = {
         " c.first_seen, c.written, c.backlog, c.source FROM crash c JOIN blob b ON b.id "
         "= c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
-    [BUG] = "SELECT g.computed_severity, c.reproducibility, b.bytes, r.bytes,"
-            " g.backlog, g.computed_score FROM bug g JOIN crash c ON c.id = g.crash"
-            " JOIN blob b ON b.id = c.blob"
-            " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
         " severity, severity_score, security, class, exploitability, cwe, original,"
@@ -59,21 +53,7 @@ static const char *const sql[STATEMENTS] = {
 };
 const struct store_sql store_finish_sql = {sql, STATEMENTS};
 
-/* What is filed: the job, its checked answer, and what the tables know of the crash. */
-struct filing {
-    struct store *store;
-    const struct job *job;
-    struct answer answer;
-    bool queued; /* still */
-    bool is_report, backlog;
-    int64_t target, blob, bytes, first_seen, written;
-    char *target_name, *source;
-    char *settings; /* JSON */
-    const char *reproducibility;
-    char report[HASH_HEX_MAX]; /* "" : none is kept */
-};
-
-static void
+void
 filing_clear(struct filing *filing)
 {
     store_answer_clear(&filing->answer);
@@ -81,7 +61,6 @@ filing_clear(struct filing *filing)
     mem_free(filing->source);
     mem_free(filing->settings);
 }
-AUTO_DEFINE_CLEAR(struct filing, filing_clear)
 
 static int
 load(struct filing *filing, struct err *err)
@@ -111,114 +90,6 @@ load(struct filing *filing, struct err *err)
     filing->settings = mem_strdup(stmt_text(stmt, 6));
     stmt_reset(stmt);
     return 0;
-}
-
-/* --- which bug, and what of the crash is kept --- */
-
-struct plan {
-    struct cluster_match match; /* bug: after duplicates were followed */
-    int64_t home;               /* before that; 0: a new bug */
-    enum severity severity;     /* computed for the bug until now; info for a new one */
-    bool stands;                /* the crash is to stand for the bug */
-    struct example example;     /* what it is the first of */
-    bool reproduces;            /* its input is to be the bug's reproducer */
-    bool freshens;              /* it ends the bug's being backlog */
-};
-
-int
-store_reproducibility_rank(const char *reproducibility)
-{
-    static const char *const order[] = {"unreproducible", "unknown", "flaky", "reliable"};
-    int at = 0;
-
-    for (int i = 0; i < (int)COUNT(order); i++) {
-        at = strcmp(order[i], reproducibility) == 0 ? i : at;
-    }
-    return at;
-}
-
-/* Scores have one decimal. */
-static const double score_step = 0.05;
-
-/* The worst score stands for the bug, so that what is shown proves it, and does not rest
- * on which crash came first; among equals what reproduces best, then what is smallest, by
- * so much that the worker ran it several times. */
-static void
-compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
-{
-    int ours = store_reproducibility_rank(filing->reproducibility);
-    int theirs = store_reproducibility_rank(stmt_text(bug, 1));
-    bool smaller = known_is_smaller(filing->bytes, stmt_int(bug, 2));
-    double worse = filing->answer.record->severity_score - stmt_real(bug, 5);
-
-    plan->severity = (enum severity)stmt_int(bug, 0);
-    plan->stands = worse > score_step || (worse > -score_step &&
-                                          (ours > theirs || (ours == theirs && smaller)));
-    plan->reproduces =
-        plan->stands &&
-        (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 3)));
-    plan->freshens = stmt_int(bug, 4) != 0 && !filing->backlog;
-}
-
-static struct cluster_clue
-clue_of(const struct filing *filing)
-{
-    return (struct cluster_clue){.record = filing->answer.record,
-                                 .target = filing->target,
-                                 .blob = filing->is_report ? 0 : filing->blob};
-}
-
-/* A hand's decision, else the rules; then to the bug that this one is a duplicate of. */
-static int
-find_bug(const struct filing *filing, struct plan *plan, struct err *err)
-{
-    struct store *store = filing->store;
-    const struct group_key key = {.blob = filing->blob,
-                                  .target = filing->target,
-                                  .version = SIGNATURE_VERSION,
-                                  .minor = filing->answer.record->hash_minor};
-    const struct cluster_clue clue = clue_of(filing);
-    int rc = store_decided(store, &key, &plan->match, err);
-
-    rc = rc == 0 ? cluster_find(store->db, &clue, &plan->match, err) : rc;
-    if (rc == 0 && plan->match.bug == 0) {
-        rc = store_older_bug(store, &clue, &plan->match, err);
-    }
-    plan->home = plan->match.bug;
-    return rc < 0 || plan->home == 0
-               ? (rc < 0 ? rc : 0)
-               : store_root(store, plan->home, &plan->match.bug, err);
-}
-
-static int
-make_plan(const struct filing *filing, struct plan *out, struct err *err)
-{
-    struct db *db = filing->store->db;
-    struct stmt *bug = NULL;
-    struct plan plan = {.stands = true,
-                        .example = {.minor = filing->answer.record->hash_minor,
-                                    .source = filing->source,
-                                    .first_stack = true,
-                                    .of_source = true},
-                        .reproduces = true};
-    int rc = find_bug(filing, &plan, err);
-
-    if (rc == 0 && plan.match.bug != 0) {
-        rc = db_query(db, &bug, err, sql[BUG], "i", plan.match.bug);
-        rc = rc < 0 ? rc : stmt_step(bug, err);
-        if (rc == 0) {
-            return err_set(err, -EUCLEAN,
-                           "the signature %s names NJ-%lld, which is not there",
-                           filing->answer.record->hash_major, (long long)plan.match.bug);
-        }
-        if (rc == 1) {
-            compare(filing, bug, &plan);
-            stmt_reset(bug);
-            rc = store_example_weigh(filing->store, plan.match.bug, &plan.example, err);
-        }
-    }
-    *out = plan;
-    return rc < 0 ? rc : 0;
 }
 
 static bool
@@ -416,7 +287,7 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
     }
     const int64_t home = is_new ? match.bug : plan->home;
     if (rc == 0 && match.is_new_key) {
-        const struct cluster_clue clue = clue_of(filing);
+        const struct cluster_clue clue = filing_clue(filing);
         rc = cluster_add(filing->store->db, &clue, home, &match, err);
     }
     rc = rc < 0 ? rc : join(filing, &match, home, report, err);
@@ -439,9 +310,17 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
 
 /* --- one transaction --- */
 
-enum { RETRY_DURABLE = 1 };
+enum { RETRY_DURABLE = 1, RETRY_WHOLE };
 
-/* RETRY_DURABLE: what seemed to be a mere duplicate is more, and nothing was done. */
+/* Another's record does for what changes counters only. */
+static bool
+needs_whole(const struct filing *filing, const struct plan *plan)
+{
+    return filing->is_short && (matters(plan) || is_example(plan));
+}
+
+/* RETRY_DURABLE: what seemed to be a mere duplicate is more, and nothing was done;
+ * RETRY_WHOLE: the same, and its answer was short. */
 static int
 transact(struct filing *filing, struct blob_batch *batch, bool durable, struct err *err)
 {
@@ -457,7 +336,11 @@ transact(struct filing *filing, struct blob_batch *batch, bool durable, struct e
         !filing->queued) { /* another process was faster, or this was told before */
         return store_end(filing->store, rc, err);
     }
-    rc = make_plan(filing, &plan, err);
+    rc = filing_plan(filing, &plan, err);
+    if (rc == 0 && needs_whole(filing, &plan)) {
+        db_rollback(db);
+        return RETRY_WHOLE;
+    }
     if (rc == 0 && matters(&plan) && !durable) {
         db_rollback(db);
         return RETRY_DURABLE;
@@ -575,31 +458,90 @@ file_answer(struct filing *filing, struct err *err)
     return rc < 0 ? rc : file_bug(filing, err);
 }
 
+/* --- answers --- */
+
+/* What the worker answered in full before stands for this one as well. */
+static int
+file_short(struct filing *filing, int64_t same, struct err *err)
+{
+    const struct recent_key key = {same, filing->target, filing->source};
+
+    filing->answer.record = store_recent_find(filing->store, &key);
+    if (filing->answer.record == NULL) {
+        return RETRY_WHOLE;
+    }
+    filing->is_short = true;
+    filing->answer.outcome = OUTCOME_CRASH;
+    filing->answer.k = filing->answer.n = 1;
+    filing->reproducibility = store_reproducibility(1, 1);
+    int rc = file_bug(filing, err);
+    filing->answer.record = NULL; /* it was borrowed */
+    return rc;
+}
+
+static void
+remember(struct filing *filing)
+{
+    const struct recent_key key = {filing->job->id, filing->target, filing->source};
+
+    if (filing->job->kind == JOB_TRIAGE && filing->answer.outcome == OUTCOME_CRASH &&
+        filing->answer.record != NULL) {
+        store_recent_add(filing->store, &key, STEAL(filing->answer.record));
+    }
+}
+
+/* 0: it is to be filed; 1: that was done with it, and *out says what came of it. */
+static int
+read_answer(struct filing *filing, const json_t *answer, int64_t *same,
+            struct job_outcome *out, struct err *err)
+{
+    struct store *store = filing->store;
+    const struct job *job = filing->job;
+    struct err why = ERR_INIT;
+
+    *same = json_get_int(answer, "same", 0);
+    if (*same > 0 && job->kind == JOB_TRIAGE && !store_wants_whole(store, job->crash)) {
+        return 0;
+    }
+    *same = 0;
+    int rc = store_answer_read(job, answer, &filing->answer, &why);
+    if (rc < 0) {
+        rc = store_job_died(store, job, "untriageable", why.msg, out, err);
+    } else if (filing->answer.error != NULL) {
+        rc = store_job_died(store, job, "broken", filing->answer.error, out, err);
+    } else if (job->kind == JOB_MINIMIZE) {
+        rc = store_finish_minimize(store, job, &filing->answer, out, err);
+    } else {
+        return 0;
+    }
+    return rc < 0 ? rc : 1;
+}
+
 int
 store_finish_job(struct store *store, const struct job *job, const json_t *answer,
                  struct job_outcome *out, struct err *err)
 {
     AUTO(filing_clear) struct filing filing = {.store = store, .job = job};
-    struct err why = ERR_INIT;
+    int64_t same = 0;
+    int rc = read_answer(&filing, answer, &same, out, err);
 
-    if (store_answer_read(job, answer, &filing.answer, &why) < 0) {
-        return store_job_died(store, job, "untriageable", why.msg, out, err);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
     }
-    if (filing.answer.error != NULL) {
-        return store_job_died(store, job, "broken", filing.answer.error, out, err);
-    }
-    if (job->kind == JOB_MINIMIZE) {
-        return store_finish_minimize(store, job, &filing.answer, out, err);
-    }
-    int rc = load(&filing, err);
+    rc = load(&filing, err);
     if (rc == 0 && filing.queued) {
-        rc = file_answer(&filing, err);
+        rc = same > 0 ? file_short(&filing, same, err) : file_answer(&filing, err);
     }
     if (rc < 0) {
         return rc;
     }
+    const bool whole = rc == RETRY_WHOLE;
+    remember(&filing);
+    store_ask_whole(store, job->crash, whole);
     store_forget(store, false, job->crash);
-    store->untrimmed++;
+    store->untrimmed += whole ? 0 : 1;
     store_trim_sometimes(store, false);
-    return store_outcome_of_crash(store, job->crash, out, err);
+    rc = store_outcome_of_crash(store, job->crash, out, err);
+    out->again = whole;
+    return rc;
 }

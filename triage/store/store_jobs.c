@@ -346,6 +346,10 @@ make_request(struct store *store, const struct candidate *of,
     json_put(request, "options", json_incref(settings));
     if (job->kind == JOB_TRIAGE) {
         json_put(request, "runs", json_integer(options->runs));
+        json_put(request, "source", json_text(of->source));
+        if (store_wants_whole(store, of->crash)) {
+            json_put(request, "whole", json_true());
+        }
         int rc = store_request_builds(store, of->target_id, of->source, request, err);
         if (rc < 0) {
             return rc;

@@ -8,7 +8,9 @@
  *   store_ledger.c  targets, intake
  *   store_jobs.c    what is handed out, and what dies
  *   store_answer.c  a worker's answer, checked
+ *   store_plan.c    which bug a crash's answer belongs to, and what of it is kept
  *   store_finish.c  a crash's answer, filed
+ *   store_recent.c  the answers that later ones may name in place of repeating them
  *   store_smaller.c a minimization's answer, filed
  *   store_example.c what of a bug's crashes is kept
  *   store_bugs.c    what people read
@@ -49,6 +51,11 @@ struct handed {  /* a job that this process handed out */
     int64_t id;
 };
 
+struct recent_key { /* borrowed */
+    int64_t job, target;
+    const char *source;
+};
+
 struct store {
     struct db *db;
     char *folder;
@@ -57,6 +64,7 @@ struct store {
     struct handed *handed;
     size_t n_handed;
     int64_t untrimmed; /* crashes filed since the last look for surplus inputs */
+    struct recent *recent;
 };
 
 /* --- statements --- */
@@ -70,7 +78,7 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
     store_state_sql, store_history_sql, store_build_sql, store_example_sql,
-    store_regroup_sql, store_older_sql;
+    store_regroup_sql, store_older_sql, store_plan_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -188,6 +196,23 @@ const char *store_reproducibility(int k, int n); /* the design's word */
 int store_unparsed_record(const struct answer *answer,
                           const struct record_options *options, struct record **out,
                           struct err *err);
+
+/* --- the last answers (store_recent.c): in memory, for this process --- */
+
+struct recent *store_recent_new(void);
+void store_recent_free(struct recent *recent);
+
+/* Keep the record of a crash that was filed, for answers that name its job; stolen. */
+void store_recent_add(struct store *store, const struct recent_key *key,
+                      struct record *record);
+
+/* Borrowed; NULL: not kept (any more), or of another target or source. */
+struct record *store_recent_find(const struct store *store, const struct recent_key *key);
+
+/* Whether a crash's next answer is to be a whole one: it was short, and that was not
+ * enough. */
+void store_ask_whole(struct store *store, int64_t crash, bool whole);
+bool store_wants_whole(const struct store *store, int64_t crash);
 
 /* --- builds (store_build.c) --- */
 

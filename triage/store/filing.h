@@ -1,0 +1,42 @@
+/* A crash's answer on its way into the tables: between store_plan.c, which decides where
+ * it belongs, and store_finish.c, which files it. */
+#ifndef TRIAGE_STORE_FILING_H
+#define TRIAGE_STORE_FILING_H
+
+#include "triage/store/store_private.h"
+
+/* What is filed: the job, its checked answer, and what the tables know of the crash. */
+struct filing {
+    struct store *store;
+    const struct job *job;
+    struct answer answer;
+    bool queued; /* still */
+    bool is_report, backlog;
+    int64_t target, blob, bytes, first_seen, written;
+    char *target_name, *source;
+    char *settings; /* JSON */
+    const char *reproducibility;
+    char report[HASH_HEX_MAX]; /* "" : none is kept */
+    bool is_short; /* the answer names another job's: its record is that one's */
+};
+
+void filing_clear(struct filing *filing);
+AUTO_DEFINE_CLEAR(struct filing, filing_clear)
+
+/* Which bug, and what of the crash is kept. */
+struct plan {
+    struct cluster_match match; /* bug: after duplicates were followed */
+    int64_t home;               /* before that; 0: a new bug */
+    enum severity severity;     /* computed for the bug until now; info for a new one */
+    bool stands;                /* the crash is to stand for the bug */
+    struct example example;     /* what it is the first of */
+    bool reproduces;            /* its input is to be the bug's reproducer */
+    bool freshens;              /* it ends the bug's being backlog */
+};
+
+struct cluster_clue filing_clue(const struct filing *filing);
+
+/* Find its bug and weigh it against what stands for that; in the caller's transaction. */
+int filing_plan(const struct filing *filing, struct plan *out, struct err *err);
+
+#endif
