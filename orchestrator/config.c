@@ -15,6 +15,9 @@ enum {
     RUNS_DEFAULT = 10,
     MINIMIZE_DEFAULT_MS = 20 * 1000,
     MINIMIZE_MAX_MS = 24 * 3600 * 1000,
+    METRICS_EVERY_MS = 15 * 1000,
+    METRICS_EVERY_MIN_MS = 1000,
+    METRICS_EVERY_MAX_MS = 3600 * 1000,
 };
 
 static const char default_name[] = "nightjar.yaml";
@@ -54,27 +57,6 @@ read_severity(const struct config_reader *reader, const struct config_key *key,
         return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
     }
     return rc;
-}
-
-static int
-read_url(const struct config_reader *reader, const struct config_key *key,
-         const struct config_node *node, void *to, struct err *err)
-{
-    const char *text = "";
-    int rc = config_value(reader, key, node, &text, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    const char *host = str_starts(text, "http://")    ? text + 7
-                       : str_starts(text, "https://") ? text + 8
-                                                      : "";
-    if (host[0] == '\0' || host[0] == '/' || strpbrk(text, " \t\r\n") != NULL) {
-        return config_node_fail(reader->shown, node, err,
-                                "%s: '%s' is no URL such as http://localhost:9091",
-                                key->name, text);
-    }
-    return config_read_text(reader, key, node, to, err);
 }
 
 /* A part that can be read only when the others are known. */
@@ -157,13 +139,18 @@ static int
 read_metrics(const struct config_reader *reader, const struct config_key *key,
              const struct config_node *node, void *to, struct err *err)
 {
-    struct config_key sinks[SINKS_MAX + 1] = {0};
+    struct config_key sinks[SINKS_MAX + 2] = {
+        {.name = "every",
+         .read = config_read_duration,
+         .offset = offsetof(struct config, metrics_every_ms),
+         .min = METRICS_EVERY_MIN_MS,
+         .max = METRICS_EVERY_MAX_MS}};
     const struct config_key nested = {.name = key->name, .keys = sinks};
 
     for (size_t i = 0; sink_at(i) != NULL; i++) {
-        sinks[i] = (struct config_key){
+        sinks[i + 1] = (struct config_key){
             .name = sink_at(i)->name,
-            .read = sink_at(i)->file ? config_read_path : read_url,
+            .read = sink_at(i)->file ? config_read_path : config_read_url,
             .offset = offsetof(struct config, metrics) + i * sizeof(char *)};
     }
     return config_read_nested(reader, &nested, node, to, err);
@@ -185,6 +172,9 @@ static const struct config_key keys[] = {
      .offset = offsetof(struct config, severity)},
     {.name = "gate", .read = config_read_nested, .keys = gate_keys},
     {.name = "metrics", .read = read_metrics},
+    {.name = "notify",
+     .read = config_read_notify,
+     .offset = offsetof(struct config, notify)},
     {.name = NULL},
 };
 
@@ -299,6 +289,7 @@ clear_config(struct config *config)
         mem_free(config->metrics[i]);
     }
     config_rules_clear(&config->severity);
+    config_sinks_clear(&config->notify);
     target_list_clear(&config->targets);
     strv_clear(&config->out);
 }
@@ -331,6 +322,7 @@ set_defaults(struct config *config)
     config->triage.runs = RUNS_DEFAULT;
     config->triage.minimize_ms = MINIMIZE_DEFAULT_MS;
     config->triage.examples = STORE_EXAMPLES;
+    config->metrics_every_ms = METRICS_EVERY_MS;
     config->triage.ooms_and_hangs = true;
     config->triage.asserts_are_security = true;
     config->gate.fail_on = SEVERITY_HIGH;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "orchestrator/publish/notify.h"
 #include "orchestrator/publish/sink.h"
 #include "orchestrator/target.h"
 #include "triage/record.h"
@@ -27,6 +28,13 @@ struct config_rules {
     size_t n;
 };
 void config_rules_clear(struct config_rules *rules);
+
+/* `notify:` */
+struct config_sinks {
+    struct notify_sink *v;
+    size_t n;
+};
+void config_sinks_clear(struct config_sinks *sinks);
 
 struct config {
     char *path;  /* of the file that was read; NULL: defaults only */
@@ -51,8 +59,9 @@ struct config {
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */
     } gate;
-    char *
-        metrics[SINKS_MAX]; /* where each sink of sink_at() sends to; NULL: it does not */
+    struct config_sinks notify; /* `notify:` */
+    int64_t metrics_every_ms;   /* during a campaign; default 15 s */
+    char *metrics[SINKS_MAX];   /* where each of sink_at() sends to; NULL: not wanted */
 };
 
 /* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New
@@ -67,9 +76,11 @@ int config_load_settings(const char *path, struct config **out, struct err *err)
 void config_free(struct config *config);
 AUTO_DEFINE(struct config *, config_free)
 
-/* Make the store know what it is run with: the rules of `severity:`, `triage: examples:`.
- */
+/* Make the store know what it is run with: the rules of `severity:`, `triage: examples:`,
+ * whom to notify. */
 int config_put_store(const struct config *config, struct store *store, struct err *err);
+int config_put_sinks(const struct config *config, struct store *store,
+                     struct err *err); /* the last alone */
 
 /* A NAME.yaml beside a binary (harnesses' target.yaml): the same keys as an entry of
  * `targets:`, of which package, license, origin are only checked. What it says replaces

@@ -86,6 +86,14 @@ int config_wrong_type(const struct config_reader *reader, const struct config_ke
 int config_read_severity(const struct config_reader *reader, const struct config_key *key,
                          const struct config_node *node, void *to, struct err *err);
 
+/* `notify:` (config_notify.c). [struct config_sinks] */
+int config_read_notify(const struct config_reader *reader, const struct config_key *key,
+                       const struct config_node *node, void *to, struct err *err);
+
+/* An http or https URL. [char *] */
+int config_read_url(const struct config_reader *reader, const struct config_key *key,
+                    const struct config_node *node, void *to, struct err *err);
+
 /* --- targets (config_target.c) --- */
 
 /* The name of an entry of `targets:`; borrowed from node. */

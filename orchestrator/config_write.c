@@ -63,7 +63,13 @@ static const char rest[] =
     "#  pushgateway: http://localhost:9091\n"
     "#  remote_write: http://localhost:9090/api/v1/write\n"
     "#  otlp: http://localhost:4318/v1/metrics\n"
-    "#  textfile: nightjar.prom # for node_exporter\n";
+    "#  textfile: nightjar.prom # for node_exporter\n"
+    "\n"
+    "#notify:\n"
+    "#  - name: chat\n"
+    "#    kind: slack         # or webhook\n"
+    "#    url_env: NIGHTJAR_CHAT_URL\n"
+    "#    severity: high\n";
 
 /* Whether YAML reads a text back as it is: no word that could be a truth value, a number
  * or nothing. */

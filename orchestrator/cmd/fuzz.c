@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/tells.h"
 #include "orchestrator/config.h"
 #include "orchestrator/supervise/progress.h"
 #include "orchestrator/supervise/supervisor.h"
@@ -289,6 +290,7 @@ campaign(const struct cmd_context *context, const struct choice *choice,
          struct supervisor_config *config)
 {
     AUTO(supervisor_result_clear) struct supervisor_result result = {0};
+    AUTO(tells_clear) struct tells tells = {0};
     AUTO(fd_close) int lock = -1;
     AUTO(mem_free) char *state = NULL;
     struct err err = ERR_INIT;
@@ -304,9 +306,13 @@ campaign(const struct cmd_context *context, const struct choice *choice,
     if (rc < 0) {
         return cmd_fail_err(&err);
     }
+    tells_during(choice->config, &tells);
     config->state = state;
+    config->herald =
+        (struct herald_config){.config = context->config, .jobs = tells.v, .n = tells.n};
     announce(config);
     rc = supervisor_run(config, &result, &err);
+    tells_finish(context, choice->config, true);
     if (rc < 0) {
         return cmd_fail_err(&err);
     }

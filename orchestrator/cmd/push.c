@@ -1,16 +1,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "base/proc.h"
-#include "base/str.h"
-#include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/parallel.h"
 #include "orchestrator/config.h"
 #include "orchestrator/publish/collect.h"
 #include "orchestrator/publish/exposition.h"
 #include "orchestrator/publish/sink.h"
 
-enum { OUTPUT_MAX = 4096, GRACE_MS = 5000 };
+enum { GRACE_MS = 5000 }; /* to start, and to read the store */
 
 static const char *to_what;
 static const char *sink_name;
@@ -64,59 +61,23 @@ push_one(const struct cmd_context *context, const struct chosen *chosen,
 }
 
 static int
-spawn_push(const struct cmd_context *context, const struct chosen *chosen,
-           struct proc *out, struct err *err)
-{
-    AUTO(strv_clear) struct strv argv = {0};
-    AUTO(mem_free) char *self = NULL;
-    struct proc_spec spec = PROC_SPEC_INIT;
-    int rc = proc_self(&self, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    strv_add(&argv, self);
-    strv_add(&argv, "--state");
-    strv_add(&argv, context->state);
-    strv_add(&argv, "push");
-    strv_add(&argv, "metrics");
-    strv_addf(&argv, "--sink=%s", chosen->sink->name);
-    strv_addf(&argv, "--to=%s", chosen->to);
-    strv_addf(&argv, "--instance=%s", instance == NULL ? "" : instance);
-    strv_addf(&argv, "--timeout=%lldms", (long long)timeout_ms);
-    if (context->json) {
-        strv_add(&argv, "--json");
-    }
-    spec.argv = argv.v;
-    spec.out_fd = 1;
-    spec.err_fd = 2;
-    return proc_spawn(&spec, out, err);
-}
-
-/* A sink that does not answer must not keep the others waiting. */
-static int
 push_all(const struct cmd_context *context, const struct chosen *chosen, size_t n)
 {
-    struct proc children[SINKS_MAX] = {0};
-    struct err err = ERR_INIT;
-    int result = EXIT_DONE;
+    struct strv words[SINKS_MAX] = {0};
 
     for (size_t i = 0; i < n; i++) {
-        children[i] = (struct proc)PROC_INIT;
-        if (spawn_push(context, &chosen[i], &children[i], &err) < 0) {
-            result = cmd_fail_err(&err);
-        }
+        strv_add(&words[i], "push");
+        strv_add(&words[i], "metrics");
+        strv_addf(&words[i], "--sink=%s", chosen[i].sink->name);
+        strv_addf(&words[i], "--to=%s", chosen[i].to);
+        strv_addf(&words[i], "--instance=%s", instance == NULL ? "" : instance);
+        strv_addf(&words[i], "--timeout=%lldms", (long long)timeout_ms);
     }
+    int rc = parallel_run(context, words, n, timeout_ms + GRACE_MS, false);
     for (size_t i = 0; i < n; i++) {
-        int status = 0;
-        if (children[i].pid != 0 &&
-            (proc_wait(&children[i], timeout_ms + GRACE_MS, &status, &err) < 0 ||
-             status != 0)) {
-            result = EXIT_UNDECIDED;
-        }
-        proc_clear(&children[i]);
+        strv_clear(&words[i]);
     }
-    return result;
+    return rc;
 }
 
 /* --- the verb --- */

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/tells.h"
 #include "orchestrator/cmd/triage_plan.h"
 #include "orchestrator/cmd/triage_view.h"
 #include "orchestrator/config.h"
@@ -507,5 +508,6 @@ triage_run(const struct cmd_context *context, const struct triage_call *call)
     if (rc < 0) {
         return cmd_fail(EXIT_UNDECIDED, "event loop: %s", strerror(-rc));
     }
+    tells_finish(context, run.config, false);
     return conclude(&run);
 }

@@ -281,6 +281,41 @@ collect_counts(struct store *store, struct metrics *out, struct err *err)
     return 0;
 }
 
+/* --- what sinks have yet to be told --- */
+
+struct outbox_families {
+    struct metric *events, *oldest;
+};
+
+static int
+add_sink(void *user, const struct sink_counts *counts, struct err *err)
+{
+    struct outbox_families *to = user;
+
+    (void)err;
+    metric_add(to->events, METRIC_LABELS("sink", counts->name, "state", "pending"),
+               (double)counts->pending);
+    metric_add(to->events, METRIC_LABELS("sink", counts->name, "state", "dead"),
+               (double)counts->dead);
+    metric_add(to->oldest, METRIC_LABELS("sink", counts->name),
+               (double)counts->oldest / 1000);
+    return 0;
+}
+
+static int
+collect_outbox(struct store *store, struct metrics *out, struct err *err)
+{
+    struct outbox_families to = {
+        .events = metrics_family(out, METRIC_GAUGE, "nightjar_outbox_events",
+                                 "Messages that a sink has yet to get, or refused."),
+        .oldest =
+            metrics_family(out, METRIC_GAUGE, "nightjar_outbox_oldest_timestamp_seconds",
+                           "When what waits longest happened; 0: nothing waits."),
+    };
+
+    return store_sinks(store, add_sink, &to, err);
+}
+
 int
 collect_metrics(struct store *store, struct metrics *out, struct err *err)
 {
@@ -302,6 +337,9 @@ collect_metrics(struct store *store, struct metrics *out, struct err *err)
     }
     if (rc == 0) {
         rc = collect_totals(store, &targets, &metrics, err);
+    }
+    if (rc == 0) {
+        rc = collect_outbox(store, &metrics, err);
     }
     if (rc == 0) {
         rc = store_since(store, &metrics.since_ms, err);

@@ -1,14 +1,16 @@
 #include "orchestrator/publish/http.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <curl/curl.h>
 
+#include "base/clock.h"
 #include "base/late.h"
 #include "base/str.h"
 
-enum { SHOWN_MAX = 300 };
+enum { SHOWN_MAX = 300, HEADER_MAX = 256 };
 
 /* libcurl, as far as it is used here; see late.h */
 static struct {
@@ -55,19 +57,47 @@ keep_body(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-static size_t
-keep_date(char *data, size_t size, size_t count, void *user)
+static int64_t
+read_date(const char *value)
 {
-    static const char name[] = "date:";
-    size_t len = size * count;
-    char text[64];
+    time_t at = lib.getdate(value, NULL);
 
-    if (len > strlen(name) && len < sizeof(text) &&
-        strncasecmp(data, name, strlen(name)) == 0) {
-        memcpy(text, data, len);
-        text[len] = '\0';
-        time_t at = lib.getdate(text + strlen(name), NULL);
-        *(int64_t *)user = at < 0 ? 0 : (int64_t)at * 1000;
+    return at < 0 ? 0 : (int64_t)at * 1000;
+}
+
+/* Seconds, or a date. */
+static int64_t
+read_retry_after(const char *value)
+{
+    char *end = NULL;
+    long seconds = strtol(value, &end, 10);
+    int64_t wait = end != value && *end == '\0' ? (int64_t)seconds * 1000
+                                                : read_date(value) - clock_wall_ms();
+
+    return wait > 0 ? wait : 0;
+}
+
+static size_t
+keep_header(char *data, size_t size, size_t count, void *user)
+{
+    struct http_answer *answer = user;
+    size_t len = size * count;
+    char line[HEADER_MAX];
+
+    if (len < sizeof(line)) {
+        memcpy(line, data, len);
+        line[len] = '\0';
+        line[strcspn(line, "\r\n")] = '\0';
+        char *value = strchr(line, ':');
+        if (value != NULL) {
+            *value++ = '\0';
+            value += strspn(value, " \t");
+        }
+        if (value != NULL && strcasecmp(line, "date") == 0) {
+            answer->date_ms = read_date(value);
+        } else if (value != NULL && strcasecmp(line, "retry-after") == 0) {
+            answer->retry_after_ms = read_retry_after(value);
+        }
     }
     return len;
 }
@@ -88,8 +118,8 @@ set_options(CURL *curl, const struct http_request *request, struct curl_slist *h
     (void)lib.easy_setopt(curl, CURLOPT_USERAGENT, "nightjar/" NIGHTJAR_VERSION);
     (void)lib.easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
     (void)lib.easy_setopt(curl, CURLOPT_WRITEDATA, &answer->body);
-    (void)lib.easy_setopt(curl, CURLOPT_HEADERFUNCTION, keep_date);
-    (void)lib.easy_setopt(curl, CURLOPT_HEADERDATA, &answer->date_ms);
+    (void)lib.easy_setopt(curl, CURLOPT_HEADERFUNCTION, keep_header);
+    (void)lib.easy_setopt(curl, CURLOPT_HEADERDATA, answer);
     (void)lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     (void)lib.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     (void)lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

@@ -24,6 +24,7 @@ struct http_request {
 struct http_answer {
     long status;     /* 100 to 599 */
     int64_t date_ms; /* the server's clock by its Date header; 0: it did not tell */
+    int64_t retry_after_ms; /* in how long to come again; 0: it did not tell */
     struct buf body;
 };
 

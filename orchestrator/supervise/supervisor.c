@@ -36,6 +36,7 @@ struct supervisor {
     struct pipeline *pipeline;
     struct inbox *inbox;
     struct crew crew;
+    struct herald *herald;
     struct progress_printer printer;
     enum phase phase;
     int64_t phase_ms, deadline_ms, tell_ms;
@@ -269,6 +270,7 @@ on_tick(sd_event_source *source, uint64_t usec, void *user)
     if (s->phase == FUZZING) {
         crew_turns(&s->crew);
     }
+    herald_tick(s->herald);
     step_phase(s);
     if (s->phase <= HALTING && clock_mono_ms() - s->tell_ms >= TELL_MS) {
         tell_all(s);
@@ -316,7 +318,8 @@ is_mine(void *user, pid_t pid)
 {
     const struct supervisor *s = user;
 
-    return pipeline_owns(s->pipeline, pid) || crew_owns(&s->crew, pid);
+    return pipeline_owns(s->pipeline, pid) || crew_owns(&s->crew, pid) ||
+           herald_owns(s->herald, pid);
 }
 
 static int
@@ -508,6 +511,11 @@ open_all(struct supervisor *s, struct err *err)
     }
     rc = rc < 0 ? rc : open_pipeline(s, err);
     rc = rc < 0 ? rc : open_inbox(s, err);
+    struct herald_config herald = config->herald;
+    herald.state = config->state;
+    herald.say = on_trouble;
+    herald.user = s;
+    rc = rc < 0 ? rc : herald_new(&herald, &s->herald, err);
     return rc < 0 ? rc : crew_form(&s->crew, s->event, s->inbox, err);
 }
 
@@ -515,6 +523,7 @@ static void
 close_all(struct supervisor *s)
 {
     progress_end(&s->printer);
+    herald_free(s->herald);
     /* workers first: they hand over to the inbox, which hands over to the pipeline */
     crew_clear(&s->crew);
     inbox_free(s->inbox);

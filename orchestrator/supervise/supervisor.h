@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "orchestrator/engine/engine.h"
+#include "orchestrator/supervise/herald.h"
 #include "orchestrator/target.h"
 #include "triage/sandbox.h"
 #include "triage/store.h"
@@ -36,7 +37,8 @@ struct supervisor_config {
     int runs; /* replays */
     int64_t minimize_ms;
     bool ooms_and_hangs, asserts_are_security, checks_are_security;
-    bool live; /* standard error is a terminal */
+    bool live;                   /* standard error is a terminal */
+    struct herald_config herald; /* who is told meanwhile: config, jobs, n */
 };
 
 enum supervisor_end { SUPERVISOR_DONE, SUPERVISOR_INTERRUPTED, SUPERVISOR_FAILED };

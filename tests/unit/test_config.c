@@ -200,7 +200,7 @@ static const struct {
      "5:5: unknown key 'tiemout' (did you mean 'timeout'?)"},
     {"colour: red\n",
      "1:1: unknown key 'colour': there are state, sandbox, jobs, out, targets, "
-     "triage, severity, gate, metrics"},
+     "triage, severity, gate, metrics, notify"},
     {"triage:\n  job: 1\n", "2:3: unknown key 'job' (did you mean 'jobs'?)"},
     {"jobs: 1\njobs: 2\n", "2:1: key 'jobs' stands twice, first in line 1"},
     {"severity:\n  - function: '('\n    severity: low\n    reason: x\n",
@@ -234,6 +234,16 @@ static const struct {
      "1:26: ooms_and_hangs: wanted yes or no, not the value 'maybe'"},
     {"metrics: {pushgateway: localhost:9091}\n",
      "1:24: pushgateway: 'localhost:9091' is no URL such as http://localhost:9091"},
+    {"notify: [{kind: slack, url: 'http://a'}]\n",
+     "1:10: notify: an entry needs name:, kind: and url: (or url_env:, where the URL is "
+     "a secret)"},
+    {"notify: [{name: a, kind: mail, url: 'http://a'}]\n",
+     "1:26: kind: there is no 'mail', only webhook, slack"},
+    {"notify: [{name: a/b, kind: slack, url_env: A}]\n",
+     "1:10: notify: 'a/b': a name is letters, digits, '-', '_', '.'"},
+    {"notify: [{name: a, kind: slack, url_env: A}, {name: a, kind: slack, url_env: B}]\n",
+     "1:46: notify: 'a' stands twice"},
+    {"notify: {name: a}\n", "1:9: notify: wanted a list, not a map"},
     {"metrics: {otpl: 'http://localhost:4318'}\n",
      "1:11: unknown key 'otpl' (did you mean 'otlp'?)"},
     {"metrics: {pushgateway: 'http://a b'}\n",
@@ -317,7 +327,7 @@ test_messages_show_no_raw_bytes(void **state)
     assert_refused(
         fix, "\"a\\e[2J\\n\": 1\n",
         "nightjar.yaml:1:1: unknown key 'a[2J\n': there are state, sandbox, jobs, out, "
-        "targets, triage, severity, gate, metrics");
+        "targets, triage, severity, gate, metrics, notify");
 }
 
 static void

@@ -208,7 +208,7 @@ static const char *const sql[STATEMENTS] = {
         " WHERE c.bug IS NOT e.bug OR b.state <> 'present'",
     [OUTBOX] =
         "SELECT format('event %d never came into the outbox of sink %s', e.id, s.name)"
-        " FROM sink s JOIN event e ON e.id > s.since WHERE NOT e.quiet"
+        " FROM sink s JOIN event e ON e.id > s.since WHERE s.active AND NOT e.quiet"
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event = e.id"
         " AND o.sink = s.id)",
     [BACKLOG] =

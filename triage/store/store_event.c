@@ -23,7 +23,8 @@ static const char *const sql[STATEMENTS] = {
     [EVENT] =
         "INSERT INTO event(at, kind, subject, subject_id, from_state, to_state, actor,"
         " detail, quiet) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [OUTBOX] = "INSERT INTO outbox(sink, event, next_try) SELECT id, ?1, ?2 FROM sink",
+    [OUTBOX] = "INSERT INTO outbox(sink, event, next_try) SELECT id, ?1, ?2 FROM sink"
+               " WHERE active",
     [QUIET] = "SELECT backlog FROM bug WHERE id = ?1",
     [COUNT_UP] =
         "INSERT INTO counter(name, labels, value) VALUES(?1, ?2, ?3)"
@@ -34,7 +35,8 @@ static const char *const sql[STATEMENTS] = {
                  " g.signature, c.written, c.first_seen, g.backlog FROM bug g"
                  " JOIN crash c ON c.id = g.crash JOIN target t ON t.id = g.target"
                  " WHERE g.id = ?1",
-    [SINCE] = "SELECT coalesce((SELECT at FROM event ORDER BY id LIMIT 1), ?1)",
+    [SINCE] = "SELECT coalesce((SELECT at FROM event"
+              " WHERE id = (SELECT min(id) FROM event)), ?1)",
 };
 const struct store_sql store_event_sql = {sql, STATEMENTS};
 

@@ -24,7 +24,8 @@
  *   store_severity.c  what a hand or an owner's rule says of severity
  *   store_similar.c bugs that share frames
  *   store_history.c variants of a bug, its events
- *   store_event.c   events, outbox, counters
+ *   store_event.c   events, their way into the outbox, counters
+ *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
  *   store_check.c   the invariants
  *
@@ -78,7 +79,7 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
     store_state_sql, store_history_sql, store_build_sql, store_example_sql,
-    store_regroup_sql, store_older_sql, store_plan_sql;
+    store_regroup_sql, store_older_sql, store_plan_sql, store_outbox_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,

@@ -1,0 +1,91 @@
+#include "orchestrator/publish/notify.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+static const struct notifier_ops *const notifiers[] = {&notifier_webhook,
+                                                       &notifier_slack};
+
+const struct notifier_ops *
+notify_find(const char *kind)
+{
+    for (size_t i = 0; i < COUNT(notifiers); i++) {
+        if (strcmp(notifiers[i]->name, kind) == 0) {
+            return notifiers[i];
+        }
+    }
+    return NULL;
+}
+
+const char *
+notify_kinds(void)
+{
+    return "webhook, slack";
+}
+
+/* What somebody would want to be told of; `to` NULL: whatever it becomes. */
+static const struct {
+    const char *kind, *to, *words;
+} told[] = {
+    {"bug.new", NULL, "is new"},
+    {"bug.backlog", "fresh", "is found anew"},
+    {"bug.state", "fixed", "is fixed"},
+    {"bug.state", "regressed", "is back"},
+    {"bug.state", NULL, "is"},
+    {"bug.override", NULL, "has another severity"},
+    {"target.replay", NULL, "replays are"},
+    {"worker.state", "quarantined", "is given up"},
+    {"worker.state", "dead", "is dead"},
+};
+
+static const char *
+words_for(const struct outbox_row *row)
+{
+    for (size_t i = 0; i < COUNT(told); i++) {
+        if (strcmp(told[i].kind, row->kind) == 0 &&
+            (told[i].to == NULL || strcmp(told[i].to, row->to) == 0)) {
+            return told[i].words;
+        }
+    }
+    return NULL;
+}
+
+bool
+notify_wants(const struct notify_sink *sink, const struct notice *notice)
+{
+    if (notice->bug != NULL && notice->bug->severity < sink->at_least) {
+        return false;
+    }
+    return sink->events.n == 0 ? words_for(notice->row) != NULL
+                               : strv_has(&sink->events, notice->row->kind);
+}
+
+void
+notify_line(const struct notice *notice, struct buf *out)
+{
+    const struct outbox_row *row = notice->row;
+    const char *words = words_for(row);
+
+    if (notice->bug == NULL) {
+        buf_addf(out, "%s %lld %s%s%s", row->subject, (long long)row->subject_id,
+                 words == NULL ? row->kind : words, row->to[0] == '\0' ? "" : " ",
+                 row->to);
+        return;
+    }
+    bool plain = words != NULL && strcmp(words, "is") == 0;
+    buf_addf(out, "%s %s%s%s: %s, ", notice->bug->name, words == NULL ? row->kind : words,
+             plain ? " " : "", plain ? row->to : "",
+             severity_name(notice->bug->severity));
+    for (const char *type = notice->bug->crash_type; *type != '\0';) {
+        size_t len = strcspn(type, "\n");
+        str_name(out, type, len);
+        buf_adds(out, " ");
+        type += len + (type[len] == '\n');
+    }
+    const char *state = notice->bug->crash_state;
+    buf_adds(out, "in ");
+    str_name(out, state, strcspn(state, "\n"));
+    buf_addf(out, " (%s)", notice->bug->target);
+}

@@ -1,0 +1,51 @@
+/*
+ * Telling people and their machines what happened: one message for each event, taken from
+ * the outbox. A kind of receiver is one file and one row in the table of notify.c.
+ */
+#ifndef ORCHESTRATOR_PUBLISH_NOTIFY_H
+#define ORCHESTRATOR_PUBLISH_NOTIFY_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "orchestrator/publish/http.h"
+#include "triage/store.h"
+
+/* An entry of `notify:` in nightjar.yaml. */
+struct notify_sink {
+    char *name, *kind;
+    char *url; /* or "$NAME": in the environment, since it is a secret itself */
+    struct strv secret_env; /* variables that hold a secret each: the first signs, as do
+                               the others while they are replaced */
+    struct strv events;     /* kinds of events, empty: notify_wants()' own choice */
+    enum severity at_least; /* of events of a bug; default info */
+    char *origin;           /* "nightjar.yaml:12" */
+};
+
+struct notice {
+    const struct outbox_row *row;
+    const struct bug *bug; /* NULL: not about one */
+    json_t *bug_json;      /* bug_to_json(); NULL */
+};
+
+struct notifier_ops {
+    const char *name; /* of the kind */
+    /* Fill in url, headers and body (appended). `now`: wall ms, for signatures. */
+    int (*request)(const struct notify_sink *sink, const struct notice *notice,
+                   int64_t now, struct strv *headers, struct buf *body, struct err *err);
+};
+
+const struct notifier_ops *notify_find(const char *kind); /* NULL: no such kind */
+const char *notify_kinds(void);                           /* "webhook, slack" */
+
+/* Whether a sink is told of such an event. By default: a bug is new, is fixed, is back or
+ * is decided about; a target's replays broke; a worker is given up. */
+bool notify_wants(const struct notify_sink *sink, const struct notice *notice);
+
+/* One line for a person: "NJ-7 is new: high, Heap-buffer-overflow WRITE in f (png)".
+ * Appends; what is hostile in it is made printable, no more. */
+void notify_line(const struct notice *notice, struct buf *out);
+
+extern const struct notifier_ops notifier_webhook;
+extern const struct notifier_ops notifier_slack;
+
+#endif
