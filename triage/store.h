@@ -439,7 +439,8 @@ int store_since(struct store *store, int64_t *at, struct err *err);
 struct event {
     const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
                             "bug.backlog" "bug.override" "bug.merge"
-                            "bug.split" "bug.pin" "bug.unpin" "bug.regroup" "crash.state"
+                            "bug.split" "bug.pin" "bug.unpin" "bug.regroup"
+                            "bug.verify" (triage/regression.h) "crash.state"
                             "worker.state"    "campaign.start"           "campaign.end"
                             "target.replay"    "gate.verdict" ... */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" */

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "orchestrator/supervise/pool.h"
+#include "triage/worker.h"
 
 enum { TICK_US = 500000 };
 
@@ -20,6 +21,11 @@ struct seat {        /* what one slot of the pool works at */
     json_t *answer;
     int deaths;
     bool ready;
+    /* of a stream: */
+    struct buf bytes; /* its input */
+    int64_t id;
+    bool lost; /* it will have no answer */
+    char why[ERR_MSG_MAX];
 };
 
 struct solo {
@@ -32,6 +38,7 @@ struct solo {
     size_t waiting; /* seats without an answer */
     int64_t serial; /* of the last job */
     bool interrupted;
+    bool streams;       /* what a job comes to is not what all come to */
     struct err failure; /* code 0: none */
 };
 
@@ -59,6 +66,24 @@ give(struct solo *solo, int slot)
     pool_give(solo->pool, slot, job);
 }
 
+static bool
+is_open(const struct seat *seat)
+{
+    return seat->request != NULL && seat->answer == NULL && !seat->lost;
+}
+
+/* The job comes to nothing, and so does all of a run that is no stream. */
+static void
+lose(struct solo *solo, struct seat *seat, const char *why)
+{
+    if (solo->streams) {
+        seat->lost = true;
+        (void)snprintf(seat->why, sizeof(seat->why), "%s", why);
+    } else {
+        (void)err_set(&solo->failure, -EIO, "%s", why);
+    }
+}
+
 static void
 on_ready(void *user, int slot)
 {
@@ -66,7 +91,7 @@ on_ready(void *user, int slot)
     struct seat *seat = &solo->seats[slot];
 
     seat->ready = true;
-    if (seat->request != NULL && seat->answer == NULL) {
+    if (is_open(seat)) {
         give(solo, slot);
     }
 }
@@ -80,12 +105,12 @@ on_answer(void *user, int slot, json_t *job, const char *line, size_t len)
     struct err err = ERR_INIT;
 
     (void)job;
-    if (seat->request == NULL || seat->answer != NULL) {
+    if (!is_open(seat)) {
         return; /* of a call that was given up */
     }
     if (json_parse(line, len, &answer, &err) < 0 || !json_is_object(answer) ||
         json_get_int(answer, "job", -1) != json_get_int(seat->request, "job", 0)) {
-        (void)err_set(&solo->failure, -EIO, "a triage worker said what is no answer");
+        lose(solo, seat, "a triage worker said what is no answer");
         return;
     }
     seat->answer = STEAL(answer);
@@ -96,11 +121,13 @@ static void
 on_died(void *user, int slot, json_t *job, const char *reason)
 {
     struct solo *solo = user;
+    struct seat *seat = &solo->seats[slot];
 
     (void)job;
-    if (++solo->seats[slot].deaths >= SOLO_ATTEMPTS) {
-        (void)err_set(&solo->failure, -EIO, "triage workers die of this input: %s",
-                      reason);
+    if (is_open(seat) && ++seat->deaths >= SOLO_ATTEMPTS) {
+        AUTO(mem_free)
+        char *why = mem_printf("triage workers die of this input: %s", reason);
+        lose(solo, seat, why);
     }
 }
 
@@ -201,13 +228,20 @@ solo_new(const struct solo_config *config, struct solo **out, struct err *err)
 }
 
 static void
+clear_seat(struct seat *seat)
+{
+    json_decref(STEAL(seat->request));
+    json_decref(STEAL(seat->answer));
+    buf_clear(&seat->bytes);
+    seat->deaths = 0;
+    seat->lost = false;
+}
+
+static void
 clear_seats(struct solo *solo)
 {
     for (int i = 0; i < solo->config.jobs; i++) {
-        struct seat *seat = &solo->seats[i];
-        json_decref(STEAL(seat->request));
-        json_decref(STEAL(seat->answer));
-        seat->deaths = 0;
+        clear_seat(&solo->seats[i]);
     }
     solo->waiting = 0;
 }
@@ -233,15 +267,26 @@ solo_free(struct solo *solo)
 /* --- runs --- */
 
 static int
+turn(struct solo *solo, struct err *err)
+{
+    int rc = sd_event_run(solo->event, TICK_US);
+
+    if (rc < 0 && rc != -EINTR) {
+        return err_set(err, rc, "event loop: %s", strerror(-rc));
+    }
+    if (solo->config.tick != NULL) {
+        solo->config.tick(solo->config.user);
+    }
+    return 0;
+}
+
+static int
 wait_for_all(struct solo *solo, struct err *err)
 {
     while (solo->waiting > 0 && !solo->interrupted && solo->failure.code == 0) {
-        int rc = sd_event_run(solo->event, TICK_US);
-        if (rc < 0 && rc != -EINTR) {
-            return err_set(err, rc, "event loop: %s", strerror(-rc));
-        }
-        if (solo->config.tick != NULL) {
-            solo->config.tick(solo->config.user);
+        int rc = turn(solo, err);
+        if (rc < 0) {
+            return rc;
         }
     }
     if (solo->failure.code != 0) {
@@ -273,6 +318,67 @@ solo_run(struct solo *solo, json_t *const *requests, const struct buf *inputs, s
     }
     clear_seats(solo);
     return rc;
+}
+
+/* What has come to an end is told, and its seat is free. */
+static int
+collect(struct solo *solo, const struct solo_stream *stream, struct err *err)
+{
+    int rc = 0;
+
+    for (int i = 0; i < solo->config.jobs && rc == 0; i++) {
+        struct seat *seat = &solo->seats[i];
+        if (seat->request != NULL && !is_open(seat)) {
+            rc = stream->done(stream->user, seat->id,
+                              json_get_int(seat->request, "job", 0), seat->answer,
+                              seat->lost ? seat->why : NULL, err);
+            clear_seat(seat);
+        }
+    }
+    return rc;
+}
+
+/* Give each free seat a job; *running is how many have one then. */
+static int
+hand_out(struct solo *solo, const struct solo_stream *stream, int *running,
+         struct err *err)
+{
+    int rc = 1;
+
+    *running = 0;
+    for (int i = 0; i < solo->config.jobs; i++) {
+        struct seat *seat = &solo->seats[i];
+        if (rc == 1 && seat->request == NULL) {
+            seat->bytes.max = WORKER_INPUT_MAX;
+            seat->input = &seat->bytes;
+            rc = stream->next(stream->user, &seat->request, &seat->bytes, &seat->id, err);
+            if (rc == 1 && seat->ready) {
+                give(solo, i);
+            }
+        }
+        *running += seat->request != NULL ? 1 : 0;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int
+solo_stream(struct solo *solo, const struct solo_stream *stream, struct err *err)
+{
+    int running = 0;
+
+    solo->streams = true;
+    int rc = hand_out(solo, stream, &running, err);
+    while (rc == 0 && running > 0 && !solo->interrupted && solo->failure.code == 0) {
+        rc = turn(solo, err);
+        rc = rc < 0 ? rc : collect(solo, stream, err);
+        rc = rc < 0 ? rc : hand_out(solo, stream, &running, err);
+    }
+    solo->streams = false;
+    clear_seats(solo);
+    if (rc == 0 && solo->failure.code != 0) {
+        return err_set(err, solo->failure.code, "%s", solo->failure.msg);
+    }
+    return rc == 0 && running > 0 ? err_set(err, -ECANCELED, "interrupted") : rc;
 }
 
 bool

@@ -1,8 +1,8 @@
 /*
  * Triage workers for one person who waits: a pool with an event loop and a passing state
- * folder of its own, behind one blocking call. `minimize FILE` and `repro` stand on it:
- * so they need no database, and what a target prints is parsed in a sandbox here as
- * everywhere.
+ * folder of its own, behind one blocking call. `minimize FILE`, `repro` and `verify`
+ * stand on it: so they need no database, and what a target prints is parsed in a sandbox
+ * here as everywhere.
  */
 #ifndef ORCHESTRATOR_SUPERVISE_SOLO_H
 #define ORCHESTRATOR_SUPERVISE_SOLO_H
@@ -44,6 +44,25 @@ AUTO_DEFINE(struct solo *, solo_free)
  */
 int solo_run(struct solo *solo, json_t *const *requests, const struct buf *inputs,
              size_t n, json_t **answers, struct err *err);
+
+/* A stream of jobs, for as many as there are: no worker waits for another. */
+struct solo_stream {
+    void *user;
+    /* The next job: a new request as above, its input appended to *input, and *id, which
+     * comes back with its answer. 1; 0: none now (asked again after each answer);
+     * negative: the stream ends with that. */
+    int (*next)(void *user, json_t **request, struct buf *input, int64_t *id,
+                struct err *err);
+    /* What the worker said to it, borrowed, and the "job" that it had there; NULL:
+     * workers died of it SOLO_ATTEMPTS times, or said what is no answer, and `why`.
+     * Negative ends the stream. */
+    int (*done)(void *user, int64_t id, int64_t job, const json_t *answer,
+                const char *why, struct err *err);
+};
+
+/* Run all of them; 0 when none runs any more and next() has none. -ECANCELED when the
+ * person interrupts: what runs is given up. */
+int solo_stream(struct solo *solo, const struct solo_stream *stream, struct err *err);
 
 /* Whether the person has interrupted. */
 bool solo_interrupted(const struct solo *solo);

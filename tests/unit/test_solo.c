@@ -223,6 +223,107 @@ test_jobs_have_a_bound(void **state)
     assert_string_equal(fix->err.msg, "65 is no number of jobs from 1 to 64");
 }
 
+/* --- streams --- */
+
+enum { STREAM = 40 };
+
+struct stream_fixture {
+    struct fixture *fix;
+    const char *what[STREAM]; /* NULL: "answer" */
+    int64_t next, limit;
+    bool seen[STREAM];
+    int answers, lost;
+};
+
+static int
+stream_next(void *user, json_t **request, struct buf *input, int64_t *id, struct err *err)
+{
+    struct stream_fixture *stream = user;
+
+    (void)err;
+    if (stream->next == stream->limit) {
+        return 0;
+    }
+    *id = stream->next++;
+    const char *what = stream->what[*id] == NULL ? "answer" : stream->what[*id];
+    *request = json_pack("{s:s,s:s}", "op", "report", "do", what);
+    buf_addf(input, "input %lld", (long long)*id);
+    return 1;
+}
+
+static int
+stream_done(void *user, int64_t id, int64_t job, const json_t *answer, const char *why,
+            struct err *err)
+{
+    struct stream_fixture *stream = user;
+    AUTO(mem_free) char *wanted = mem_printf("input %lld", (long long)id);
+
+    assert_false(stream->seen[id]);
+    stream->seen[id] = true;
+    if (answer == NULL) {
+        assert_non_null(why);
+        stream->lost++;
+        return 0;
+    }
+    assert_string_equal(json_get_str(answer, "input", ""), wanted);
+    assert_int_equal(json_get_int(answer, "job", -1), job);
+    stream->answers++;
+    return id == 39 ? err_set(err, -EBADMSG, "the last") : 0;
+}
+
+static int
+stream(struct stream_fixture *stream)
+{
+    const struct solo_stream how = {stream, stream_next, stream_done};
+
+    return solo_stream(stream->fix->solo, &how, &stream->fix->err);
+}
+
+static void
+test_stream_answers_each_job_once(void **state)
+{
+    struct stream_fixture all = {.fix = *state, .limit = 39};
+
+    assert_int_equal(stream(&all), 0);
+    assert_int_equal(all.answers, 39);
+    ask(all.fix, 0, "answer", "one"); /* and a run may follow */
+    assert_int_equal(run(all.fix, 1), 0);
+    assert_answer(all.fix, 0, "one");
+}
+
+static void
+test_stream_loses_only_what_workers_die_of(void **state)
+{
+    struct stream_fixture some = {.fix = *state, .limit = 20};
+    AUTO(mem_free) char *once = fs_join(some.fix->folder, "once");
+
+    some.what[3] = "die";
+    some.what[4] = "mad";
+    some.what[5] = once;
+    assert_int_equal(stream(&some), 0);
+    assert_int_equal(some.lost, 2);
+    assert_int_equal(some.answers, 18);
+}
+
+static void
+test_stream_ends_when_it_is_told_to(void **state)
+{
+    struct stream_fixture all = {.fix = *state, .limit = STREAM};
+
+    assert_int_equal(stream(&all), -EBADMSG);
+    assert_string_equal(all.fix->err.msg, "the last");
+}
+
+static void
+test_stream_may_be_interrupted(void **state)
+{
+    struct stream_fixture some = {.fix = *state, .limit = 2};
+
+    some.what[1] = "hang";
+    (void)raise(SIGINT);
+    assert_int_equal(stream(&some), -ECANCELED);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -233,6 +334,10 @@ main(int argc, char **argv)
         TEST(test_nonsense_is_an_error),
         TEST(test_the_person_may_interrupt),
         TEST(test_jobs_have_a_bound),
+        TEST(test_stream_answers_each_job_once),
+        TEST(test_stream_loses_only_what_workers_die_of),
+        TEST(test_stream_ends_when_it_is_told_to),
+        TEST(test_stream_may_be_interrupted),
     };
 
     if (argc > 1 && strcmp(argv[1], "triage-worker") == 0) {

@@ -203,6 +203,7 @@ store_open(const char *state, enum db_mode mode, struct store **out, struct err 
     store->recent = store_recent_new();
     /* a worker that outlives this process may name a job of it to the next one */
     store->last_job = clock_wall_ms() * JOBS_EACH_MS;
+    store->regressions_due = true; /* what was killed may not have come to it */
     store->folder = fs_absolute(state);
     store->blobs = fs_join(store->folder, "blobs");
     AUTO(mem_free) char *path = fs_join(store->folder, "nightjar.db");

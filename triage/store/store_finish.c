@@ -286,6 +286,7 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
                                         &plan->example, err);
     }
     const int64_t home = is_new ? match.bug : plan->home;
+    filing->store->regressions_due |= is_new || plan->reproduces;
     if (rc == 0 && match.is_new_key) {
         const struct cluster_clue clue = filing_clue(filing);
         rc = cluster_add(filing->store->db, &clue, home, &match, err);

@@ -484,6 +484,7 @@ store_next_job(struct store *store, const struct job_options *options, struct jo
 
     if (rc == 0) {
         store_trim_sometimes(store, true);
+        store_regressions_sometimes(store);
     }
     if (rc != 0 || options->minimize_ms <= 0) {
         return rc;

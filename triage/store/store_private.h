@@ -27,6 +27,7 @@
  *   store_event.c   events, their way into the outbox, counters
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
+ *   store_regression.c  reproducers for good, and what became of them
  *   store_check.c   the invariants
  *
  * A file's statements stand in one table; its enumerators are their names.
@@ -66,6 +67,7 @@ struct store {
     size_t n_handed;
     int64_t untrimmed; /* crashes filed since the last look for surplus inputs */
     struct recent *recent;
+    bool regressions_due; /* bugs may have reproducers that lie in no file yet */
 };
 
 /* --- statements --- */
@@ -79,7 +81,8 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
     store_state_sql, store_history_sql, store_build_sql, store_example_sql,
-    store_regroup_sql, store_older_sql, store_plan_sql, store_outbox_sql;
+    store_regroup_sql, store_older_sql, store_plan_sql, store_outbox_sql,
+    store_regression_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -418,6 +421,11 @@ int store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *
 
 /* A file in blobs/tmp, new path, that asks for a sweep as long as it is there. */
 int store_mark(const struct store *store, char **path, struct err *err);
+
+/* --- regressions (store_regression.c; triage/regression.h) --- */
+
+/* In spare time: some of the files that are due. What fails is logged. */
+void store_regressions_sometimes(struct store *store);
 
 /* --- frames (store_similar.c) --- */
 

@@ -166,6 +166,8 @@ put_reproducer(struct store *store, int64_t bug, const struct stand *best,
                struct err *err)
 {
     int64_t made = 0;
+
+    store->regressions_due = true;
     int rc = db_int(store->db, &made, err, sql[OF_DUPLICATE], "ii", bug, best->crash);
 
     if (rc == 0) {

@@ -139,6 +139,7 @@ file_smaller(struct blob_batch *batch, const struct job *job, const struct answe
         bool done =
             answer->finished || (now.attempts >= UNFINISHED_MAX && !job->interrupted);
         const char *to = done ? "done" : "waiting";
+        store->regressions_due = true;
         rc = store_batch_rows(batch, err);
         rc = rc < 0 ? rc : store_blob_id(store, sha256, &blob, err);
         rc =

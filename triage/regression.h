@@ -1,0 +1,114 @@
+/*
+ * Regressions: what must not crash again. Each bug that stems from an input has one, its
+ * reproducer (the smallest input known), for good: whatever becomes of the bug, of its
+ * other crashes and of their blobs, its bytes stay in the store and, as a plain file, in
+ *
+ *   STATE/regressions/TARGET/NJ-12-0123456789abcdef   bug, first digits of the SHA-256
+ *
+ * from where they can be copied into a repository or given to any program. A better
+ * reproducer takes the place of the former one, which goes only when the new file is safe
+ * on the disk. The bug's first input stays in the store too and is the second witness: a
+ * reproducer that was minimized on one build may miss the bug on the next.
+ *
+ * `nightjar verify` replays them and judges what it sees. Names of targets are hostile:
+ * what has no place in a file's name reads '_' in the folder's.
+ */
+#ifndef TRIAGE_REGRESSION_H
+#define TRIAGE_REGRESSION_H
+
+#include "base/hash.h"
+#include "triage/store.h"
+
+struct regression {
+    int64_t bug, target_id;
+    char name[24]; /* "NJ-12" */
+    char *target;  /* on which it is replayed */
+    char *state;   /* of the bug */
+    char *crash_type, *crash_state, *major;
+    char sha256[HASH_HEX_MAX];   /* reproducer */
+    char original[HASH_HEX_MAX]; /* first input in this target; "" when it is the same */
+    int k, n;                    /* how often it showed when it was triaged */
+};
+
+struct regression_list {
+    struct regression *v; /* by ascending bug */
+    size_t n;
+};
+void regression_list_clear(struct regression_list *list);
+AUTO_DEFINE_CLEAR(struct regression_list, regression_list_clear)
+
+/* Those of a target, as it is stored (NULL: of all). Appends to out, which is empty. */
+int regressions_load(struct store *store, const char *target, struct regression_list *out,
+                     struct err *err);
+
+/* The file of a regression; new path. */
+char *regression_path(const struct store *store, const struct regression *regression);
+
+/* The bytes of the input called sha256, from the store or else, when they are the
+ * reproducer's, from its file, if they are what the name says. -EUCLEAN: neither is
+ * whole. Appends to out. */
+int regression_bytes(struct store *store, const struct regression *regression,
+                     const char *sha256, struct buf *out, struct err *err);
+
+/* Which kind of build of its target (record_build_kind()) the program at `path` is, as
+ * registered; "given" when it is none of them. Constant. */
+int regression_build(struct store *store, const struct regression *regression,
+                     const char *path, const char **kind, struct err *err);
+
+enum { REGRESSIONS_AT_A_TIME = 64 };
+
+/* Write files that are missing, `most` at most (0: all of them), durably, and then remove
+ * those that a better reproducer replaced. *left (may be NULL) is how many are still
+ * missing. What was called by another name in there stays. */
+int regressions_keep(struct store *store, int most, int64_t *left, struct err *err);
+
+enum verified_as { /* from the best to the worst news */
+                   VERIFIED_CLEAN,
+                   VERIFIED_BROKEN,  /* the replay never truly ran: nothing is known */
+                   VERIFIED_CHANGED, /* it crashes, but not as this bug does */
+                   VERIFIED_SAME,
+                   VERIFIED_WAYS
+};
+const char *verified_name(enum verified_as as); /* clean broken changed same */
+
+/* What a regression did on a build. */
+struct verified {
+    enum verified_as as;
+    int k, n;       /* runs that crashed as `crash_type` says, of all runs */
+    bool timed_out; /* it came to its limit of time once: slow, or a hang */
+    int64_t known;  /* CHANGED: the bug that it is now, 0: none that is known */
+    char *crash_type, *crash_state, *signature; /* what it showed; NULL: nothing */
+    char *reason;          /* why it is broken, or what is odd about it; NULL */
+    bool original;         /* the second witness said so */
+    const char *kind;      /* of the build; "given": a command of a person's; constant */
+    char *path, *build_id; /* build_id "": the file has none; NULL as long as unknown */
+};
+void verified_clear(struct verified *verified);
+AUTO_DEFINE_CLEAR(struct verified, verified_clear)
+
+struct verification { /* both borrowed */
+    const struct regression *of;
+    const struct verified *seen;
+};
+
+/* How many runs a bug that showed in k of n needs, so that no crash in all of them means
+ * with 99 % confidence that it is gone: 1 where it always showed, 3 where nobody knows.
+ */
+int regression_runs(int k, int n);
+
+/* Judge a triage worker's answer to job number `job` (triage/worker.h). What makes no
+ * sense is VERIFIED_BROKEN. Fails only when the store does. */
+int regression_judge(struct store *store, const struct regression *regression,
+                     int64_t job, const json_t *answer, struct verified *out,
+                     struct err *err);
+
+/*
+ * Leave a "bug.verify" event of what was seen, on which build, in the history of each of
+ * n bugs: result, k, n, build, build_id, input, and what it showed instead. An
+ * observation like the bug's last one (same result, build and crash) is not told again;
+ * *told (may be NULL) is how many were. The state of the bug is not touched.
+ */
+int regressions_verified(struct store *store, const struct verification *list, size_t n,
+                         int64_t *told, struct err *err);
+
+#endif
