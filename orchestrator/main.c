@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,28 @@ resolve_state(const struct cmd *cmd, struct cmd_context *context, struct config 
     return rc;
 }
 
+/* Whoever read standard output, as head(1), has seen enough. */
+static bool
+reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR) != 0;
+}
+
+/* The exit status, once all is written or cannot be. */
+static int
+end_output(int status)
+{
+    int error = fflush(stdout) == 0 ? 0 : errno;
+
+    if ((error == 0 && !ferror(stdout)) || error == EPIPE || reader_is_gone()) {
+        return status;
+    }
+    return cmd_fail(EXIT_UNDECIDED, "standard output: %s",
+                    error == 0 ? "a part of it could not be written" : strerror(error));
+}
+
 static int
 run_verb(const struct cmd *cmd, const struct cmd_context *context, int argc, char **argv)
 {
@@ -164,12 +187,7 @@ run_verb(const struct cmd *cmd, const struct cmd_context *context, int argc, cha
         return cmd_fail(EXIT_USAGE, "%s", err.msg);
     }
     int status = cmd->run(context, &args, &command);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        return errno == EPIPE
-                   ? status
-                   : cmd_fail(EXIT_UNDECIDED, "standard output: %s", strerror(errno));
-    }
-    return status;
+    return end_output(status);
 }
 
 /* Descriptors 0 to 2 must be open, or the next file that is opened would receive our

@@ -241,5 +241,10 @@ record_top_frame(const char *crash_type, const char *crash_state)
         crash_state = second + 1;
     }
     size_t len = strcspn(crash_state, "\n");
+    const char *slash = crash_state[0] == '/' ? memrchr(crash_state, '/', len) : NULL;
+    if (slash != NULL && slash + 1 < crash_state + len) {
+        len -= (size_t)(slash + 1 - crash_state);
+        crash_state = slash + 1;
+    }
     return len == 0 ? mem_strdup("-") : mem_dup(crash_state, len);
 }

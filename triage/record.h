@@ -271,7 +271,8 @@ char *record_type_line(const char *crash_type);
 
 /* The first frame of a crash state, "-" when it has none; new string. The state of a
  * failed assertion or check begins with its text, which tells nobody where it stands: its
- * second line is taken. */
+ * second line is taken. A frame that has only a module reads as that's name, without the
+ * folder. */
 char *record_top_frame(const char *crash_type, const char *crash_state);
 
 #endif

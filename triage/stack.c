@@ -229,6 +229,37 @@ drop_reason(const struct frame *frame, const struct patterns *patterns)
     return rule == NULL ? NULL : rule->reason;
 }
 
+static bool
+calls_main(const struct frame *frame)
+{
+    return frame->stack == STACK_CRASH && frame->function != NULL &&
+           str_starts(frame->function, "__libc_start_");
+}
+
+/* In a program without symbols the C library alone has names: what it called is main(),
+ * and what called it is the program's start. */
+static void
+drop_nameless_start(struct record *record)
+{
+    bool below = false;
+
+    for (size_t i = 0; i < record->n_frames; i++) {
+        struct frame *frame = &record->frames[i];
+        bool nameless = frame->function == NULL && frame->rule == NULL;
+        const struct frame *next =
+            i + 1 < record->n_frames ? &record->frames[i + 1] : NULL;
+        if (frame->stack != STACK_CRASH) {
+            break;
+        }
+        if (nameless && below) {
+            frame->rule = stack_reason_starting;
+        } else if (nameless && next != NULL && calls_main(next)) {
+            frame->rule = stack_reason_main;
+        }
+        below = below || calls_main(frame);
+    }
+}
+
 /* A stack that only fills a state up when it would else be empty: ClusterFuzz's
  * STATE_STOP_MARKERS. */
 static bool
@@ -518,6 +549,9 @@ stack_decide(struct record *record, const struct record_options *options, struct
     for (size_t i = 0; i < record->n_frames; i++) {
         record->frames[i].kept = false;
         record->frames[i].rule = drop_reason(&record->frames[i], &patterns);
+    }
+    drop_nameless_start(record);
+    for (size_t i = 0; i < record->n_frames; i++) {
         record->frames[i].counts = record->frames[i].rule == NULL;
     }
     make_state(record, options, &state);

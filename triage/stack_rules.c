@@ -19,7 +19,7 @@ static const char memory[] = "the allocator";
 static const char leaving[] = "how a program ends: abort, exit, signals";
 static const char assertion[] = "what prints or raises a failed assertion";
 static const char logging[] = "the logging library's fatal message";
-static const char starting[] = "what runs before main or starts a thread";
+const char stack_reason_starting[] = "what runs before main or starts a thread";
 static const char cxx[] = "the C++ runtime and standard library";
 static const char rust[] = "Rust's standard library and panic machinery";
 static const char golang[] = "Go's runtime";
@@ -172,14 +172,14 @@ static const struct stack_rule rules[] = {
     {RULE_PREFIX, NATIVE, "aeabi_", library, NULL, false},
     {RULE_PREFIX, NATIVE, "_L_unlock_", library, NULL, false},
     {RULE_PREFIX, NATIVE, "__pthread_kill", leaving, NULL, false},
-    {RULE_EXACT, NATIVE, "_start", starting, NULL, false},
-    {RULE_EXACT, NATIVE, "_etext", starting, NULL, false},
-    {RULE_EXACT, NATIVE, "start_thread", starting, NULL,
+    {RULE_EXACT, NATIVE, "_start", stack_reason_starting, NULL, false},
+    {RULE_EXACT, NATIVE, "_etext", stack_reason_starting, NULL, false},
+    {RULE_EXACT, NATIVE, "start_thread", stack_reason_starting, NULL,
      false}, /* ours, as the next three */
-    {RULE_LIBC, NATIVE, "clone", starting, NULL, true},
-    {RULE_LIBC, NATIVE, "clone3", starting, NULL, true},
-    {RULE_LIBC, NATIVE, "pthread_create", starting, NULL, false},
-    {RULE_EXACT, NATIVE, "__cxx_global_var_init", starting, NULL, true},
+    {RULE_LIBC, NATIVE, "clone", stack_reason_starting, NULL, true},
+    {RULE_LIBC, NATIVE, "clone3", stack_reason_starting, NULL, true},
+    {RULE_LIBC, NATIVE, "pthread_create", stack_reason_starting, NULL, false},
+    {RULE_EXACT, NATIVE, "__cxx_global_var_init", stack_reason_starting, NULL, true},
     {RULE_EXACT, NATIVE, "main", stack_reason_main, NULL, false},
     {RULE_PATH, NATIVE, "/glibc-", library, NULL, false},
     {RULE_PATH, NATIVE, "/eglibc-", library, NULL, false},
@@ -197,7 +197,7 @@ static const struct stack_rule rules[] = {
     {RULE_MODULE, NATIVE, "libgcc_s.so", library, NULL, false},
     {RULE_MODULE, NATIVE, "linux-gate.so", library, NULL, false},
     {RULE_MODULE, NATIVE, "[vdso]", library, NULL, false},
-    {RULE_MODULE, NATIVE, "/ld-linux", starting, NULL, false}, /* ours */
+    {RULE_MODULE, NATIVE, "/ld-linux", stack_reason_starting, NULL, false}, /* ours */
     /* what else clang 17's runtime names without "__interceptor_" (ours) */
     {RULE_LIBC, NATIVE, "memchr", string, NULL, true},
     {RULE_LIBC, NATIVE, "memrchr", string, NULL, true},

@@ -39,6 +39,9 @@ const char *stack_rules_reason(const char *text);
 /* The reason of the rule for main(), which counts when nothing else does. */
 extern const char stack_reason_main[];
 
+/* The reason of the rules for what runs before main(). */
+extern const char stack_reason_starting[];
+
 /* The reason of the rules for fuzzing engines: a main() below such a frame is the
  * engine's. */
 extern const char stack_reason_engine[];

@@ -209,9 +209,6 @@ run(const struct cmd_context *context, const struct strv *args,
         int one = parse_file(context, file, &text, &how);
         status = one == EXIT_DONE ? status : one;
     }
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        return cmd_fail(EXIT_UNDECIDED, "standard output: %s", strerror(errno));
-    }
     return status;
 }
 

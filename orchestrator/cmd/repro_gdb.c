@@ -98,8 +98,9 @@ tell_arguments(const struct command *command, const char *input, struct strv *ar
     tell(argv, buf_str(&line));
 }
 
-/* To the frame to look at; a name stems from a report, so only a plain one is given to
- * gdb. */
+/* To the frame to look at. gdb's own `frame function` does not find a function that ends
+ * with a call that never returns, as of abort(): the return address lies behind it. A
+ * name stems from a report, so only a plain one is given to gdb. */
 static void
 tell_frame(const struct record *record, struct strv *argv)
 {
@@ -112,7 +113,14 @@ tell_frame(const struct record *record, struct strv *argv)
         strspn(top->function, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                               "0123456789_:");
     if (len > 0 && top->function[len] == '\0') {
-        AUTO(mem_free) char *line = mem_printf("frame function %s", top->function);
+        AUTO(mem_free)
+        char *line = mem_printf("python exec(\"f = gdb.newest_frame()\\n"
+                                "while f is not None and f.name() != '%s':\\n"
+                                "  f = f.older()\\n"
+                                "if f is not None:\\n"
+                                "  f.select()\\n"
+                                "  gdb.execute('frame')\")",
+                                top->function);
         tell(argv, line);
     }
 }

@@ -481,7 +481,7 @@ conclude(struct run *run)
         return cmd_fail(EXIT_UNDECIDED, "nothing that was filed is lost: once this is "
                                         "cured `nightjar triage` goes on");
     }
-    triage_view_summary(&run->view, stats, run->why_broken);
+    triage_view_summary(&run->view, stats, run->why_broken, run->plan.reports);
     if (nothing_ran(run)) {
         (void)cmd_fail(0, "no replay truly ran, the last one: %s", run->why_broken);
     }

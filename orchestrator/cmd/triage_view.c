@@ -118,7 +118,7 @@ line(int64_t n, const char *what, const char *meaning)
 
 void
 triage_view_summary(struct triage_view *view, const struct pipeline_stats *stats,
-                    const char *why_broken)
+                    const char *why_broken, bool reports)
 {
     AUTO(buf_clear) struct buf head = BUF_INIT;
     AUTO(buf_clear) struct buf broken = BUF_INIT;
@@ -141,7 +141,8 @@ triage_view_summary(struct triage_view *view, const struct pipeline_stats *stats
     str_clean(&broken, why_broken == NULL ? "never truly ran" : why_broken,
               strlen(why_broken == NULL ? "never truly ran" : why_broken));
     line(stats->refused, "refused", "could not be read");
-    line(stats->unreproducible, "unreproducible", "ran without failing");
+    line(stats->unreproducible, reports ? "no report" : "unreproducible",
+         reports ? "no crash is told of in it" : "ran without failing");
     line(stats->unparsed, "unparsed", "failed with a report that no parser knows");
     line(stats->untriageable, "untriageable", "ended their triage worker twice");
     line(stats->broken, "broken", buf_str(&broken));

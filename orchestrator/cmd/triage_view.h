@@ -31,9 +31,9 @@ void triage_view_progress(struct triage_view *view, const struct pipeline_stats 
 /* Take the progress line away: something else is printed next. */
 void triage_view_clear(struct triage_view *view);
 
-/* What became of the files, on standard output unless --json. `why_broken` may be NULL.
- */
+/* What became of the files, on standard output unless --json. `why_broken` may be NULL;
+ * reports: they were texts, and nothing was run. */
 void triage_view_summary(struct triage_view *view, const struct pipeline_stats *stats,
-                         const char *why_broken);
+                         const char *why_broken, bool reports);
 
 #endif

@@ -470,6 +470,7 @@ crash_files_collect(struct crash_files *files, const char *path)
             strv_add(&add_group(files, CRASH_PLAIN, absolute)->files, absolute);
         }
     } else {
-        problem(files, "neither a file nor a folder:", path, EINVAL);
+        AUTO(mem_free) char *name = str_name_dup(path);
+        strv_addf(&files->problems, "'%s' is neither a file nor a folder", name);
     }
 }

@@ -188,11 +188,13 @@ test_bug_texts_are_one_line(void **state)
     AUTO(mem_free) char *type = record_type_line("Heap-buffer-overflow\nREAD 4");
     AUTO(mem_free) char *frame = record_top_frame("Ill", "parse\nmain\n");
     AUTO(mem_free) char *none = record_top_frame("Ill", "");
+    AUTO(mem_free) char *module = record_top_frame("Ill", "/opt/a b/tool\nmain\n");
 
     (void)state;
     assert_string_equal(type, "Heap-buffer-overflow READ 4");
     assert_string_equal(frame, "parse");
     assert_string_equal(none, "-");
+    assert_string_equal(module, "tool");
 
     AUTO(mem_free) char *assertion = record_top_frame("ASSERT", "x < 3\nparse\nmain\n");
     assert_string_equal(assertion, "parse");

@@ -315,6 +315,28 @@ test_main_counts_when_nothing_else_does(void **state)
                         "NULL");
 }
 
+/* Without symbols only the C library has names. */
+static void
+test_main_and_start_are_known_by_the_library(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_string_equal(state_of(fix, "    #0 0x1 (/s/tool+0x1)\n"
+                                      "    #1 0x2 (/s/tool+0x2)\n"
+                                      "    #2 0x3 in __libc_start_call_main a.h:1\n"
+                                      "    #3 0x4 in __libc_start_main libc-start.c:1\n"
+                                      "    #4 0x5 (/s/tool+0x5)\n"),
+                        "/s/tool\n");
+    assert_string_equal(fix->record->frames[1].rule,
+                        "main: the program's frame around everything");
+    assert_string_equal(fix->record->frames[4].rule,
+                        "what runs before main or starts a thread");
+    assert_string_equal(state_of(fix, "    #0 0x1 (/s/tool+0x1)\n"
+                                      "    #1 0x3 in __libc_start_main libc-start.c:1\n"
+                                      "    #2 0x5 (/s/tool+0x5)\n"),
+                        "/s/tool\n");
+}
+
 static void
 test_target_name_stands_where_nothing_counts(void **state)
 {
@@ -438,6 +460,7 @@ main(void)
         TEST(test_state_lines_are_cut_at_80_characters),
         TEST(test_entry_point_is_named_by_its_source),
         TEST(test_main_counts_when_nothing_else_does),
+        TEST(test_main_and_start_are_known_by_the_library),
         TEST(test_target_name_stands_where_nothing_counts),
         TEST(test_recursion_counts_its_cycle_once),
         TEST(test_recursion_of_eleven_is_no_cycle),

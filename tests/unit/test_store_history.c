@@ -32,6 +32,27 @@ test_variants_are_counted_by_signature_and_target(void **state)
     assert_string_equal(buf_str(&out), "t 2/1 Heap-buffer-overflow READ 4 in a\nc\n; ");
 }
 
+/* Of equal stacks one record is kept: the other target's crash reads as it does. */
+static void
+test_variants_of_equal_signatures_read_alike(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {.frames = {"a", "b", "main"}};
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+
+    (void)triage(fix, "1", &said);
+    (void)triage(fix, "2", &said);
+    execute(fix, "DELETE FROM record WHERE crash = 2");
+    execute(fix, "INSERT INTO target (name, settings, program, first_seen)"
+                 " VALUES ('other', '{}', '', 1)");
+    execute(fix, "UPDATE crash SET target = (SELECT id FROM target WHERE name = 'other')"
+                 " WHERE id = 2");
+    must(fix, store_variants(fix->store, 1, 10, list_variant, &out, &fix->err));
+    assert_string_equal(buf_str(&out),
+                        "t 1/1 Heap-buffer-overflow READ 4 in a\nb\n; "
+                        "other 1/1 Heap-buffer-overflow READ 4 in a\nb\n; ");
+}
+
 static void
 test_variants_without_a_record_are_counted_too(void **state)
 {
@@ -96,6 +117,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_variants_are_counted_by_signature_and_target),
+        TEST(test_variants_of_equal_signatures_read_alike),
         TEST(test_variants_without_a_record_are_counted_too),
         TEST(test_events_are_the_newest_in_order),
     };

@@ -102,6 +102,20 @@ read_example(struct store *store, struct variant_row *variant, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
+/* Equal signatures read alike: of a bug's equal stacks only one keeps its record,
+ * whatever the targets. */
+static const struct variant_row *
+that_reads_alike(const struct variant_rows *rows, const struct variant_row *row)
+{
+    for (size_t i = 0; row->record == NULL && i < rows->n; i++) {
+        if (rows->v[i].record != NULL &&
+            strcmp(rows->v[i].signature, row->signature) == 0) {
+            return &rows->v[i];
+        }
+    }
+    return row;
+}
+
 int
 store_variants(struct store *store, int64_t bug, int limit, variant_visit *visit,
                void *user, struct err *err)
@@ -110,13 +124,16 @@ store_variants(struct store *store, int64_t bug, int limit, variant_visit *visit
     int rc = read_variants(store, bug, limit, &rows, err);
 
     for (size_t i = 0; i < rows.n && rc == 0; i++) {
-        struct variant_row *row = &rows.v[i];
-        rc = read_example(store, row, err);
+        rc = read_example(store, &rows.v[i], err);
+    }
+    for (size_t i = 0; i < rows.n && rc == 0; i++) {
+        const struct variant_row *row = &rows.v[i];
+        const struct variant_row *words = that_reads_alike(&rows, row);
         const struct variant variant = {
             .target = row->target,
             .signature = row->signature,
-            .crash_type = json_get_str(row->record, "crash_type", ""),
-            .crash_state = json_get_str(row->record, "crash_state", ""),
+            .crash_type = json_get_str(words->record, "crash_type", ""),
+            .crash_state = json_get_str(words->record, "crash_state", ""),
             .sanitizer = json_get_str(row->record, "sanitizer", ""),
             .build = json_get_str(row->record, "build", ""),
             .crashes = row->crashes,
@@ -125,7 +142,7 @@ store_variants(struct store *store, int64_t bug, int limit, variant_visit *visit
             .last_seen = row->last_seen,
             .written = row->written,
             .sha256 = row->sha256 == NULL ? "" : row->sha256};
-        rc = rc < 0 ? rc : visit(user, &variant, err);
+        rc = visit(user, &variant, err);
     }
     return rc;
 }

@@ -318,8 +318,10 @@ read_item(const struct store *store, const struct intake_item *item, struct buf 
     }
     if (st.st_size > STORE_INPUT_MAX || out->len > STORE_INPUT_MAX) {
         AUTO(mem_free) char *name = str_name_dup(item->path);
-        return err_set(err, -EFBIG, "'%s' holds more than %d MiB", name,
-                       STORE_INPUT_MAX >> 20);
+        return err_set(err, -EFBIG,
+                       "'%s' holds more than %d MiB, the limit of an input or a "
+                       "report; of a log give the part round the crash",
+                       name, STORE_INPUT_MAX >> 20);
     }
     cut_part(item, out);
     *written = item->written > 0
