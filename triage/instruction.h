@@ -1,9 +1,7 @@
 /*
  * The instruction that faulted: its text, what kind it is, and which memory it was about
- * to read or write. Zydis decodes x86: it allocates nothing, reads nothing but the bytes
- * that it is given, and names the implicit operands too (the stack of a push, both ends
- * of a copy), which decide whether a program read or wrote. Other machines have no
- * decoder here; what rests on it is then not known. The bytes are hostile.
+ * to read or write. x86 and AArch64; on other machines what rests on it is not known. The
+ * bytes are hostile.
  */
 #ifndef TRIAGE_INSTRUCTION_H
 #define TRIAGE_INSTRUCTION_H
@@ -36,7 +34,8 @@ struct instruction_access {
 };
 
 struct instruction {
-    char text[RECORD_INSTRUCTION_MAX]; /* Intel's syntax */
+    char text[RECORD_INSTRUCTION_MAX]; /* x86: Intel's syntax; AArch64: what is done, and
+                                          the address as its syntax has it */
     enum instruction_kind kind;
     bool indirect; /* a call or jump through a register or memory */
     struct instruction_access accesses[INSTRUCTION_ACCESS_MAX];
