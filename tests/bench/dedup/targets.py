@@ -1,100 +1,170 @@
 """Real programs: Debian's sources, fixes made for this bench, and inputs that AFL++ found.
 
-The truth is what mends: an input's label is the first fix (by name) whose build no longer crashes on it. What no fix
-explains is left out, and counted.
+The truth is what mends: the labels of an input are all fixes whose build, with that fix alone, no longer crashes on it.
+What no fix mends alone is left out, and counted. A fix that does not apply or mends nothing ends the run.
 """
 
 import glob
 import os
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Callable
 
 import builds
 
 TOP = os.path.abspath(os.path.join(builds.HERE, "../../.."))
+FLAGS = ["-g", "-w", "-fno-omit-frame-pointer"]
+SECONDS = 10  # of one run; what takes longer hangs
 
-# name: (Debian source package, sources or None for its own Makefile, arguments)
-TARGETS = {
-    "midi2abc": ("abcmidi", "midi2abc.c midifile.c", ["@@"]),
-    "abc2midi": ("abcmidi", "parseabc.c store.c genmidi.c midifile.c queues.c parser2.c music_utils.c stresspat.c",
-                 ["@@", "-o", "/dev/null"]),
-    "exiftags": ("exiftags", None, ["-a", "@@"]),
-}
-FIXED = "fixed"  # the build of a fix is like the first of all builds
+
+@dataclass
+class How:
+    """A way to build: one copy of the source, which stays because debug information points there."""
+    compiler: str
+    flags: list
+    copy: str
 
 
 # no UBSan: it ends these programs at arithmetic that no fix here is about, before the fault that the label names
-HOW = {build: (c, cxx, flags.split(",")[0]) for build, (c, cxx, flags) in builds.BUILDS.items()}
+BUILDS = {build: (c, flags.split(",")[0].split()) for build, (c, _, flags) in builds.BUILDS.items()}
+FIRST = next(iter(builds.BUILDS))  # whose flags the builds of the fixes have
 
 
-def fetch(package, folder):
+# --- how each source is built: make(how, program, output) ---
+
+def run_in(folder, *argv):
+    subprocess.run(argv, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def make_files(files):
+    def make(how, _, output):
+        run_in(how.copy, how.compiler, *how.flags, "-DANSILIBS", "-o", output, *files.split(), "-lm")
+    return make
+
+
+def make_own(how, program, output):
+    """By its own Makefile."""
+    run_in(how.copy, "make", "-s", f"CC={how.compiler}", f"CFLAGS={' '.join(how.flags)}", program)
+    shutil.copy(os.path.join(how.copy, program), output)
+
+
+def make_catdoc(how, program, output):
+    """By its configure; the tables of characters that it reads at start are in the copy, too."""
+    flags = " ".join(how.flags)
+    if not os.path.exists(os.path.join(how.copy, "src/Makefile")):
+        run_in(how.copy, "./configure", "--quiet", "--disable-wordview", f"--prefix={how.copy}/as-installed",
+               f"--datadir={how.copy}/as-installed", f"CC={how.compiler}", f"CFLAGS={flags}")
+        run_in(how.copy, "make", "-s", "-C", "charsets", "install")
+    run_in(how.copy, "make", "-s", "-C", "src", f"LDFLAGS={flags}", program)
+    shutil.copy(os.path.join(how.copy, "src", program), output)
+
+
+def make_stb(harness):
+    """A library of single files: a harness, and main() of harnesses/standalone.c."""
+    def make(how, _, output):
+        header = os.path.join(how.copy, "stb_vorbis.h")  # Debian installs it by this name
+        if not os.path.exists(header):
+            shutil.copy(os.path.join(how.copy, "stb_vorbis.c"), header)
+        run_in(TOP, how.compiler, *how.flags, "-I", how.copy, "-o", output, harness, "harnesses/standalone.c", "-lm")
+    return make
+
+
+@dataclass
+class Source:
+    """What fixes/NAME/*.patch mend: a Debian source package and programs made of it, {name: arguments}."""
+    package: str
+    programs: dict
+    make: Callable
+
+
+SOURCES = {
+    "midi2abc": Source("abcmidi", {"midi2abc": ["@@"]}, make_files("midi2abc.c midifile.c")),
+    "abc2midi": Source("abcmidi", {"abc2midi": ["@@", "-o", "/dev/null"]},
+                       make_files("parseabc.c store.c genmidi.c midifile.c queues.c parser2.c music_utils.c stresspat.c")),
+    "exiftags": Source("exiftags", {"exiftags": ["-a", "@@"]}, make_own),
+}
+
+
+def fetch(package):
+    folder = os.path.join(TOP, "build/sources", package)
     subprocess.run([os.path.join(TOP, "scripts/fetch-target"), package, folder], check=True, stdout=subprocess.DEVNULL)
     return folder
 
 
-def make(name, source, output, how):
-    _, files, _ = TARGETS[name]
-    compiler, _, flags = how
-    flags = "-g -w -fno-omit-frame-pointer " + flags
-    if files is None:
-        subprocess.run(["make", "-s", f"CC={compiler}", f"CFLAGS={flags}", name], cwd=source, check=True)
-        shutil.copy(os.path.join(source, name), output)
-    else:
-        subprocess.run([compiler, *flags.split(), "-DANSILIBS", "-o", output, *files.split(), "-lm"], cwd=source,
-                       check=True)
-
-
 def shift(folder):
-    for path in glob.glob(os.path.join(folder, "*.[ch]")):
+    for path in glob.glob(os.path.join(folder, "**/*.[ch]"), recursive=True):
         with open(path, "rb") as file:
             text = file.read()
         with open(path, "wb") as file:
             file.write(b"\n" * builds.SHIFT + text)
 
 
-def build_one(name, source, work, build, patch=None):
-    """The program of one build, in a copy of its source that stays: debug information points there."""
-    label = build if patch is None else f"{FIXED}-{os.path.basename(patch)[:-len('.patch')]}"
-    copy = os.path.join(work, "src", f"{name}.{label}")
-    output = os.path.join(work, "bin", f"{name}.{label}")
-    shutil.copytree(source, copy)
+def fixes_of(name):
+    """{fix: its patch}."""
+    paths = sorted(glob.glob(os.path.join(builds.HERE, "fixes", name, "*.patch")))
+    return {os.path.basename(path)[:-len(".patch")]: path for path in paths}
+
+
+def build_one(name, work, build, patch=None):
+    """{program: its path} in one build, as it is or with a patch."""
+    source = SOURCES[name]
+    label = build if patch is None else f"{build}-{os.path.basename(patch)[:-len('.patch')]}"
+    compiler, flags = BUILDS[build]
+    how = How(compiler, FLAGS + flags, os.path.join(work, "src", f"{name}.{label}"))
+    shutil.copytree(fetch(source.package), how.copy)
     if patch is not None:
-        subprocess.run(["patch", "-s", "-p1", "-d", copy, "-i", patch], check=True)
+        subprocess.run(["patch", "-s", "-p1", "-F0", "-d", how.copy, "-i", patch], check=True)
     if build == "moved":
-        shift(copy)
-    make(name, copy, output, HOW[build])
-    return output
+        shift(how.copy)
+    os.makedirs(os.path.join(work, "bin"), exist_ok=True)
+    programs = {}
+    for program in source.programs:
+        programs[program] = os.path.join(work, "bin", f"{program}.{label}")
+        source.make(how, program, programs[program])
+    return programs
 
 
 def crashes(program, arguments, path):
     env = {"ASAN_OPTIONS": "symbolize=0:detect_leaks=0:allocator_may_return_null=1", "PATH": "/usr/bin:/bin"}
     argv = [program] + [path if a == "@@" else a for a in arguments]
     try:
-        out = subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=10, check=False)
+        out = subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return True
     return out.returncode < 0 or b"ERROR: AddressSanitizer" in out.stderr
 
 
-def label_of(name, path, fixed):
-    for label, program in fixed:
-        if not crashes(program, TARGETS[name][2], path):
-            return f"{name}/{label}"
-    return None
+def inputs_of(name):
+    """[(program, path)]."""
+    return [(program, path) for program in SOURCES[name].programs
+            for path in sorted(glob.glob(os.path.join(TOP, "corpora", program, "crashes", "[0-9]*")))]
+
+
+def label_all(name, fixed, inputs):
+    """[(program, path, labels)] of what some fix mends alone. fixed: {fix: {program: path}}."""
+    def labels_of(program, path):
+        arguments = SOURCES[name].programs[program]
+        return [f"{name}/{fix}" for fix, made in fixed.items() if not crashes(made[program], arguments, path)]
+
+    with ThreadPoolExecutor(2) as pool:
+        labels = list(pool.map(lambda i: labels_of(*i), inputs))
+    idle = {f"{name}/{fix}" for fix in fixed} - {label for some in labels for label in some}
+    if idle:
+        sys.exit(f"dedup: these fixes mend no input: {' '.join(sorted(idle))}")
+    return [(*i, some) for i, some in zip(inputs, labels) if some]
 
 
 def plan(name, work, wanted):
-    """({build: program}, [(input, label)], how many inputs no fix explains)."""
-    package, _, _ = TARGETS[name]
-    source = fetch(package, os.path.join(TOP, "build/sources", package))
-    os.makedirs(os.path.join(work, "bin"), exist_ok=True)
-    patches = sorted(glob.glob(os.path.join(builds.HERE, "fixes", name, "*.patch")))
-    first = next(iter(builds.BUILDS))
+    """({program: {build: path}}, [(program, input, labels)], how many inputs no fix mends)."""
+    fixes = fixes_of(name)
+    fetch(SOURCES[name].package)
     with ThreadPoolExecutor(2) as pool:
-        programs = dict(zip(wanted, pool.map(lambda b: build_one(name, source, work, b), wanted)))
-        made = pool.map(lambda p: build_one(name, source, work, first, p), patches)
-        fixed = [(os.path.basename(p)[:-len(".patch")], program) for p, program in zip(patches, made)]
-    inputs = sorted(glob.glob(os.path.join(TOP, "corpora", name, "crashes", "[0-9]*")))
-    labelled = [(path, label_of(name, path, fixed)) for path in inputs]
-    return programs, [(p, label) for p, label in labelled if label], sum(1 for _, label in labelled if not label)
+        made = list(pool.map(lambda build: build_one(name, work, build), wanted))
+        fixed = list(pool.map(lambda patch: build_one(name, work, FIRST, patch), fixes.values()))
+    programs = {program: {build: some[program] for build, some in zip(wanted, made)} for program in SOURCES[name].programs}
+    inputs = inputs_of(name)
+    labelled = label_all(name, dict(zip(fixes, fixed)), inputs)
+    return programs, labelled, len(inputs) - len(labelled)
