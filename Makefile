@@ -22,10 +22,10 @@ say = @printf '  %-7s %s\n' '$(1)' '$(2)';
 endif
 
 # --- flags ----------------------------------------------------------------------------------
-PKGS := sqlite3 libcurl jansson zlib libsystemd yaml-0.1 libarchive libsodium libseccomp libpcre2-8
+PKGS := sqlite3 libcurl libmicrohttpd jansson zlib libsystemd yaml-0.1 libarchive libsodium libseccomp libpcre2-8
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # not linked but loaded where they are used (base/late.h)
-LATE_PKGS := libcurl libarchive
+LATE_PKGS := libcurl libarchive libmicrohttpd
 PKG_LIBS := $(shell pkg-config --libs $(filter-out $(LATE_PKGS),$(PKGS)) 2>/dev/null)
 LATE_LIBS := $(shell pkg-config --libs $(LATE_PKGS) 2>/dev/null)
 # libsnappy's package has no .pc file either
