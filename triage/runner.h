@@ -66,6 +66,10 @@ int runner_run(struct runner *runner, const struct command *command,
                const struct limit *limit, const struct runner_input *input,
                struct limit_run *out, struct err *err);
 
+/* Begin to make the command's sandbox, with the program started in it as far as a fork
+ * server takes it, before its first run. */
+int runner_prepare(struct runner *runner, const struct command *command, struct err *err);
+
 /* The hidden verb's main: the runner within. Its standard input is the socket. */
 #define RUNNER_VERB "run-inside"
 int runner_inside_main(void);
