@@ -3,22 +3,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-
-enum {
-    TIMEOUT_FACTOR = 10, /* a candidate's time, by the original's */
-    TIMEOUT_LEAST_MS = 1000,
-};
+#include "triage/judge.h"
+#include "triage/minimize_original.h"
+#include "triage/minimize_trim.h"
 
 struct search {
-    struct replay_config config;
-    struct command command; /* with the time of a candidate */
-    char major[RECORD_HASH_MAX];
-    char *place;           /* to keep; NULL: none, or not to be kept */
-    struct replay_run run; /* the last one */
+    const struct minimize_config *config;
+    const struct buf *input;
+    int64_t start_ms, deadline_ms; /* 0: none */
+    struct original original;
+    struct replay_config replay; /* of a candidate: original.replay with `command` */
+    struct command command;
+    struct verdicts *verdicts;
+    struct trial *trial;
     struct minimize_result result;
+    int64_t execs; /* before the search at work */
 };
 
 void
@@ -26,167 +29,274 @@ minimize_result_clear(struct minimize_result *result)
 {
     buf_clear(&result->bytes);
     replay_run_clear(&result->run);
+    mem_free(result->kept_right);
+    mem_free(result->steps);
+    trial_found_free(result->found, result->n_found);
+    strv_clear(&result->dropped);
+    command_clear(&result->command);
     *result = (struct minimize_result){0};
 }
 
 static void
 search_clear(struct search *search)
 {
+    trial_free(search->trial);
+    verdicts_free(search->verdicts);
     command_clear(&search->command);
-    replay_run_clear(&search->run);
+    original_clear(&search->original);
     minimize_result_clear(&search->result);
-    mem_free(search->place);
 }
 AUTO_DEFINE_CLEAR(struct search, search_clear)
 
-bool
-minimize_keeps(const struct record *record, const char *major, const char *place)
+/* --- what shrink() and trial_test() call --- */
+
+static bool
+go_on(void *user)
 {
-    return record != NULL && strcmp(record->hash_major, major) == 0 &&
-           (place == NULL || record->samples > 0 ||
-            (record->place != NULL && strcmp(record->place, place) == 0));
+    struct search *search = user;
+    const struct shrink_limits *limits = &search->config->limits;
+
+    return (search->deadline_ms == 0 || clock_mono_ms() < search->deadline_ms) &&
+           (limits->report == NULL ||
+            limits->report(limits->user, &search->result.progress));
 }
 
 static bool
-shows(const struct search *search, const struct replay_run *run)
-{
-    return minimize_keeps(run->record, search->major, search->place);
-}
-
-/* --- the oracle: one candidate, run here; it must show the signature twice --- */
-
-static int
-test(void *user, const struct buf *list, size_t n, size_t *shown, int64_t *execs,
-     struct err *err)
+report(void *user, const struct shrink_progress *progress)
 {
     struct search *search = user;
 
-    *shown = n;
-    for (int i = 0; i < MINIMIZE_CONFIRM; i++) {
-        replay_run_clear(&search->run);
-        int rc =
-            replay_once(&search->config, buf_str(list), list->len, &search->run, err);
-        if (rc < 0) {
-            return rc;
-        }
-        ++*execs;
-        if (!shows(search, &search->run)) {
-            return 0;
-        }
-    }
-    *shown = 0;
-    return 0;
+    search->result.progress = *progress;
+    search->result.progress.wall_ms = clock_mono_ms() - search->start_ms;
+    return go_on(user);
 }
 
 static void
-keep(void *user, size_t index)
+add_step(struct search *search, const struct buf *bytes)
+{
+    struct minimize_result *result = &search->result;
+
+    if (result->n_steps < MINIMIZE_STEPS_MAX) {
+        result->steps =
+            mem_resize(result->steps, ++result->n_steps * sizeof(*result->steps));
+    }
+    result->steps[result->n_steps - 1] =
+        (struct minimize_step){.bytes = (int64_t)bytes->len,
+                               .execs = search->execs + trial_counts(search->trial)->runs,
+                               .wall_ms = clock_mono_ms() - search->start_ms};
+}
+
+static void
+keep(void *user, const struct buf *bytes)
 {
     struct search *search = user;
 
-    (void)index;
-    replay_run_clear(&search->result.run);
-    search->result.run = search->run;
-    search->run = (struct replay_run){0};
-}
-
-/* --- the original --- */
-
-static int
-does_not_show(const struct search *search, const struct replay_run *run, struct err *err)
-{
-    static const char *const did[] = {
-        [REPLAY_CLEAN] = "runs to its end without a crash",
-        [REPLAY_CRASH] = "crashes with another signature",
-        [REPLAY_TIMEOUT] = "runs into its time limit",
-        [REPLAY_BROKEN] = "never truly ran",
-        [REPLAY_UNPARSED] = "fails, but with no report that has a signature",
-    };
-
-    if (run->record != NULL) {
-        return err_set(err, -ENODATA, "the input %s: %s, not %s", did[run->outcome],
-                       run->record->hash_major, search->major);
+    add_step(search, bytes);
+    if (search->config->better != NULL) {
+        search->config->better(search->config->user, bytes);
     }
-    return err_set(err, -ENODATA, "the input %s%s%s", did[run->outcome],
-                   run->reason == NULL ? "" : ": ",
-                   run->reason == NULL ? "" : run->reason);
 }
 
-/* Run the original until it shows the signature, and learn how long it takes. */
-static int
-run_original(struct search *search, const void *input, size_t len, const char *major,
-             struct err *err)
-{
-    struct replay_run *run = &search->result.run;
+/* --- the journal --- */
 
-    (void)snprintf(search->major, sizeof(search->major), "%s",
-                   major == NULL ? "" : major);
-    for (int i = 0; i < MINIMIZE_TRIES; i++) {
-        replay_run_clear(run);
+/* What verdicts rest on; of the command as it was given, not with lowered limits. */
+static char *
+identity_of(const struct search *search)
+{
+    const struct command *command = search->original.replay.command;
+    const struct keep *what = &search->original.keep;
+    AUTO(json_decref) json_t *object = command_to_json(command);
+    AUTO(mem_free) char *text = json_line(object);
+    struct stat st = {0};
+
+    (void)stat(command->argv.v[0], &st);
+    return mem_printf("%s %lld %lld.%ld %d %s %s %s %s %s", text, (long long)st.st_size,
+                      (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (int)what->level,
+                      what->major, what->level == KEEP_EXACT ? what->minor : "",
+                      what->kind, what->function, what->place == NULL ? "" : what->place);
+}
+
+/* --- the search, at one level of limits --- */
+
+static void
+set_limits(struct search *search, const struct level *level)
+{
+    command_clear(&search->command);
+    command_copy(&search->command, search->original.replay.command);
+    search->command.timeout_ms = level->timeout_ms;
+    search->command.memory_bytes = level->memory_bytes;
+    /* looking for leaks is most of what a run without a crash costs, and a fork of the
+     * server's is no witness of them */
+    if (search->command.asan && strstr(search->original.keep.kind, "leak") == NULL) {
+        command_add_options(&search->command, "ASAN_OPTIONS=detect_leaks=0");
+    }
+    search->replay = search->original.replay;
+    search->replay.command = &search->command;
+}
+
+static void
+run_search(struct search *search)
+{
+    const struct shrink_oracle oracle = {.user = search->trial,
+                                         .width = search->config->lanes * TRIAL_AHEAD,
+                                         .test = trial_test,
+                                         .keep = keep,
+                                         .keep_user = search};
+    const struct shrink_limits limits = {
+        .execs = search->config->limits.execs, .report = report, .user = search};
+    AUTO(shrink_result_clear) struct shrink_result shrunk = {0};
+    struct minimize_result *result = &search->result;
+
+    shrunk.progress.execs = search->execs;
+    shrink(&oracle, &limits, buf_str(search->input), search->input->len, &shrunk);
+    trial_stop(search->trial);
+    buf_clear(&result->bytes);
+    result->bytes = shrunk.bytes;
+    shrunk.bytes = (struct buf)BUF_INIT;
+    mem_free(result->kept_right);
+    result->kept_right = STEAL(shrunk.kept_right);
+    result->progress.execs = shrunk.progress.execs;
+    result->finished = shrunk.finished;
+    search->execs = shrunk.progress.execs - trial_counts(search->trial)->runs;
+}
+
+/* Whether the result shows it under the full limits: 1 or 0. */
+static int
+verify(struct search *search, struct err *err)
+{
+    const struct buf *bytes = &search->result.bytes;
+    const struct acceptance *accept = &search->original.acceptance;
+    int runs = accept->of > accept->need ? 2 * accept->of : accept->of + 1;
+
+    for (int i = 0; i < runs; i++) {
+        AUTO(replay_run_clear) struct replay_run run = {0};
         search->result.progress.execs++;
-        int rc = replay_once(&search->config, input, len, run, err);
+        int rc =
+            replay_once(&search->original.replay, buf_str(bytes), bytes->len, &run, err);
         if (rc < 0) {
             return rc;
         }
-        if (major == NULL && run->record != NULL) {
-            (void)snprintf(search->major, sizeof(search->major), "%s",
-                           run->record->hash_major);
-        }
-        if (shows(search, run)) {
-            search->place = mem_strdup(run->record->place);
-            return 0;
-        }
-        if (run->outcome == REPLAY_BROKEN) {
-            break;
+        if (keep_holds(&search->original.keep, run.record)) {
+            replay_run_clear(&search->result.run);
+            search->result.run = run;
+            run = (struct replay_run){0};
+            return 1;
         }
     }
-    return does_not_show(search, run, err);
+    return 0;
+}
+
+/* What was found does not show it after all: chance, or a journal that lies. */
+static void
+fall_back(struct search *search)
+{
+    struct minimize_result *result = &search->result;
+
+    verdicts_forget(search->verdicts);
+    buf_clear(&result->bytes);
+    buf_add(&result->bytes, search->input->data, search->input->len);
+    replay_run_clear(&result->run);
+    result->run = search->original.run;
+    search->original.run = (struct replay_run){0};
+    mem_free(STEAL(result->kept_right));
+    result->finished = false;
+}
+
+static int
+search_all_levels(struct search *search, struct err *err)
+{
+    const struct original *original = &search->original;
+
+    for (size_t i = original->first_level; i < original->n_levels; i++) {
+        set_limits(search, &original->levels[i]);
+        trial_change(search->trial, &search->replay, &original->keep);
+        if (i > original->first_level) {
+            verdicts_forget(search->verdicts); /* those of other limits */
+        }
+        run_search(search);
+        int rc = verify(search, err);
+        if (rc != 0) {
+            return rc < 0 ? rc : 0;
+        }
+    }
+    fall_back(search);
+    return 0;
+}
+
+/* --- all of it --- */
+
+static int
+prepare(struct search *search, struct err *err)
+{
+    const struct minimize_config *config = search->config;
+    struct minimize_result *result = &search->result;
+    int rc = original_run(config, search->input, &search->original, err);
+
+    search->execs = search->original.execs;
+    if (rc < 0) {
+        return rc;
+    }
+    result->k = search->original.k;
+    result->n = search->original.n;
+    result->acceptance = search->original.acceptance;
+    AUTO(mem_free) char *identity = identity_of(search);
+    rc = verdicts_open(config->journal, identity, &search->verdicts, err);
+    if (rc < 0) {
+        return err_wrap(err, rc, "the journal");
+    }
+    search->replay = search->original.replay;
+    const struct buf *said = &search->original.run.report;
+    const struct trial_config trial = {.replay = &search->replay,
+                                       .runners = config->runners,
+                                       .lanes = config->lanes,
+                                       .keep = &search->original.keep,
+                                       .loud = judge_alarming(buf_str(said), said->len) !=
+                                               NULL,
+                                       .acceptance = search->original.acceptance,
+                                       .verdicts = search->verdicts,
+                                       .go_on = go_on,
+                                       .user = search};
+    trial_new(&trial, &search->trial);
+    return 0;
 }
 
 int64_t
 minimize_timeout(int64_t timeout_ms, int64_t took_ms)
 {
-    int64_t enough = took_ms * TIMEOUT_FACTOR + TIMEOUT_LEAST_MS;
+    enum { FACTOR = 10, LEAST_MS = 1000 };
+    int64_t enough = took_ms * FACTOR + LEAST_MS;
 
     return enough < timeout_ms ? enough : timeout_ms;
 }
 
 int
-minimize(const struct replay_config *config, const struct buf *input, const char *major,
-         const struct shrink_limits *limits, struct minimize_result *out, struct err *err)
+minimize(const struct minimize_config *config, const struct buf *input,
+         struct minimize_result *out, struct err *err)
 {
-    AUTO(search_clear) struct search search = {.config = *config};
-    AUTO(shrink_result_clear) struct shrink_result shrunk = {0};
-    const struct shrink_oracle oracle = {
-        .user = &search, .width = 1, .test = test, .keep = keep};
-    int64_t start = clock_mono_ms();
+    AUTO(search_clear)
+    struct search search = {
+        .config = config, .input = input, .start_ms = clock_mono_ms()};
 
     minimize_result_clear(out);
     if (input->len > MINIMIZE_INPUT_MAX) {
         return err_set(err, -EFBIG, "the input has %zu bytes, minimization ends at %d",
                        input->len, MINIMIZE_INPUT_MAX);
     }
-    command_copy(&search.command, config->command);
-    search.config.command = &search.command;
-    int rc = run_original(&search, buf_str(input), input->len, major, err);
+    if (config->limits.wall_ms > 0) {
+        search.deadline_ms = search.start_ms + config->limits.wall_ms;
+    }
+    int rc = prepare(&search, err);
+    rc = rc < 0 ? rc : search_all_levels(&search, err);
+    if (rc == 0 && config->trim && go_on(&search)) {
+        rc = minimize_trim(&search.original, &search.result, err);
+    }
     if (rc < 0) {
         return rc;
     }
-    if (search.result.run.outcome != REPLAY_TIMEOUT) {
-        search.command.timeout_ms =
-            minimize_timeout(search.command.timeout_ms, search.result.run.wall_ms);
-    }
-    struct shrink_limits left = *limits;
-    int64_t spent = clock_mono_ms() - start;
-    left.wall_ms = limits->wall_ms == 0      ? 0
-                   : limits->wall_ms > spent ? limits->wall_ms - spent
-                                             : 1;
-    shrunk.progress.execs = search.result.progress.execs;
-    shrink(&oracle, &left, buf_str(input), input->len, &shrunk);
-    search.result.bytes = shrunk.bytes;
-    shrunk.bytes = (struct buf)BUF_INIT;
-    search.result.progress = shrunk.progress;
-    search.result.progress.wall_ms = clock_mono_ms() - start;
-    search.result.finished = shrunk.finished;
+    search.result.n_found = trial_take_found(search.trial, &search.result.found);
+    search.result.counts = *trial_counts(search.trial);
+    search.result.progress.bytes = search.result.bytes.len;
+    search.result.progress.wall_ms = clock_mono_ms() - search.start_ms;
     *out = search.result;
     search.result = (struct minimize_result){0};
     return 0;

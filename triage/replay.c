@@ -237,8 +237,43 @@ run_alone(const struct replay_config *config, const struct limit *limit,
     return limit_run(&spec, limit, out, err);
 }
 
+/* Errors of the start that are the target's: it is not there, or cannot be run. */
+static bool
+is_targets_fault(int code)
+{
+    return code == -ENOENT || code == -ENOTDIR || code == -ENOEXEC || code == -EACCES ||
+           code == -ELIBBAD;
+}
+
+/* A failure that is the target's is no failure: *broken says it. */
 static int
-run_target(const struct replay_config *config, const void *input, size_t len,
+blame(int rc, const struct err *own, char **broken, struct err *err)
+{
+    if (is_targets_fault(rc)) {
+        *broken = mem_strdup(own->msg);
+        return 0;
+    }
+    return rc < 0 ? err_set(err, rc, "%s", own->msg) : 0;
+}
+
+int
+replay_start(const struct replay_config *config, const void *input, size_t len,
+             char **broken, struct err *err)
+{
+    const struct limit limit = limits_of(config->command);
+    const struct runner_input bytes = {input, len, config->fresh, config->mapped};
+    struct err own = ERR_INIT;
+
+    *broken = NULL;
+    if (config->runner == NULL) {
+        return 0;
+    }
+    int rc = runner_start(config->runner, config->command, &limit, &bytes, &own);
+    return blame(rc, &own, broken, err);
+}
+
+static int
+finish_run(const struct replay_config *config, const void *input, size_t len,
            struct limit_run *out, struct err *err)
 {
     const struct limit limit = limits_of(config->command);
@@ -246,7 +281,7 @@ run_target(const struct replay_config *config, const void *input, size_t len,
 
     return config->runner == NULL
                ? run_alone(config, &limit, &bytes, out, err)
-               : runner_run(config->runner, config->command, &limit, &bytes, out, err);
+               : runner_finish(config->runner, config->command, &limit, &bytes, out, err);
 }
 
 int
@@ -270,45 +305,38 @@ replay_with(const struct replay_config *config, const struct replay_tool *tool,
     return limit_run(&spec, &tool->limit, out, err);
 }
 
-/* Errors of the start that are the target's: it is not there, or cannot be run. */
-static bool
-is_targets_fault(int code)
+int
+replay_finish(const struct replay_config *config, const void *input, size_t len,
+              struct limit_run *out, char **broken, struct err *err)
 {
-    return code == -ENOENT || code == -ENOTDIR || code == -ENOEXEC || code == -EACCES ||
-           code == -ELIBBAD;
+    struct err own = ERR_INIT;
+    int rc = finish_run(config, input, len, out, &own);
+
+    *broken = NULL;
+    return blame(rc, &own, broken, err);
 }
 
 int
-replay_once(const struct replay_config *config, const void *input, size_t len,
-            struct replay_run *out, struct err *err)
+replay_judge(const struct replay_config *config, const void *input, size_t len,
+             struct limit_run *run, struct replay_run *out, struct err *err)
 {
     AUTO(replay_run_clear) struct replay_run result = {0};
-    AUTO(limit_run_clear) struct limit_run run = {0};
     struct record_options options =
         *config->options; /* with the input, for the severity */
     struct replay_config knowing = *config;
-    struct err own = ERR_INIT;
-    int rc = run_target(config, input, len, &run, &own);
 
     options.input = input;
     options.input_len = len < SCANNED_MAX ? len : SCANNED_MAX;
     knowing.options = &options;
-    if (is_targets_fault(rc)) {
-        result.outcome = REPLAY_BROKEN;
-        result.reason = mem_strdup(own.msg);
-    } else if (rc < 0) {
-        return err_set(err, rc, "%s", own.msg);
-    } else {
-        rc = judge_run(&knowing, &run, &result, err);
-        if (rc < 0) {
-            return rc;
-        }
+    int rc = judge_run(&knowing, run, &result, err);
+    if (rc < 0) {
+        return rc;
     }
-    result.status = run.status;
-    result.wall_ms = run.wall_ms;
-    result.report = run.output;
-    run.output = (struct buf)BUF_INIT;
-    buf_add(&result.report, buf_str(&run.last_words), run.last_words.len);
+    result.status = run->status;
+    result.wall_ms = run->wall_ms;
+    result.report = run->output;
+    run->output = (struct buf)BUF_INIT;
+    buf_add(&result.report, buf_str(&run->last_words), run->last_words.len);
     rc = native_explain(&knowing, input, len, &result, err);
     rc = rc < 0 ? rc : oom_explain(&knowing, input, len, &result, err);
     if (rc < 0) {
@@ -316,5 +344,22 @@ replay_once(const struct replay_config *config, const void *input, size_t len,
     }
     *out = result;
     result = (struct replay_run){0};
+    return 0;
+}
+
+int
+replay_once(const struct replay_config *config, const void *input, size_t len,
+            struct replay_run *out, struct err *err)
+{
+    AUTO(limit_run_clear) struct limit_run run = {0};
+    char *broken = NULL;
+    int rc = replay_start(config, input, len, &broken, err);
+
+    rc = rc < 0 || broken != NULL ? rc
+                                  : replay_finish(config, input, len, &run, &broken, err);
+    if (rc < 0 || broken == NULL) {
+        return rc < 0 ? rc : replay_judge(config, input, len, &run, out, err);
+    }
+    *out = (struct replay_run){.outcome = REPLAY_BROKEN, .reason = broken};
     return 0;
 }

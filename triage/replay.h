@@ -73,6 +73,20 @@ AUTO_DEFINE_CLEAR(struct replay_run, replay_run_clear)
 int replay_once(const struct replay_config *config, const void *input, size_t len,
                 struct replay_run *out, struct err *err);
 
+/*
+ * The same in three steps, for whoever has several at work, each on a runner of its own
+ * (runner_start()), or looks at what a run left before it is judged. Without a runner
+ * nothing is started before it is finished. *broken: why the target never ran, a new
+ * string, then there is nothing to finish or to judge; else NULL. replay_judge() takes
+ * the output out of *run.
+ */
+int replay_start(const struct replay_config *config, const void *input, size_t len,
+                 char **broken, struct err *err);
+int replay_finish(const struct replay_config *config, const void *input, size_t len,
+                  struct limit_run *out, char **broken, struct err *err);
+int replay_judge(const struct replay_config *config, const void *input, size_t len,
+                 struct limit_run *run, struct replay_run *out, struct err *err);
+
 /* What runs in place of the command, around it: a debugger. */
 struct replay_tool {
     const void *user;

@@ -66,9 +66,21 @@ int runner_run(struct runner *runner, const struct command *command,
                const struct limit *limit, const struct runner_input *input,
                struct limit_run *out, struct err *err);
 
-/* Begin to make the command's sandbox, with the program started in it as far as a fork
- * server takes it, before its first run. */
-int runner_prepare(struct runner *runner, const struct command *command, struct err *err);
+/*
+ * The same in two steps, so that several runners may be at work at a time: one run is
+ * started and not finished at most. The arguments of both are those of the run, and stay
+ * as they are between. runner_fd() can be read when there is something to finish; -1:
+ * nothing is started. runner_cancel() ends the run together with its sandbox, which costs
+ * a new one; a no-op where nothing is started.
+ */
+int runner_start(struct runner *runner, const struct command *command,
+                 const struct limit *limit, const struct runner_input *input,
+                 struct err *err);
+int runner_fd(const struct runner *runner);
+int runner_finish(struct runner *runner, const struct command *command,
+                  const struct limit *limit, const struct runner_input *input,
+                  struct limit_run *out, struct err *err);
+void runner_cancel(struct runner *runner);
 
 /* The hidden verb's main: the runner within. Its standard input is the socket. */
 #define RUNNER_VERB "run-inside"

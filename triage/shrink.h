@@ -37,16 +37,18 @@ struct shrink_limits {
 
 struct shrink_oracle {
     void *user;
-    size_t width; /* candidates at a time, 1 to SHRINK_WIDTH_MAX */
+    size_t width; /* candidates offered at a time, 1 to SHRINK_WIDTH_MAX */
     /* Try list[0..n): *shown is the first of them that has what is to be kept, n when
-     * none has; adds its runs to *execs. A failure ends the search with what there is. */
+     * none has; adds its runs to *execs. A failure ends the search with what there is;
+     * -ECANCELED is none: it was asked to end. */
     int (*test)(void *user, const struct buf *list, size_t n, size_t *shown,
                 int64_t *execs, struct err *err);
-    /* list[index] of the last test was taken. May be NULL */
-    void (*keep)(void *user, size_t index);
+    /* The best so far is another one. May be NULL */
+    void (*keep)(void *user, const struct buf *bytes);
+    void *keep_user;
 };
 
-enum { SHRINK_WIDTH_MAX = 256 };
+enum { SHRINK_WIDTH_MAX = 512 };
 
 struct shrink_result {
     struct buf bytes; /* at worst the original */

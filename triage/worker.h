@@ -12,26 +12,27 @@
  *         order in which they are tried (route.h)
  *         {"job":8, "op":"minimize", "input":"/abs/path", "command":{...},
  * "options":{...}, "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
+ *         with, where wanted, "keep":"exact"|"major"|"loose" (keep.h; major), "lanes":2
+ *         (runs at a time; 1), "journal":"/abs/path" (verdicts.h), "trim":true (options
+ *         that the bug does not need are taken away); without "major" what it shows first
+ *         is kept
  *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a
  * report's text alone
  *         {"job":11, "op":"core",    "input":"/abs/core", "command":{...},
  *         "options":{...}} what gdb sees in a core file, not read into memory, which the
  *         command may read
- *         {"job":0,  "op":"prepare",  "input":"/abs/path", "options":{}, "command":{...}}
- * begin what the command will need, if there is one; the file is read, and all that is
- * answered is {"job":0, "ready":true}
- *         {"job":10, "op":"test",    "input":"/abs/path", "command":{...},
- * "options":{...}, "major":"<hash>", "place":null|"..."} options: {"fuzz_target":...,
+ * options: {"fuzz_target":...,
  * "ooms_and_hangs":bool, "asserts_are_security":bool, "checks_are_security":bool,
  * "ignore_frames":[...]} answer:
  * {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3,
  * "other":0, "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX",
  * "reason":null|"...", "wall_ms":41}. triage adds "replays":[{"kind":null|"release",
  * "outcome":..., "major":null|"<hash>", "k":3, "n":3}], what it did on each build;
- * minimize adds "bytes", "execs", "finished"; the
- * bytes themselves stand in the file "output". test is one trial of a minimization that
- * is led elsewhere: {"job":10, "shows":false, "execs":1}, or "shows":true, with all of
- * the above, when MINIMIZE_CONFIRM runs in a row show the signature.
+ * minimize adds "bytes", "execs", "finished" and more (worker_minimize.c): "need" and
+ * "of", what a candidate had to show; "dropped" and "command", without what was not
+ * needed; "found":[{"file":"/abs/output.found-0","bytes":9,"record":{...}}], other
+ * crashes on the way; "steps":[[bytes, runs, ms],...]. The bytes themselves stand in the
+ * file "output", from the first success on.
  *         {"job":12, "same":7, "wall_ms":3} in place of all that: a further duplicate, of
  * which all that is filed is what this worker has answered to job 7, a triage of the same
  * command, builds, options and "source" (where the input comes from). A job with

@@ -11,15 +11,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/judge.h"
-#include "triage/minimize.h"
 #include "triage/native.h"
 #include "triage/parse/parse.h"
 #include "triage/route.h"
+#include "triage/worker_minimize.h"
 
 enum {
     REPORT_HEAD =
         WORKER_REPORT_MAX / 4, /* of a report that is cut; the rest is its tail */
-    MINIMIZE_MAX_MS = 24 * 3600 * 1000,
 };
 
 /* --- a job --- */
@@ -69,10 +68,10 @@ take_options(struct work *work, struct err *err)
     return 0;
 }
 
-static int
-take_path(const struct work *work, const char *key, char **out, struct err *err)
+int
+worker_path(const json_t *request, const char *key, char **out, struct err *err)
 {
-    const char *name = json_get_str(work->request, key, "");
+    const char *name = json_get_str(request, key, "");
     AUTO(mem_free) char *path = NULL;
     int rc = str_unname(name, &path, err);
 
@@ -147,7 +146,7 @@ static int
 take_input(struct work *work, bool runs, struct err *err)
 {
     AUTO(mem_free) char *path = NULL;
-    int rc = take_path(work, "input", &path, err);
+    int rc = worker_path(work->request, "input", &path, err);
 
     if (rc < 0 || runs) {
         return rc < 0 ? rc : map_input(work, path, err);
@@ -192,8 +191,8 @@ report_json(const struct buf *report)
     return json_stringn(buf_str(&text), text.len);
 }
 
-static void
-put_run(json_t *answer, const struct replay_run *run)
+void
+worker_put_run(json_t *answer, const struct replay_run *run)
 {
     json_put(answer, "outcome", json_string(replay_outcome_name(run->outcome)));
     json_put(answer, "record",
@@ -203,8 +202,8 @@ put_run(json_t *answer, const struct replay_run *run)
     json_put(answer, "wall_ms", json_integer(run->wall_ms));
 }
 
-static void
-put_counts(json_t *answer, int k, int n, int other)
+void
+worker_put_counts(json_t *answer, int k, int n, int other)
 {
     json_put(answer, "k", json_integer(k));
     json_put(answer, "n", json_integer(n));
@@ -278,107 +277,27 @@ do_triage(struct work *work, struct err *err)
     if (answer_shortly(work, &result)) {
         return 0;
     }
-    put_counts(work->answer, result.shown.crashed, result.shown.runs, result.shown.other);
-    put_run(work->answer, &result.shown.best);
+    worker_put_counts(work->answer, result.shown.crashed, result.shown.runs,
+                      result.shown.other);
+    worker_put_run(work->answer, &result.shown.best);
     put_replays(work->answer, &result);
     return 0;
 }
 
 static bool
-go_on(void *user, const struct shrink_progress *progress)
+go_on(void)
 {
-    (void)user;
-    (void)progress;
     return worker_hurry == 0;
-}
-
-/* What the input did in place of the crash that was to be kept. */
-static int
-not_minimized(struct work *work, const struct replay_config *config, const char *why,
-              struct err *err)
-{
-    AUTO(replay_run_clear) struct replay_run run = {0};
-    int rc = replay_once(config, buf_str(&work->input), work->input.len, &run, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    if (run.reason == NULL) {
-        run.reason = mem_strdup(why);
-    }
-    put_counts(work->answer, 0, MINIMIZE_TRIES, run.record == NULL ? 0 : 1);
-    put_run(work->answer, &run);
-    json_put(work->answer, "bytes", json_integer((json_int_t)work->input.len));
-    json_put(work->answer, "execs", json_integer(MINIMIZE_TRIES));
-    json_put(work->answer, "finished", json_true());
-    return 0;
 }
 
 static int
 do_minimize(struct work *work, struct err *err)
 {
-    AUTO(minimize_result_clear) struct minimize_result result = {0};
-    AUTO(mem_free) char *output = NULL;
     struct replay_config config = replay_config_of(work);
-    struct shrink_limits limits = {.wall_ms = json_get_int(work->request, "wall_ms", 0),
-                                   .report = go_on};
-    int rc = take_path(work, "output", &output, err);
 
-    config.mapped = false; /* candidates are bytes of its own */
-    if (rc < 0) {
-        return rc;
-    }
-    if (limits.wall_ms < 1 || limits.wall_ms > MINIMIZE_MAX_MS) {
-        return err_set(err, -EINVAL, "'wall_ms' is not a number from 1 to %d",
-                       MINIMIZE_MAX_MS);
-    }
-    rc = minimize(&config, &work->input, json_get_str(work->request, "major", NULL),
-                  &limits, &result, err);
-    if (rc == -ENODATA) {
-        struct err why = *err;
-        return not_minimized(work, &config, why.msg, err);
-    }
-    rc = rc < 0 ? rc
-                : fs_write(output, buf_str(&result.bytes), result.bytes.len, 0600, err);
-    if (rc < 0) {
-        return rc;
-    }
-    put_counts(work->answer, 1, 1, 0);
-    put_run(work->answer, &result.run);
-    json_put(work->answer, "bytes", json_integer((json_int_t)result.bytes.len));
-    json_put(work->answer, "execs", json_integer(result.progress.execs));
-    json_put(work->answer, "finished", json_boolean(result.finished));
-    return 0;
-}
-
-/* A candidate of somebody else's minimization: what does not show the signature costs one
- * run and a short answer. */
-static int
-do_test(struct work *work, struct err *err)
-{
-    AUTO(replay_run_clear) struct replay_run run = {0};
-    const struct replay_config config = replay_config_of(work);
-    const char *major = json_get_str(work->request, "major", "");
-    bool shows = true;
-    int execs = 0;
-
-    while (shows && execs < MINIMIZE_CONFIRM) {
-        replay_run_clear(&run);
-        int rc = replay_once(&config, buf_str(&work->input), work->input.len, &run, err);
-        if (rc < 0) {
-            return rc;
-        }
-        execs++;
-        shows =
-            minimize_keeps(run.record, major, json_get_str(work->request, "place", NULL));
-    }
-    json_put(work->answer, "shows", json_boolean(shows));
-    json_put(work->answer, "execs", json_integer(execs));
-    if (shows) {
-        put_counts(work->answer, execs, execs, 0);
-        put_run(work->answer, &run);
-    }
-    return 0;
+    config.mapped = false; /* candidates are not */
+    return worker_minimize(&config, work->request, &work->input, go_on, work->answer,
+                           err);
 }
 
 static int
@@ -406,8 +325,8 @@ do_report(struct work *work, struct err *err)
     }
     run.report = work->input;
     work->input = (struct buf)BUF_INIT;
-    put_counts(work->answer, run.outcome == REPLAY_CLEAN ? 0 : 1, 1, 0);
-    put_run(work->answer, &run);
+    worker_put_counts(work->answer, run.outcome == REPLAY_CLEAN ? 0 : 1, 1, 0);
+    worker_put_run(work->answer, &run);
     return 0;
 }
 
@@ -418,34 +337,14 @@ do_core(struct work *work, struct err *err)
     AUTO(replay_run_clear) struct replay_run run = {0};
     AUTO(mem_free) char *core = NULL;
     const struct replay_config config = replay_config_of(work);
-    int rc = take_path(work, "input", &core, err);
+    int rc = worker_path(work->request, "input", &core, err);
 
     rc = rc < 0 ? rc : native_core(&config, core, &run, err);
     if (rc < 0) {
         return rc;
     }
-    put_counts(work->answer, 1, 1, 0);
-    put_run(work->answer, &run);
-    return 0;
-}
-
-/* What takes time is begun, and nothing waited for. A command that cannot be prepared
- * says why when it runs. */
-static int
-do_prepare(struct work *work, struct err *err)
-{
-    const json_t *command = json_object_get(work->request, "command");
-    struct err ignored = ERR_INIT;
-
-    if (work->worker->symbolizer != NULL) {
-        symbolizer_prepare(work->worker->symbolizer);
-    }
-    if (command != NULL && work->worker->runner != NULL &&
-        command_from_json(command, &work->command, &ignored) == 0) {
-        (void)runner_prepare(work->worker->runner, &work->command, &ignored);
-    }
-    json_put(work->answer, "ready", json_true());
-    (void)err;
+    worker_put_counts(work->answer, 1, 1, 0);
+    worker_put_run(work->answer, &run);
     return 0;
 }
 
@@ -454,10 +353,10 @@ static const struct operation {
     bool runs;  /* needs a command */
     bool reads; /* its input is read first */
     int (*work)(struct work *work, struct err *err);
-} operations[] = {
-    {"triage", true, true, do_triage}, {"minimize", true, true, do_minimize},
-    {"test", true, true, do_test},     {"report", false, true, do_report},
-    {"core", true, false, do_core},    {"prepare", false, true, do_prepare}};
+} operations[] = {{"triage", true, true, do_triage},
+                  {"minimize", true, true, do_minimize},
+                  {"report", false, true, do_report},
+                  {"core", true, false, do_core}};
 
 int
 worker_serve(struct worker *worker, const json_t *request, json_t *answer,
@@ -472,9 +371,8 @@ worker_serve(struct worker *worker, const json_t *request, json_t *answer,
         operation = strcmp(name, operations[i].name) == 0 ? &operations[i] : operation;
     }
     if (operation == NULL) {
-        return err_set(
-            err, -EINVAL,
-            "'op' is '%.40s', not triage, minimize, test, report, core or prepare", name);
+        return err_set(err, -EINVAL,
+                       "'op' is '%.40s', not triage, minimize, report or core", name);
     }
     int rc = take_options(&work, err);
     rc = rc < 0 || !operation->reads ? rc : take_input(&work, operation->runs, err);

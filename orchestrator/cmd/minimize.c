@@ -1,12 +1,14 @@
 #include "triage/minimize.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -18,7 +20,7 @@
 
 enum { DEFAULT_MS = 60000, REDRAW_MS = 200, MINUTE_MS = 60000 };
 
-static const char *output, *rung_name;
+static const char *output, *rung_name, *keep_name;
 static int64_t jobs, for_ms, timeout_ms;
 
 static const struct cmd_option *
@@ -32,6 +34,10 @@ options(void)
          "end with what there is (default 60s)"},
         {CMD_DURATION, "timeout", 0, &timeout_ms, "DURATION",
          "limit of one run (default 25s)"},
+        {CMD_TEXT, "keep", 0, &keep_name, "WHAT",
+         "exact (all frames and lines), major (signature and place; the default) or "
+         "loose "
+         "(kind and place)"},
         {CMD_TEXT, "sandbox", 0, &rung_name, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
@@ -40,15 +46,13 @@ options(void)
 
 struct run {
     const struct cmd_context *context;
-    char *output;
-    struct buf input;
+    char *output, *journal;
+    enum keep_level level;
+    struct buf input, bytes; /* bytes: the result */
     struct command command;
     struct solo *solo;
-    json_t *request;  /* for a candidate */
-    json_t *best;     /* the worker's answer for the best so far */
-    json_t **answers; /* of the last test */
-    size_t width;
-    struct shrink_result result;
+    json_t *answer; /* of the worker */
+    int lanes;
     int64_t begun_ms, shown_ms, last_minute;
     bool drawn;
 };
@@ -57,16 +61,12 @@ static void
 run_clear(struct run *run)
 {
     solo_free(run->solo);
-    for (size_t i = 0; run->answers != NULL && i < run->width; i++) {
-        json_decref(run->answers[i]);
-    }
-    mem_free(run->answers);
-    json_decref(run->request);
-    json_decref(run->best);
+    json_decref(run->answer);
     command_clear(&run->command);
     buf_clear(&run->input);
-    shrink_result_clear(&run->result);
+    buf_clear(&run->bytes);
     mem_free(run->output);
+    mem_free(run->journal);
 }
 AUTO_DEFINE_CLEAR(struct run, run_clear)
 
@@ -79,6 +79,7 @@ find_output(struct run *run, const char *path, struct err *err)
     struct stat out;
 
     run->output = output == NULL ? mem_printf("%s.min", path) : mem_strdup(output);
+    run->journal = mem_printf("%s.journal", run->output);
     int rc = sandbox_refuse_output(run->output, err);
     if (rc < 0) {
         return rc;
@@ -114,29 +115,28 @@ cores(void)
     return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
 }
 
-static void progress(void *user);
+static void watch(void *user);
 
+/* One worker, which has as many lanes as there are to be runs at a time. */
 static int
-start_workers(struct run *run, struct err *err)
+start_worker(struct run *run, struct err *err)
 {
     enum sandbox_rung wanted = SANDBOX_AUTO;
     AUTO(buf_clear) struct buf why = BUF_INIT;
-    struct solo_config config = {
-        .jobs = (int)(jobs > 0 ? jobs : cores()), .tick = progress, .user = run};
+    struct solo_config config = {.jobs = 1, .patient = true, .tick = watch, .user = run};
     int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
 
-    if (jobs < 0 || jobs > SOLO_JOBS_MAX) {
+    if (rc == 0 && (jobs < 0 || jobs > TRIAL_LANES_MAX)) {
         rc = err_set(err, -EINVAL, "--jobs %lld is no number from 1 to %d",
-                     (long long)jobs, SOLO_JOBS_MAX);
+                     (long long)jobs, TRIAL_LANES_MAX);
     }
+    run->lanes = (int)(jobs > 0 ? jobs : cores());
+    run->lanes = run->lanes < TRIAL_LANES_MAX ? run->lanes : TRIAL_LANES_MAX;
     rc = rc < 0 ? rc : sandbox_choose(wanted, &config.rung, &why, err);
     if (rc == 0 && why.len > 0 && !run->context->json) {
         (void)cmd_fail(0, "the target is confined by %s: %s",
                        sandbox_rung_name(config.rung), buf_str(&why));
     }
-    config.jobs = config.jobs > SOLO_JOBS_MAX ? SOLO_JOBS_MAX : config.jobs;
-    run->width = (size_t)config.jobs;
-    run->answers = mem_array(run->width, sizeof(json_t *));
     return rc < 0 ? rc : solo_new(&config, &run->solo, err);
 }
 
@@ -151,254 +151,333 @@ take_line_away(struct run *run)
     }
 }
 
+static int64_t
+size_of(const struct run *run, const char *name)
+{
+    AUTO(mem_free) char *path = fs_join(solo_folder(run->solo, 0), name);
+    struct stat st;
+
+    return lstat(path, &st) < 0 ? -1 : (int64_t)st.st_size;
+}
+
 static void
-progress(void *user)
+show_progress(struct run *run, int64_t now)
+{
+    int64_t journal = size_of(run, "journal");
+    int64_t best = size_of(run, "output");
+    char before[32];
+    char after[32];
+
+    str_bytes_show(before, sizeof(before), (int64_t)run->input.len);
+    str_bytes_show(after, sizeof(after), best < 0 ? (int64_t)run->input.len : best);
+    (void)fprintf(
+        stderr, "%s%s -> %s, %zu candidates in %lld s; Ctrl-C keeps what there is%s",
+        run->context->live ? "\r\033[K" : "nightjar: ", before, after,
+        verdicts_in(journal < 0 ? 0 : (size_t)journal),
+        (long long)((now - run->begun_ms) / 1000), run->context->live ? "" : "\n");
+    run->drawn = run->context->live;
+}
+
+/* The journal outlives this process beside the output, not in a passing folder. */
+static void
+keep_journal(const struct run *run)
+{
+    AUTO(mem_free) char *path = fs_join(solo_folder(run->solo, 0), "journal");
+
+    if (size_of(run, "journal") > 0) {
+        (void)verdicts_copy(path, run->journal, NULL);
+    }
+}
+
+static void
+watch(void *user)
 {
     struct run *run = user;
-    const struct shrink_progress *done = &run->result.progress;
     int64_t now = clock_mono_ms();
     int64_t minute = (now - run->begun_ms) / MINUTE_MS;
     bool due =
         run->context->live ? now - run->shown_ms >= REDRAW_MS : minute > run->last_minute;
-    char before[32];
-    char after[32];
 
-    if (!due || run->context->json) {
-        return;
+    keep_journal(run);
+    if (due && !run->context->json) {
+        run->shown_ms = now;
+        run->last_minute = minute;
+        show_progress(run, now);
     }
-    run->shown_ms = now;
-    run->last_minute = minute;
-    str_bytes_show(before, sizeof(before), (int64_t)run->input.len);
-    str_bytes_show(after, sizeof(after),
-                   (int64_t)(run->best == NULL ? run->input.len : run->result.bytes.len));
-    (void)fprintf(stderr, "%s%s -> %s, %lld runs in %lld s; Ctrl-C keeps what there is%s",
-                  run->context->live ? "\r\033[K" : "nightjar: ", before, after,
-                  (long long)done->execs, (long long)((now - run->begun_ms) / 1000),
-                  run->context->live ? "" : "\n");
-    run->drawn = run->context->live;
 }
 
-static bool
-go_on(void *user, const struct shrink_progress *done)
-{
-    struct run *run = user;
-
-    (void)done;
-    progress(run);
-    return !solo_interrupted(run->solo);
-}
-
-/* --- the original, and the candidates --- */
+/* --- the job --- */
 
 /* A request without what solo_run() adds; new. */
 static json_t *
-request_of(const struct run *run, const char *op)
+request_of(const struct run *run)
 {
     json_t *request = json_object();
     json_t *record_options = json_object();
 
     json_put(record_options, "fuzz_target", json_name(fs_base(run->command.argv.v[0])));
     json_put(record_options, "ooms_and_hangs", json_true());
-    json_put(request, "op", json_string(op));
+    json_put(request, "op", json_string("minimize"));
     json_put(request, "command", command_to_json(&run->command));
     json_put(request, "options", record_options);
-    json_put(request, "runs", json_integer(MINIMIZE_TRIES));
+    json_put(request, "keep", json_string(keep_level_name(run->level)));
+    json_put(request, "lanes", json_integer(run->lanes));
+    json_put(request, "wall_ms", json_integer(for_ms > 0 ? for_ms : DEFAULT_MS));
+    json_put(request, "trim", json_true());
     return request;
-}
-
-static const char *
-major_of(const json_t *answer)
-{
-    const json_t *record = json_object_get(answer, "record");
-
-    return json_get_str(json_object_get(record, "hash"), "major", NULL);
 }
 
 /* What the input did in place of a crash: -ENODATA. */
 static int
 no_crash(const json_t *answer, struct err *err)
 {
-    static const struct {
-        const char *outcome, *text;
-    } did[] = {
-        {"clean", "runs to its end without a crash"},
-        {"broken", "was never truly run on"},
-        {"unparsed", "makes the target fail, but with no report that has a signature"}};
-    const char *outcome = json_get_str(answer, "outcome", "");
-    const char *reason = json_get_str(answer, "reason", NULL);
-    const char *text = "did something that is not known here";
+    AUTO(mem_free) char *shown = str_name_dup(json_get_str(answer, "reason", ""));
 
-    for (size_t i = 0; i < COUNT(did); i++) {
-        text = strcmp(outcome, did[i].outcome) == 0 ? did[i].text : text;
+    return err_set(err, -ENODATA, "%.900s", shown);
+}
+
+/* What the worker left in its folder; it may be anything. */
+static int
+read_left(const struct run *run, const char *name, struct buf *out, struct err *err)
+{
+    AUTO(mem_free) char *path = fs_join(solo_folder(run->solo, 0), name);
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    int rc = 1;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return err_sys(err, "open what the worker left");
     }
-    AUTO(mem_free) char *shown = reason == NULL ? NULL : str_name_dup(reason);
-    return err_set(err, -ENODATA, "the input %s%s%.700s", text, shown == NULL ? "" : ": ",
-                   shown == NULL ? "" : shown);
+    if (!S_ISREG(st.st_mode) || st.st_size > MINIMIZE_INPUT_MAX) {
+        return err_set(err, -EBADMSG, "what the worker left is no file of an input");
+    }
+    buf_clear(out);
+    while (rc > 0 && out->len <= MINIMIZE_INPUT_MAX) {
+        rc = fd_read_some(fd, out, MINIMIZE_INPUT_MAX + 1 - out->len, err);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 static int
-run_original(struct run *run, struct err *err)
+run_job(struct run *run, struct err *err)
 {
-    AUTO(json_decref) json_t *request = request_of(run, "triage");
-    AUTO(json_decref) json_t *answer = NULL;
-    int rc = solo_run(run->solo, &request, &run->input, 1, &answer, err);
+    AUTO(json_decref) json_t *request = request_of(run);
+    AUTO(mem_free) char *journal = fs_join(solo_folder(run->solo, 0), "journal");
+    int rc = verdicts_copy(run->journal, journal, err);
 
+    rc = rc < 0 ? rc : solo_run(run->solo, &request, &run->input, 1, &run->answer, err);
+    keep_journal(run);
     if (rc < 0) {
         return rc;
     }
-    const char *error = json_get_str(answer, "error", NULL);
+    const char *error = json_get_str(run->answer, "error", NULL);
     if (error != NULL) {
         AUTO(mem_free) char *shown = str_name_dup(error);
-        return err_set(err, -EIO, "the input cannot be run: %.900s", shown);
+        return err_set(err, -EIO, "the input cannot be minimized: %.900s", shown);
     }
-    if (major_of(answer) == NULL) {
-        return no_crash(answer, err);
+    if (json_get_int(run->answer, "k", 0) == 0) {
+        return no_crash(run->answer, err);
     }
-    run->result.progress.execs = json_get_int(answer, "n", MINIMIZE_TRIES);
-    if (strcmp(json_get_str(answer, "outcome", ""), "timeout") != 0) {
-        run->command.timeout_ms =
-            minimize_timeout(run->command.timeout_ms, json_get_int(answer, "wall_ms", 0));
+    return read_left(run, "output", &run->bytes, err);
+}
+
+/* --- other crashes on the way --- */
+
+/* Beside the output, "crash.min.found-1": new ones only, so that nothing of a person's is
+ * overwritten. */
+static int
+save_found(const struct run *run, size_t i, const json_t *found, struct err *err)
+{
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    AUTO(mem_free) char *name = mem_printf("output.found-%zu", i);
+    AUTO(mem_free) char *path = mem_printf("%s.found-%zu", run->output, i + 1);
+    const json_t *record = json_object_get(found, "record");
+    AUTO(mem_free) char *type = record_type_line(json_get_str(record, "crash_type", ""));
+    AUTO(mem_free)
+    char *frame = record_top_frame(json_get_str(record, "crash_type", ""),
+                                   json_get_str(record, "crash_state", ""));
+    AUTO(mem_free) char *title = mem_printf("%s in %s", type, frame);
+    AUTO(mem_free) char *shown = str_name_dup(title);
+    AUTO(mem_free) char *shown_path = str_name_dup(path);
+    int rc = read_left(run, name, &bytes, err);
+
+    rc = rc < 0 ? rc : fs_write_atomic(path, buf_str(&bytes), bytes.len, 0644, err);
+    if (rc == 0 && !run->context->json) {
+        (void)printf("another crash on the way: %s: %s\n", shown_path, shown);
     }
-    run->request = request_of(run, "test");
-    json_put(run->request, "runs", json_integer(MINIMIZE_CONFIRM));
-    json_put(run->request, "major", json_string(major_of(answer)));
-    json_put(run->request, "place",
-             json_text(json_get_str(json_object_get(answer, "record"), "place", NULL)));
-    run->best = STEAL(answer);
-    return 0;
+    return rc;
 }
 
 static int
-test(void *user, const struct buf *list, size_t n, size_t *shown, int64_t *execs,
-     struct err *err)
+save_all_found(const struct run *run, struct err *err)
 {
-    struct run *run = user;
-    AUTO(mem_free) json_t **requests = mem_array(n, sizeof(json_t *));
+    const json_t *list = json_object_get(run->answer, "found");
+    int rc = 0;
 
-    for (size_t i = 0; i < run->width; i++) {
-        json_decref(STEAL(run->answers[i]));
+    for (size_t i = 0; i < json_array_size(list) && i < TRIAL_FOUND_MAX && rc == 0; i++) {
+        rc = save_found(run, i, json_array_get(list, i), err);
     }
-    for (size_t i = 0; i < n; i++) {
-        requests[i] = run->request;
-    }
-    int rc = solo_run(run->solo, requests, list, n, run->answers, err);
-    if (rc < 0) {
-        return rc;
-    }
-    *shown = n;
-    for (size_t i = n; i-- > 0;) {
-        const char *error = json_get_str(run->answers[i], "error", NULL);
-        if (error != NULL) {
-            AUTO(mem_free) char *text = str_name_dup(error);
-            return err_set(err, -EIO, "a candidate cannot be run: %.900s", text);
-        }
-        *execs += json_get_int(run->answers[i], "execs", 1);
-        *shown = json_get_bool(run->answers[i], "shows", false) ? i : *shown;
-    }
-    return 0;
-}
-
-static void
-keep(void *user, size_t index)
-{
-    struct run *run = user;
-
-    json_decref(run->best);
-    run->best = json_incref(run->answers[index]);
+    return rc;
 }
 
 /* --- the result --- */
 
 static void
+print_list(const char *before, const json_t *list)
+{
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        AUTO(mem_free)
+        char *shown = str_name_dup(json_string_value(json_array_get(list, i)));
+        buf_addf(&text, "%s%s", i > 0 ? ", " : "", shown);
+    }
+    if (text.len > 0) {
+        (void)printf("%s: %s\n", before, buf_str(&text));
+    }
+}
+
+static void
 print_result(const struct run *run, const char *path)
 {
-    const struct shrink_result *result = &run->result;
-    const json_t *record = json_object_get(run->best, "record");
+    const json_t *answer = run->answer;
+    const json_t *record = json_object_get(answer, "record");
+    const char *kept_right = json_get_str(answer, "kept_right", NULL);
     AUTO(mem_free) char *type = record_type_line(json_get_str(record, "crash_type", ""));
     AUTO(mem_free)
     char *frame = record_top_frame(json_get_str(record, "crash_type", ""),
                                    json_get_str(record, "crash_state", ""));
     AUTO(mem_free) char *name = str_name_dup(path);
     AUTO(mem_free) char *out = str_name_dup(run->output);
-    AUTO(buf_clear) struct buf title = BUF_INIT;
+    AUTO(mem_free) char *title = mem_printf("%s in %s", type, frame);
+    AUTO(mem_free) char *shown = str_name_dup(title);
     char took[48];
 
-    buf_addf(&title, "%s in %s", type, frame);
-    AUTO(mem_free) char *shown = str_name_dup(buf_str(&title));
-    str_duration_show(took, sizeof(took), result->progress.wall_ms);
+    str_duration_show(took, sizeof(took), clock_mono_ms() - run->begun_ms);
     (void)printf("%s: %s\n", name, shown);
-    (void)printf("%zu -> %zu bytes, %lld runs in %s%s\n", run->input.len,
-                 result->bytes.len, (long long)result->progress.execs, took,
-                 result->finished ? "" : ", not finished");
-    if (result->kept_right != NULL) {
-        (void)printf("made right again where bytes went: %s\n", result->kept_right);
+    (void)printf("%zu -> %zu bytes, %lld runs in %s%s\n", run->input.len, run->bytes.len,
+                 (long long)json_get_int(answer, "execs", 0), took,
+                 json_get_bool(answer, "finished", false) ? "" : ", not finished");
+    if (json_get_int(answer, "k", 0) < json_get_int(answer, "n", 0)) {
+        (void)printf("flaky: %lld of %lld runs of the original show it; a candidate had "
+                     "to show it in %lld of %lld\n",
+                     (long long)json_get_int(answer, "k", 0),
+                     (long long)json_get_int(answer, "n", 0),
+                     (long long)json_get_int(answer, "need", 0),
+                     (long long)json_get_int(answer, "of", 0));
     }
+    if (kept_right != NULL) {
+        AUTO(mem_free) char *right = str_name_dup(kept_right);
+        (void)printf("made right again where bytes went: %s\n", right);
+    }
+    print_list("not needed for it", json_object_get(answer, "dropped"));
     (void)printf("%s\n", out);
 }
 
 static void
 print_json(const struct run *run, const char *path)
 {
-    const struct shrink_result *result = &run->result;
+    static const char *const same[] = {"execs",      "judged",  "recalled", "finished",
+                                       "k",          "n",       "need",     "of",
+                                       "kept_right", "dropped", "steps",    "record"};
     json_t *line = json_object();
+    json_t *found = json_array();
 
     json_put(line, "file", json_name(path));
     json_put(line, "output", json_name(run->output));
     json_put(line, "bytes_before", json_integer((json_int_t)run->input.len));
-    json_put(line, "bytes", json_integer((json_int_t)result->bytes.len));
-    json_put(line, "execs", json_integer(result->progress.execs));
-    json_put(line, "wall_ms", json_integer(result->progress.wall_ms));
-    json_put(line, "finished", json_boolean(result->finished));
-    json_put(line, "kept_right",
-             result->kept_right == NULL ? json_null() : json_string(result->kept_right));
-    json_put(line, "record", json_incref(json_object_get(run->best, "record")));
+    json_put(line, "bytes", json_integer((json_int_t)run->bytes.len));
+    json_put(line, "wall_ms", json_integer(clock_mono_ms() - run->begun_ms));
+    json_put(line, "keep", json_string(keep_level_name(run->level)));
+    for (size_t i = 0; i < COUNT(same); i++) {
+        json_put(line, same[i], json_incref(json_object_get(run->answer, same[i])));
+    }
+    for (size_t i = 0; i < json_array_size(json_object_get(run->answer, "found")); i++) {
+        AUTO(mem_free) char *name = mem_printf("%s.found-%zu", run->output, i + 1);
+        (void)json_array_append_new(found, json_name(name));
+    }
+    json_put(line, "found", found);
     json_print(stdout, line);
     json_decref(line);
+}
+
+/* How to run what came out; without what it does not need. */
+static void
+say_next(const struct run *run, const char *path)
+{
+    AUTO(command_clear) struct command less = {0};
+    const json_t *object = json_object_get(run->answer, "command");
+    bool trimmed = object != NULL && command_from_json(object, &less, NULL) == 0;
+
+    if (json_get_bool(run->answer, "finished", false) || solo_interrupted(run->solo)) {
+        AUTO(mem_free)
+        char *line = command_shell(trimmed ? &less : &run->command, run->output);
+        AUTO(mem_free) char *shown = str_name_dup(line);
+        cmd_next(run->context, "%s", shown);
+        return;
+    }
+    AUTO(buf_clear) struct buf words = BUF_INIT;
+    str_shell(&words, path);
+    if (output != NULL) {
+        buf_adds(&words, " -o ");
+        str_shell(&words, output);
+    }
+    AUTO(mem_free) char *shown = str_name_dup(buf_str(&words));
+    cmd_next(run->context,
+             "nightjar minimize %s --for 10m -- COMMAND, to go on from there", shown);
 }
 
 static int
 finish(struct run *run, const char *path, struct err *err)
 {
-    const struct shrink_result *result = &run->result;
-    int rc = fs_write_atomic(run->output, buf_str(&result->bytes), result->bytes.len,
-                             0644, err);
+    int rc =
+        fs_write_atomic(run->output, buf_str(&run->bytes), run->bytes.len, 0644, err);
 
     take_line_away(run);
+    rc = rc < 0 ? rc : save_all_found(run, err);
     if (rc < 0) {
         return rc;
+    }
+    if (json_get_bool(run->answer, "finished", false)) {
+        (void)unlink(run->journal);
     }
     if (run->context->json) {
         print_json(run, path);
     } else {
         print_result(run, path);
     }
-    if (result->failure.code != 0 && !solo_interrupted(run->solo)) {
-        *err = result->failure;
-        return err_wrap(err, result->failure.code, "it ended early");
-    }
-    AUTO(mem_free) char *line = command_shell(&run->command, run->output);
-    AUTO(mem_free) char *shown = str_name_dup(line);
-    if (result->finished || solo_interrupted(run->solo)) {
-        cmd_next(run->context, "%s", shown);
-    } else {
-        AUTO(buf_clear) struct buf word = BUF_INIT;
-        str_shell(&word, run->output);
-        AUTO(mem_free) char *file = str_name_dup(buf_str(&word));
-        cmd_next(run->context,
-                 "nightjar minimize %s --for 10m -- COMMAND, to go on from there", file);
-    }
+    say_next(run, path);
     return 0;
+}
+
+/* The worker died of it, or would not end: what it had reached is kept. */
+static int
+save_what_there_is(struct run *run, const struct err *why, struct err *err)
+{
+    struct err none = ERR_INIT;
+
+    take_line_away(run);
+    if (run->answer != NULL || run->solo == NULL ||
+        read_left(run, "output", &run->bytes, &none) < 0 ||
+        run->bytes.len >= run->input.len ||
+        fs_write_atomic(run->output, buf_str(&run->bytes), run->bytes.len, 0644, &none) <
+            0) {
+        return err_set(err, why->code, "%s", why->msg);
+    }
+    AUTO(mem_free) char *name = str_name_dup(run->output);
+    return err_set(err, why->code,
+                   "%.700s; the best until then, %zu bytes, is in '%.200s'", why->msg,
+                   run->bytes.len, name);
 }
 
 static int
 minimize_file(struct run *run, const char *path, const struct strv *words,
               struct err *err)
 {
-    const struct shrink_oracle oracle = {.user = run, .test = test, .keep = keep};
-    const struct shrink_limits limits = {
-        .wall_ms = for_ms > 0 ? for_ms : DEFAULT_MS, .report = go_on, .user = run};
+    struct err why = ERR_INIT;
     int rc = fs_read(path, MINIMIZE_INPUT_MAX, &run->input, err);
 
+    rc = rc < 0 || keep_name == NULL ? rc : keep_level_parse(keep_name, &run->level, err);
     rc = rc < 0 ? rc : find_output(run, path, err);
     rc = rc < 0 ? rc : command_from_argv(words, &run->command, err);
     if (rc < 0) {
@@ -408,23 +487,16 @@ minimize_file(struct run *run, const char *path, const struct strv *words,
         run->command.timeout_ms = timeout_ms;
     }
     run->begun_ms = clock_mono_ms();
-    rc = start_workers(run, err);
-    rc = rc < 0 ? rc : run_original(run, err);
-    if (rc < 0) {
-        take_line_away(run);
-        return rc;
-    }
-    struct shrink_oracle with_width = oracle;
-    with_width.width = run->width;
-    shrink(&with_width, &limits, buf_str(&run->input), run->input.len, &run->result);
-    return finish(run, path, err);
+    rc = start_worker(run, &why);
+    rc = rc < 0 ? rc : run_job(run, &why);
+    return rc < 0 ? save_what_there_is(run, &why, err) : finish(run, path, err);
 }
 
 static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
-    AUTO(run_clear) struct run work = {.context = context};
+    AUTO(run_clear) struct run work = {.context = context, .level = KEEP_MAJOR};
     struct err err = ERR_INIT;
 
     if (args->n != 1 || command->n == 0) {
@@ -445,12 +517,17 @@ const struct cmd cmd_minimize = {
         "at every step, so that one bug never turns into another. The file itself "
         "is not touched.\n"
         "Length fields and checksums (CRC-32, Adler-32, sums) that cover what goes are "
-        "made right\nagain; the result says which.\n"
+        "made right\nagain, and options of the command that the crash does not need are "
+        "left out of the line to\nrun it by; the result says which. What crashes in "
+        "another "
+        "way on the way is saved beside the\noutput (OUT.found-1). OUT.journal is there "
+        "until it is finished: the same command goes on\nfrom there, whatever ended it.\n"
         "Without @@ the command reads standard input; a libFuzzer target needs "
         "neither. No database\n"
         "is needed. Exit status 3 when the input does not crash.\n\n"
         "  nightjar minimize crash-1 -- ./target @@\n"
-        "  nightjar minimize crash-1 -o small --jobs 4 --for 10m -- ./target -x @@",
+        "  nightjar minimize crash-1 -o small --jobs 4 --for 10m -- ./target -x @@\n"
+        "  nightjar minimize crash-1 --keep exact -- ./target",
     .options = options,
     .run = run,
 };

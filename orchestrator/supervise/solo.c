@@ -37,7 +37,7 @@ struct solo {
     struct seat *seats;
     size_t waiting; /* seats without an answer */
     int64_t serial; /* of the last job */
-    bool interrupted;
+    int interruptions;
     bool streams;       /* what a job comes to is not what all come to */
     struct err failure; /* code 0: none */
 };
@@ -51,11 +51,15 @@ give(struct solo *solo, int slot)
 {
     struct seat *seat = &solo->seats[slot];
     AUTO(mem_free) char *path = fs_join(pool_folder(solo->pool, slot), "input");
+    AUTO(mem_free) char *output = fs_join(pool_folder(solo->pool, slot), "output");
+    AUTO(mem_free) char *journal = fs_join(pool_folder(solo->pool, slot), "journal");
     struct err err = ERR_INIT;
     json_t *job = json_object();
 
     json_put(seat->request, "job", json_integer(++solo->serial));
     json_put(seat->request, "input", json_name(path));
+    json_put(seat->request, "output", json_name(output));
+    json_put(seat->request, "journal", json_name(journal));
     json_put(job, "request", json_incref(seat->request));
     if (fs_write(path, buf_str(seat->input), seat->input->len, 0644, &err) < 0) {
         solo->failure = err;
@@ -149,7 +153,10 @@ on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *us
 
     (void)source;
     (void)info;
-    solo->interrupted = true;
+    solo->interruptions++;
+    for (int i = 0; i < solo->config.jobs && solo->config.patient; i++) {
+        pool_hurry(solo->pool, i);
+    }
     return 0;
 }
 
@@ -266,6 +273,13 @@ solo_free(struct solo *solo)
 
 /* --- runs --- */
 
+/* Whether the call is to end at once. */
+static bool
+is_given_up(const struct solo *solo)
+{
+    return solo->interruptions > (solo->config.patient ? 1 : 0);
+}
+
 static int
 turn(struct solo *solo, struct err *err)
 {
@@ -283,7 +297,7 @@ turn(struct solo *solo, struct err *err)
 static int
 wait_for_all(struct solo *solo, struct err *err)
 {
-    while (solo->waiting > 0 && !solo->interrupted && solo->failure.code == 0) {
+    while (solo->waiting > 0 && !is_given_up(solo) && solo->failure.code == 0) {
         int rc = turn(solo, err);
         if (rc < 0) {
             return rc;
@@ -307,7 +321,7 @@ solo_run(struct solo *solo, json_t *const *requests, const struct buf *inputs, s
         solo->seats[i].input = &inputs[i];
         solo->waiting++;
     }
-    for (size_t i = 0; i < n && solo->failure.code == 0 && !solo->interrupted; i++) {
+    for (size_t i = 0; i < n && solo->failure.code == 0 && !is_given_up(solo); i++) {
         if (solo->seats[i].ready) {
             give(solo, (int)i);
         }
@@ -368,7 +382,7 @@ solo_stream(struct solo *solo, const struct solo_stream *stream, struct err *err
 
     solo->streams = true;
     int rc = hand_out(solo, stream, &running, err);
-    while (rc == 0 && running > 0 && !solo->interrupted && solo->failure.code == 0) {
+    while (rc == 0 && running > 0 && !is_given_up(solo) && solo->failure.code == 0) {
         rc = turn(solo, err);
         rc = rc < 0 ? rc : collect(solo, stream, err);
         rc = rc < 0 ? rc : hand_out(solo, stream, &running, err);
@@ -384,5 +398,11 @@ solo_stream(struct solo *solo, const struct solo_stream *stream, struct err *err
 bool
 solo_interrupted(const struct solo *solo)
 {
-    return solo->interrupted;
+    return solo->interruptions > 0;
+}
+
+const char *
+solo_folder(const struct solo *solo, size_t i)
+{
+    return pool_folder(solo->pool, (int)i);
 }

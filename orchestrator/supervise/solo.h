@@ -24,6 +24,9 @@ struct solo_config {
     enum sandbox_rung rung;  /* as sandbox_choose() answered */
     int jobs;                /* workers at a time, 1 to SOLO_JOBS_MAX */
     const struct strv *hide; /* further folders that targets must not see; or NULL */
+    /* An interruption asks the jobs to end with what they have (SIGUSR1 of
+     * triage/worker.h), and the next one ends them. Else the first does. */
+    bool patient;
     /* Called twice a second while a call waits, for progress; may be NULL. */
     void (*tick)(void *user);
     void *user;
@@ -37,10 +40,10 @@ AUTO_DEFINE(struct solo *, solo_free)
 
 /*
  * Run n jobs at a time, at most solo_config.jobs: requests[i] is a request of
- * triage/worker.h, borrowed, without "job", "input" and "output", which are put there;
- * inputs[i] its input. answers[i] is a new reference: what the worker said, an object.
- * -ECANCELED when the person interrupts; -EIO when workers die of a job SOLO_ATTEMPTS
- * times, or say what is no answer; no answers[] then.
+ * triage/worker.h, borrowed, without "job", "input", "output" and "journal", which are
+ * put there; inputs[i] its input. answers[i] is a new reference: what the worker said, an
+ * object. -ECANCELED when the person interrupts; -EIO when workers die of a job
+ * SOLO_ATTEMPTS times, or say what is no answer; no answers[] then.
  */
 int solo_run(struct solo *solo, json_t *const *requests, const struct buf *inputs,
              size_t n, json_t **answers, struct err *err);
@@ -63,6 +66,10 @@ struct solo_stream {
 /* Run all of them; 0 when none runs any more and next() has none. -ECANCELED when the
  * person interrupts: what runs is given up. */
 int solo_stream(struct solo *solo, const struct solo_stream *stream, struct err *err);
+
+/* The work folder of the i-th job at a time: input, output, and what else its worker
+ * leaves there or is to find there. Borrowed. */
+const char *solo_folder(const struct solo *solo, size_t i);
 
 /* Whether the person has interrupted. */
 bool solo_interrupted(const struct solo *solo);

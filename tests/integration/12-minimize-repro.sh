@@ -70,6 +70,44 @@ printf 'Hang on' >hang
 exits 0 "a hang is kept as one" "$NIGHTJAR" minimize hang --timeout 500ms --for 60s -- ./two @@
 is "and shrinks" "$(cat hang.min)" "H"
 
+# --- what is kept, what is found, what is dropped ---
+for keep in exact major loose; do
+  exits 0 "--keep $keep" "$NIGHTJAR" minimize crash -o kept --keep "$keep" --json -- ./two @@
+  is "keeps the bug" "$(cat kept) $(jq -r .keep "$OUT")" "WANT! $keep"
+done
+exits 2 "no such rule" "$NIGHTJAR" minimize crash --keep all -- ./two @@
+exits 0 "options and arguments" env ASAN_OPTIONS=quarantine_size_mb=1 "$NIGHTJAR" minimize crash -o less -- ./two @@ -q
+has "that are not needed are told" "$OUT" "not needed for it: ASAN_OPTIONS=quarantine_size_mb=1, argument -q"
+has "another crash on the way is told" "$OUT" "another crash on the way: less.found-1: Heap-use-after-free WRITE 1 in decoy"
+hasnt "and left out of the last line" "$ERR" " -q"
+exits 0 "it is one" "$NIGHTJAR" minimize less.found-1 -o found -- ./two @@
+is "of its own" "$(cat found)" "W"
+
+# --- builds of engines ---
+if command -v afl-clang-fast >/dev/null; then
+  cat >persistent.c <<'C'
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+__AFL_FUZZ_INIT();
+__attribute__((noinline)) void wanted(int n) { volatile char *p = malloc(8); p[n] = 1; free((void *)p); }
+int main(void) {
+  __AFL_INIT();
+  unsigned char *b = __AFL_FUZZ_TESTCASE_BUF;
+  while (__AFL_LOOP(1000)) {
+    size_t n = __AFL_FUZZ_TESTCASE_LEN;
+    if (memmem(b, n, "WANT", 4) != NULL && memchr(b, '!', n) != NULL) wanted(8);
+  }
+  return 0;
+}
+C
+  ok "an AFL++ build that loops on shared memory compiles" env AFL_USE_ASAN=1 AFL_QUIET=1 afl-clang-fast -g -O1 -w -D_GNU_SOURCE -o persistent persistent.c
+  exits 0 "and is minimized" "$NIGHTJAR" minimize crash -o loops -- ./persistent
+  is "to the same" "$(cat loops)" "WANT!"
+else
+  skip "an AFL++ build" "install afl++"
+fi
+
 # --- what cannot be done is said ---
 printf 'harmless' >harmless
 exits 3 "no crash" "$NIGHTJAR" minimize harmless -- ./two @@
@@ -107,12 +145,20 @@ has "with what there is" slow WANT
 is "nothing is left in TMPDIR" "$(left)" 0
 ok "no target runs any more" retry 10 nothing_runs
 exits 0 "a limit of time" "$NIGHTJAR" minimize crash -o slow --for 1s -- ./two_slow @@
-has "tells how to go on" "$ERR" "next: nightjar minimize slow --for 10m"
+has "tells how to go on" "$ERR" "next: nightjar minimize crash -o slow --for 10m"
+rm -f slow slow.journal
 start "$NIGHTJAR" minimize crash -o slow --for 10m --jobs 2 -- ./two_slow @@ >"$OUT" 2>"$ERR"
 ok "it runs again" retry 30 two_run
+in_journal() { [ "$(stat -c %s slow.journal 2>/dev/null || echo 0)" -ge $((24 + 17 * $1)) ]; }
+ok "the journal grows" retry 30 in_journal 6
 stop "$STARTED" KILL
 ok "after kill -9 no target runs any more" retry 10 nothing_runs
+not "and there is no result" test -e slow
 rm -rf tmp/*
+exits 0 "the same command" "$NIGHTJAR" minimize crash -o slow --for 10m --jobs 2 --json -- ./two_slow @@
+ok "asks nothing twice" test "$(jq .recalled "$OUT")" -ge 1
+is "and comes to the same result" "$(cat slow)" "WANT!"
+not "the journal goes when it is finished" test -e slow.journal
 
 # --- repro ---
 mkdir inputs

@@ -63,13 +63,12 @@ test(void *user, const struct buf *list, size_t n, size_t *shown, int64_t *execs
 }
 
 static void
-keep(void *user, size_t index)
+keep(void *user, const struct buf *bytes)
 {
     struct fixture *fix = user;
 
-    (void)index;
     buf_clear(&fix->kept);
-    buf_addf(&fix->kept, "kept");
+    buf_add(&fix->kept, buf_str(bytes), bytes->len);
 }
 
 static bool
@@ -88,8 +87,8 @@ setup(void **state)
 
     fix->needles[0] = "BUG";
     fix->needles[1] = "!";
-    fix->oracle =
-        (struct shrink_oracle){.user = fix, .width = 1, .test = test, .keep = keep};
+    fix->oracle = (struct shrink_oracle){
+        .user = fix, .width = 1, .test = test, .keep = keep, .keep_user = fix};
     *state = fix;
     return 0;
 }
@@ -129,7 +128,7 @@ test_every_width_finds_the_least(void **state)
         assert_string_equal(buf_str(&fix->result.bytes), "BUG!");
         assert_int_equal(fix->result.progress.bytes, 4);
         assert_in_range(fix->widest, width < 5 ? width : 5, width);
-        assert_string_equal(buf_str(&fix->kept), "kept");
+        assert_string_equal(buf_str(&fix->kept), "BUG!");
     }
 }
 

@@ -348,29 +348,6 @@ test_minimize_writes_its_output(void **state)
 }
 
 static void
-test_test_tries_one_candidate(void **state)
-{
-    struct fixture *fix = *state;
-
-    serve(fix, "triage", "x!", NULL, NULL);
-    const json_t *record = json_object_get(fix->answer, "record");
-    AUTO(mem_free)
-    char *major =
-        mem_strdup(json_get_str(json_object_get(record, "hash"), "major", "(none)"));
-    assert_int_equal(strlen(major), 40);
-    serve(fix, "test", "!", "major", json_string(major));
-    assert_true(json_is_true(json_object_get(fix->answer, "shows")));
-    assert_int_equal(number_of(fix, "execs"), 2);
-    assert_string_equal(text_of(fix, "outcome"), "crash");
-    serve(fix, "test", "x", "major", json_string(major));
-    assert_true(json_is_false(json_object_get(fix->answer, "shows")));
-    assert_int_equal(number_of(fix, "execs"), 1);
-    assert_null(json_object_get(fix->answer, "report"));
-    serve(fix, "test", "!", "major", json_string("another"));
-    assert_true(json_is_false(json_object_get(fix->answer, "shows")));
-}
-
-static void
 test_a_signal_hurries_a_minimization(void **state)
 {
     struct fixture *fix = *state;
@@ -402,8 +379,7 @@ test_nonsense_gets_an_answer_and_no_harm(void **state)
         {"garbage", "not JSON at byte 7: invalid token near 'garbage'"},
         {"[]", "'job' is not a number"},
         {"{\"job\":\"x\",\"op\":\"triage\"}", "'job' is not a number"},
-        {"{\"job\":3}",
-         "'op' is '', not triage, minimize, test, report, core or prepare"},
+        {"{\"job\":3}", "'op' is '', not triage, minimize, report or core"},
         {"{\"job\":3,\"op\":\"report\"}", "'input' is not an absolute path"},
         {"{\"job\":3,\"op\":\"report\",\"input\":\"x\"}",
          "'input' is not an absolute path"},
@@ -481,7 +457,6 @@ main(void)
         TEST(test_what_a_target_prints_stays_a_text),
         TEST(test_report_reads_a_text_alone),
         TEST(test_minimize_writes_its_output),
-        TEST(test_test_tries_one_candidate),
         TEST(test_a_signal_hurries_a_minimization),
         TEST(test_nonsense_gets_an_answer_and_no_harm),
         TEST(test_an_endless_line_is_skipped),

@@ -1,5 +1,6 @@
 #include "triage/runner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@ struct runner {
     char *preload;
     struct cell cells[RUNNER_SANDBOXES_MAX];
     int64_t runs;
+    struct cell *asked; /* of a run that was started and is not finished; or NULL */
+    bool refused;       /* it could not even be asked */
 };
 
 static const struct cell no_cell = {.proc = PROC_INIT, .socket = -1, .words = -1};
@@ -171,14 +174,6 @@ begin(struct runner *runner, const struct command *command, struct cell **out,
     return 0;
 }
 
-int
-runner_prepare(struct runner *runner, const struct command *command, struct err *err)
-{
-    struct cell *cell = NULL;
-
-    return begin(runner, command, &cell, err);
-}
-
 /* --- a run --- */
 
 static int
@@ -267,42 +262,89 @@ most_ms(const struct limit *limit)
 }
 
 int
-runner_run(struct runner *runner, const struct command *command,
-           const struct limit *limit, const struct runner_input *input,
-           struct limit_run *out, struct err *err)
+runner_start(struct runner *runner, const struct command *command,
+             const struct limit *limit, const struct runner_input *input, struct err *err)
 {
-    AUTO(limit_run_clear) struct limit_run run = {0};
-    struct err why = ERR_INIT;
-    bool spoke = false;
-
     if (input->len > WIRE_INPUT_MAX || limit->output_bytes > WIRE_OUTPUT_MAX) {
         return err_set(err, -EFBIG, "an input of %zu bytes is too large to be run",
                        input->len);
     }
-    for (int i = 0; i < TRIES; i++) {
-        struct cell *cell = NULL;
-        int code = 0;
-        int rc = begin(runner, command, &cell, err);
-        if (rc < 0) {
-            return rc;
-        }
-        int64_t end = clock_mono_ms() + most_ms(limit);
-        rc = send_ask(cell, limit, input, end, &why);
-        rc = rc < 0 ? rc : receive_answer(cell, end, &run, &code, &why);
-        if (rc == 0 && code < 0) {
-            return err_set(err, code, "%s", why.msg);
-        }
-        if (rc < 0) {
-            spoke = take_last_words(cell, &run);
-            cell_end(cell);
-        }
-        if (rc == 0 || (i + 1 == TRIES && spoke)) {
-            *out = run;
-            memset(&run, 0, sizeof(run)); /* out owns it now */
-            return 0;
-        }
+    assert(runner->asked == NULL);
+    int rc = begin(runner, command, &runner->asked, err);
+    if (rc < 0) {
+        runner->asked = NULL;
+        return rc;
     }
-    return err_set(err, -EIO, "no sandbox lives long enough for a run: %s", why.msg);
+    int64_t end = clock_mono_ms() + most_ms(limit);
+    runner->refused = send_ask(runner->asked, limit, input, end, NULL) < 0;
+    return 0;
+}
+
+int
+runner_fd(const struct runner *runner)
+{
+    return runner->asked == NULL ? -1 : runner->asked->socket;
+}
+
+void
+runner_cancel(struct runner *runner)
+{
+    if (runner->asked != NULL) {
+        cell_end(STEAL(runner->asked));
+    }
+}
+
+/* 1: *run holds what the target did; 0: the sandbox died, *spoke: with words that stand
+ * in *run. */
+static int
+take_answer(struct runner *runner, const struct limit *limit, struct limit_run *run,
+            bool *spoke, struct err *err)
+{
+    struct cell *cell = STEAL(runner->asked);
+    struct err why = ERR_INIT;
+    int code = 0;
+    int rc = runner->refused
+                 ? err_set(&why, -EPIPE, "the sandbox has gone")
+                 : receive_answer(cell, clock_mono_ms() + most_ms(limit), run, &code, &why);
+
+    if (rc == 0) {
+        return code < 0 ? err_set(err, code, "%s", why.msg) : 1;
+    }
+    *spoke = take_last_words(cell, run);
+    cell_end(cell);
+    (void)err_set(err, -EIO, "no sandbox lives long enough for a run: %s", why.msg);
+    return 0;
+}
+
+int
+runner_finish(struct runner *runner, const struct command *command,
+              const struct limit *limit, const struct runner_input *input,
+              struct limit_run *out, struct err *err)
+{
+    AUTO(limit_run_clear) struct limit_run run = {0};
+    bool spoke = false;
+    int rc = take_answer(runner, limit, &run, &spoke, err);
+
+    for (int i = 1; i < TRIES && rc == 0; i++) {
+        rc = runner_start(runner, command, limit, input, err);
+        rc = rc < 0 ? rc : take_answer(runner, limit, &run, &spoke, err);
+    }
+    if (rc < 0 || (rc == 0 && !spoke)) {
+        return rc < 0 ? rc : -EIO;
+    }
+    *out = run;
+    memset(&run, 0, sizeof(run)); /* out owns it now */
+    return 0;
+}
+
+int
+runner_run(struct runner *runner, const struct command *command,
+           const struct limit *limit, const struct runner_input *input,
+           struct limit_run *out, struct err *err)
+{
+    int rc = runner_start(runner, command, limit, input, err);
+
+    return rc < 0 ? rc : runner_finish(runner, command, limit, input, out, err);
 }
 
 /* --- the runner --- */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -22,6 +23,7 @@ enum {
 
 struct candidate {
     struct buf bytes;
+    XXH128_hash_t hash;
     struct layout layout;
     struct cursor taken;
 };
@@ -72,28 +74,42 @@ search_clear(struct search *search)
 }
 AUTO_DEFINE_CLEAR(struct search, search_clear)
 
-/* Whether the bytes were tried; they count as tried from now on. */
-static bool
-tried_before(struct search *search, const struct buf *bytes)
+static XXH128_hash_t *
+slot_of(const struct search *search, XXH128_hash_t hash)
 {
     static const XXH128_hash_t free_slot;
-    XXH128_hash_t hash = XXH3_128bits(buf_str(bytes), bytes->len);
 
+    for (size_t slot = (size_t)hash.low64;; slot++) {
+        XXH128_hash_t *at = &search->tried[slot & (CACHE_SLOTS - 1)];
+        if (XXH128_isEqual(*at, hash) || XXH128_isEqual(*at, free_slot)) {
+            return at;
+        }
+    }
+}
+
+/* Only what was answered counts as tried: what was offered and forgotten depends on the
+ * width, and the result must not. */
+static void
+count_as_tried(struct search *search, XXH128_hash_t hash)
+{
     if (search->n_tried >= CACHE_SLOTS / 2) {
         memset(search->tried, 0, CACHE_SLOTS * sizeof(*search->tried));
         search->n_tried = 0;
     }
-    for (size_t slot = (size_t)hash.low64;; slot++) {
-        XXH128_hash_t *at = &search->tried[slot & (CACHE_SLOTS - 1)];
-        if (XXH128_isEqual(*at, hash)) {
-            return true;
-        }
-        if (XXH128_isEqual(*at, free_slot)) {
-            *at = hash;
-            search->n_tried++;
-            return false;
-        }
+    XXH128_hash_t *at = slot_of(search, hash);
+    search->n_tried += XXH128_isEqual(*at, hash) ? 0 : 1;
+    *at = hash;
+}
+
+static bool
+is_tried(const struct search *search, XXH128_hash_t hash)
+{
+    bool tried = XXH128_isEqual(*slot_of(search, hash), hash);
+
+    for (size_t i = 0; i < search->n_batch && !tried; i++) {
+        tried = XXH128_isEqual(search->batch[i].hash, hash);
     }
+    return tried;
 }
 
 static bool
@@ -164,10 +180,12 @@ add_candidate(struct search *search, const struct step *step, bool plain)
 
     *candidate = (struct candidate){.taken = step->taken};
     if (layout_edit(&search->best.layout, &search->best.bytes, &step->edit, plain,
-                    &candidate->bytes, &candidate->layout) &&
-        !tried_before(search, &candidate->bytes)) {
-        search->n_batch++;
-        return;
+                    &candidate->bytes, &candidate->layout)) {
+        candidate->hash = XXH3_128bits(buf_str(&candidate->bytes), candidate->bytes.len);
+        if (!is_tried(search, candidate->hash)) {
+            search->n_batch++;
+            return;
+        }
     }
     buf_clear(&candidate->bytes);
 }
@@ -212,16 +230,21 @@ try_batch(struct search *search)
     for (size_t i = 0; i < n; i++) {
         list[i] = search->batch[i].bytes;
     }
-    if (n > 0 && may_go_on(search) &&
-        oracle->test(oracle->user, list, n, &shown, &result->progress.execs,
-                     &result->failure) < 0) {
+    if (n == 0 || !may_go_on(search)) {
+        shown = n;
+        search->stopped = search->stopped || n > 0;
+    } else if (oracle->test(oracle->user, list, n, &shown, &result->progress.execs,
+                            &result->failure) < 0) {
         search->stopped = true;
         shown = n;
+    }
+    for (size_t i = 0; i < n && i <= shown; i++) {
+        count_as_tried(search, search->batch[i].hash);
     }
     if (shown < n) {
         take(search, &search->batch[shown]);
         if (oracle->keep != NULL) {
-            oracle->keep(oracle->user, shown);
+            oracle->keep(oracle->keep_user, &search->best.bytes);
         }
         forget_batch(search);
         return true;
@@ -313,10 +336,14 @@ shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits,
     buf_add(&search.best.bytes, input, len);
     search.best.text = is_text(&search.best.bytes);
     out->failure.code = 0;
-    (void)tried_before(&search, &search.best.bytes);
+    count_as_tried(&search,
+                   XXH3_128bits(buf_str(&search.best.bytes), search.best.bytes.len));
     for (int i = 0; i < ALTERNATIONS_MAX && gained && !search.stopped; i++) {
         delete_all(&search);
         gained = round_of(&search, STRATEGY_PLAIN);
+    }
+    if (out->failure.code == -ECANCELED) {
+        out->failure.code = 0;
     }
     out->finished = !search.stopped;
     shrink_result_clear(out);
