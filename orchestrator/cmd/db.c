@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -5,6 +6,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
 #include "triage/store.h"
+#include "triage/upkeep.h"
 
 static bool deep, apply;
 
@@ -150,6 +152,55 @@ regroup(const struct cmd_context *context, const struct strv *args)
     return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
 }
 
+/* --- backup --- */
+
+static void
+print_backup(const struct cmd_context *context, const char *folder,
+             const struct backup *sum, int found)
+{
+    char database[32];
+    char blobs[32];
+
+    if (context->json) {
+        AUTO(json_decref) json_t *o = json_object();
+        json_put(o, "backup", json_name(folder));
+        json_put(o, "database_bytes", json_integer(sum->database_bytes));
+        json_put(o, "blobs", json_integer(sum->blobs));
+        json_put(o, "blob_bytes", json_integer(sum->blob_bytes));
+        json_put(o, "regressions", json_integer(sum->regressions));
+        json_put(o, "findings", json_integer(found));
+        json_print(stdout, o);
+        return;
+    }
+    AUTO(mem_free) char *shown = str_name_dup(folder);
+    str_bytes_show(database, sizeof(database), sum->database_bytes);
+    str_bytes_show(blobs, sizeof(blobs), sum->blob_bytes);
+    (void)printf("%s: database %s, %lld blobs %s, %lld regressions, %s\n", shown,
+                 database, (long long)sum->blobs, blobs, (long long)sum->regressions,
+                 found == 0 ? "checked" : "as damaged as what it was made from");
+}
+
+static int
+backup(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(store_close) struct store *store = NULL;
+    struct cmd_context copy = *context;
+    struct backup sum = {0};
+    struct err err = ERR_INIT;
+
+    if (args->n != 1) {
+        return cmd_fail(EXIT_USAGE, "into which folder? nightjar db backup DIR");
+    }
+    const struct backup_order order = {args->v[0], deep, print_finding, &copy};
+    int rc = store_open(context->state, DB_READ, &store, &err);
+    rc = rc < 0 ? rc : store_backup(store, &order, &sum, &err);
+    if (rc < 0) {
+        return rc == -EEXIST ? cmd_fail(EXIT_USAGE, "%s", err.msg) : cmd_fail_err(&err);
+    }
+    print_backup(context, args->v[0], &sum, rc);
+    return rc > 0 ? EXIT_FOUND : EXIT_DONE;
+}
+
 extern const struct cmd cmd_db;
 
 static const struct cmd_sub subs[] = {
@@ -158,6 +209,9 @@ static const struct cmd_sub subs[] = {
     {"regroup", "[--apply]",
      "sign all crashes by this release; without --apply only say what would move",
      "apply", regroup},
+    {"backup", "DIR [--deep]",
+     "copy database, blobs and regressions into a new folder, while they are in use",
+     "deep", backup},
     {.name = NULL},
 };
 
@@ -168,14 +222,14 @@ run(const struct cmd_context *context, const struct strv *args,
     (void)command;
     return args->n == 0
                ? cmd_fail(EXIT_USAGE, "db needs to know what to do: nightjar db check, "
-                                      "nightjar db regroup")
+                                      "nightjar db regroup, nightjar db backup")
                : cmd_run_sub(&cmd_db, context, args);
 }
 
 const struct cmd cmd_db = {
     .name = "db",
-    .summary = "check the database and its files; regroup its crashes",
-    .usage = "check [--deep] | regroup [--apply]",
+    .summary = "check the database and its files, copy them; regroup its crashes",
+    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep]",
     .about =
         "check proves what nightjar promises about its state: no crash without its "
         "bytes, "
@@ -191,9 +245,17 @@ const struct cmd cmd_db = {
         "it "
         "is\n"
         "done, new crashes find their bugs all the same.\n\n"
+        "backup makes a folder that is a state folder itself, as of one moment, also "
+        "while a\n"
+        "campaign runs, and checks it; nothing is left of one that fails. To restore it, "
+        "move it\n"
+        "to where the state was, or name it: nightjar --state DIR bugs. Exit status 1: "
+        "what the\n"
+        "check found is wrong in the state as well.\n\n"
         "  nightjar db check\n"
         "  nightjar db check --deep --json   read every blob, one line for each finding\n"
-        "  nightjar db regroup               what would move",
+        "  nightjar db regroup               what would move\n"
+        "  nightjar db backup /backup/nightjar-2026-11-27",
     .options = options,
     .subs = subs,
     .run = run,

@@ -269,7 +269,9 @@ open_state(struct run *run, bool must_exist, struct err *err)
     int rc = must_exist ? store_open(state, DB_READ, &store, err) : 0;
 
     store_close(STEAL(store));
-    rc = rc < 0 ? rc : store_lock(state, "triage", &run->lock_fd, &run->busy);
+    /* whatever else is wrong with it, an older release's schema too, is told or cured
+     * below */
+    rc = rc == -ENOENT ? rc : store_lock(state, "triage", &run->lock_fd, &run->busy);
     bool busy = rc == -EBUSY && run->busy.code == -EBUSY;
     run->ledger_only = busy || run->call->ledger_only;
     if (rc < 0 && !busy) {

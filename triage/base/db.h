@@ -41,6 +41,11 @@ int db_open_on(const char *path, enum db_mode mode, const char *network, struct 
 void db_close(struct db *db); /* NULL is a no-op */
 AUTO_DEFINE(struct db *, db_close)
 
+/* Copy the database as it is at one moment, while others read and write it, into a new
+ * file for its owner only (-EEXIST). Not flushed; what a failure left is the caller's to
+ * remove. */
+int db_backup(struct db *db, const char *path, struct err *err);
+
 /* Run statements without parameters (DDL, PRAGMA). */
 int db_exec(struct db *db, const char *sql, struct err *err);
 

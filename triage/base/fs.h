@@ -33,6 +33,11 @@ int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
 int fs_write(const char *path, const void *data, size_t len, mode_t mode,
              struct err *err);
 
+/* Copy a regular file into a new one (-EEXIST), without a flush; *bytes may be NULL. What
+ * a failure left is the caller's to remove. */
+int fs_copy(const char *from, const char *to, mode_t mode, int64_t *bytes,
+            struct err *err);
+
 int fs_sync_folder(const char *path, struct err *err);
 
 /* Make a folder and its parents; an existing folder is fine. */

@@ -282,9 +282,10 @@ store_trim_sometimes(struct store *store, bool spare)
         return;
     }
     int rc = store_trim(store, &dropped, &err);
-    if (rc < 0) {
+    bool busy = rc == -EAGAIN; /* a backup is made, or others take files in */
+    if (rc < 0 && !busy) {
         log_line(LOG_WARN, "store", "msg=\"surplus inputs stay: %s\"", err.msg);
     }
     /* as long as there is something to do, spare time is used for it */
-    store->untrimmed = rc == 1 && spare ? 1 : 0;
+    store->untrimmed = busy || (rc == 1 && spare) ? 1 : 0;
 }

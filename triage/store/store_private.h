@@ -28,6 +28,7 @@
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
  *   store_regression.c  reproducers for good, and what became of them
+ *   store_backup.c  a copy of all of it (triage/upkeep.h)
  *   store_check.c   the invariants
  *
  * A file's statements stand in one table; its enumerators are their names.
@@ -82,7 +83,7 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
     store_state_sql, store_history_sql, store_build_sql, store_example_sql,
     store_regroup_sql, store_older_sql, store_plan_sql, store_outbox_sql,
-    store_regression_sql;
+    store_regression_sql, store_backup_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -415,7 +416,7 @@ void store_trim_sometimes(struct store *store, bool spare);
 
 /* Mark those of the blobs dropped that nothing needs, durably, then remove their files:
  * whoever is killed in between leaves files to the next sweep. *dropped is their number.
- */
+ * -EAGAIN: somebody holds the blobs, whom nobody waits for. */
 int store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *dropped,
                        struct err *err);
 

@@ -88,7 +88,7 @@ store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *drop
     AUTO(strv_clear) struct strv gone = {0};
     AUTO(mem_free) char *marker = NULL;
     AUTO(fd_close) int lock = -1;
-    int rc = store_blobs_lock(store, LOCK_EX, &lock, err);
+    int rc = store_blobs_lock(store, LOCK_EX | LOCK_NB, &lock, err);
 
     rc = rc < 0 ? rc : store_mark(store, &marker, err);
     rc = rc < 0 ? rc : db_begin(store->db, err);
@@ -129,15 +129,20 @@ list_folder(const char *path, struct strv *out, struct err *err)
     return 0;
 }
 
-/* What was there while nobody held the lock belongs to nobody. */
+/* What was there while nobody held the lock belongs to nobody. A backup holds it for
+ * minutes: the next sweep is early enough. */
 static int
 list_leftovers(struct store *store, struct strv *out, struct err *err)
 {
     AUTO(mem_free) char *path = fs_join(store->blobs, "tmp");
     AUTO(fd_close) int lock = -1;
-    int rc = store_blobs_lock(store, LOCK_EX, &lock, err);
+    struct err why = ERR_INIT;
+    int rc = store_blobs_lock(store, LOCK_EX | LOCK_NB, &lock, &why);
 
-    return rc < 0 ? rc : list_folder(path, out, err);
+    if (rc < 0) {
+        return rc == -EAGAIN ? 0 : err_set(err, rc, "%s", why.msg);
+    }
+    return list_folder(path, out, err);
 }
 
 /* What is not called like ours was put there by somebody else, who may want it. */

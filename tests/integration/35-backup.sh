@@ -1,0 +1,81 @@
+#!/bin/bash
+# `nightjar db backup` while a campaign writes, when it is killed, when the disk is full; and that what it made is a
+# state folder that nightjar goes on with.
+# shellcheck disable=SC2317 # some functions are called by retry
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+chmod 755 .
+mkdir seeds
+cat >many.c <<'EOF2'
+#include <stdint.h>
+#include <stdlib.h>
+int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n);
+static __attribute__((noinline)) void a(size_t i) { volatile char *p = malloc(4); p[i] = 1; free((void *)p); }
+static __attribute__((noinline)) void b(void) { abort(); }
+int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) {
+    if (n > 4 && d[0] == 'F') (d[1] & 1) ? a(n) : b();
+    return 0;
+}
+EOF2
+run clang-14 -g -O1 -fsanitize=fuzzer,address -o many many.c || {
+  fail "the test's target compiles" "$(cat "$ERR")"
+  finish
+}
+printf 'x0000000' >seeds/a
+queued() { "$NIGHTJAR" status --json | jq 'select(.crashes) | .queued'; }
+has_bugs() { [ "$("$NIGHTJAR" status --json 2>/dev/null | jq -r 'select(.crashes) | .bugs')" -ge 1 ] 2>/dev/null; }
+leftovers() { find . -maxdepth 2 -name '*.partial-*' | wc -l; }
+
+# --- beside a campaign ---
+start "$NIGHTJAR" fuzz ./many seeds --for 60s --jobs 1 --minimize no >fuzz.out 2>&1
+ok "a campaign finds bugs" retry 30 has_bugs
+exits 0 "a backup is made meanwhile" "$NIGHTJAR" db backup copy1
+has "says what is in it" "$OUT" "copy1: database "
+has "and that it was checked" "$OUT" "checked"
+exits 0 "and another, as JSON" "$NIGHTJAR" db backup copy2 --deep --json
+is "which holds blobs" "$(jq '.blobs > 0 and .findings == 0' "$OUT")" true
+ok "the campaign goes on" kill -0 "$STARTED"
+stop "$STARTED" INT
+has "and ends as it should" fuzz.out "next: nightjar"
+exits 0 "the copy is sound, byte by byte" "$NIGHTJAR" --state copy2 db check --deep
+is "for its owner only" "$(stat -c %a copy1 copy1/nightjar.db | xargs)" "700 600"
+is "and has nothing of a reader in it" "$(cd copy1 && echo nightjar.db*)" nightjar.db
+
+# --- restored ---
+bugs=$("$NIGHTJAR" --state copy2 bugs --json | wc -l)
+mv .nightjar lost
+mv copy2 .nightjar
+exits 0 "moved to its place it is the state" "$NIGHTJAR" bugs --json
+is "with its bugs" "$(wc -l <"$OUT")" "$bugs"
+exits 0 "what waits is triaged" "$NIGHTJAR" triage
+is "all of it" "$(queued)" 0
+exits 1 "bugs can be run" "$NIGHTJAR" verify --all
+has "and show" "$OUT" " same "
+exits 0 "and a campaign goes on" "$NIGHTJAR" fuzz ./many seeds --for 3s --jobs 1 --minimize no
+exits 0 "on a sound state" "$NIGHTJAR" db check
+
+# --- what goes wrong ---
+exits 2 "a backup overwrites nothing" "$NIGHTJAR" db backup copy1
+has "and says so" "$ERR" "'copy1' is there already"
+exits 2 "it needs a name" "$NIGHTJAR" db backup
+exits 3 "in a folder that is there" "$NIGHTJAR" db backup no/where
+is "nothing is left of them" "$(leftovers)" 0
+if mkdir small && mount -t tmpfs -o size=200k none small 2>/dev/null; then
+  keep_mount "$WORK/small"
+  exits 3 "a disk without room" "$NIGHTJAR" db backup small/copy
+  has "is seen before" "$ERR" "the backup takes"
+  is "and left as it was" "$(find small -mindepth 1 | wc -l)" 0
+else
+  skip "a disk without room" "mounting a small tmpfs is not possible here: run as root"
+fi
+for after in 0.005 0.01 0.02 0.03 0.05; do
+  { timeout -s KILL "$after" "$NIGHTJAR" db backup killed; } >"$OUT" 2>&1
+  [ ! -d killed ] || "$NIGHTJAR" --state killed db check --deep >"$OUT" 2>&1 ||
+    fail "killed after $after s there is none or a whole one" "$(cat "$OUT")"
+  rm -rf killed
+done
+ok "after kill -9 there is none or a whole one" true
+exits 0 "and the next one is made" "$NIGHTJAR" db backup killed
+exits 0 "the state is sound" "$NIGHTJAR" db check --deep
+finish

@@ -1,0 +1,45 @@
+/*
+ * Keeping a state folder: a copy of it while it is in use, and what of it may go.
+ *
+ * A backup is a state folder itself: database, blobs, regressions. It needs no tool to be
+ * restored: move it to where the state was, or say --state DIR. Made in this order:
+ *
+ *   1. the blobs are held: nothing of them is removed from now on (new ones may come)
+ *   2. the database is copied by SQLite's backup interface, as of one moment, while
+ *      others write
+ *   3. each blob that this copy knows as present is copied, then the regressions
+ *   4. all of it is flushed, proven by store_check(), and renamed to its place
+ *
+ * so that whoever is killed, or meets a full disk, leaves no half of a backup under its
+ * name.
+ */
+#ifndef TRIAGE_UPKEEP_H
+#define TRIAGE_UPKEEP_H
+
+#include "triage/store.h"
+
+struct backup_order {
+    const char *folder;     /* to be made */
+    bool deep;              /* every blob of the copy is read */
+    check_finding *finding; /* told what store_check() finds in the copy, the same bytes
+                               wrong as in the state */
+    void *user;
+};
+
+struct backup {
+    int64_t database_bytes;
+    int64_t blobs, blob_bytes; /* files copied; their bytes on the disk */
+    int64_t regressions;
+    int64_t missing; /* blobs that the state has lost, and therefore its copy */
+};
+
+/*
+ * -EEXIST: something is there already, which stays as it is. -ENOSPC: the disk has no
+ * room for all of it and a hundredth of its own size besides (looked at before, since
+ * this may be the disk that others fill right now), or is full. Returns how many findings
+ * there were; the backup stays all the same.
+ */
+int store_backup(struct store *store, const struct backup_order *order,
+                 struct backup *out, struct err *err);
+
+#endif
