@@ -59,6 +59,20 @@ read_severity(const struct config_reader *reader, const struct config_key *key,
     return rc;
 }
 
+static int
+read_keep(const struct config_reader *reader, const struct config_key *key,
+          const struct config_node *node, void *to, struct err *err)
+{
+    struct err why = ERR_INIT;
+    const char *text = "";
+    int rc = config_value(reader, key, node, &text, err);
+
+    if (rc == 0 && keep_level_parse(text, to, &why) < 0) {
+        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
+    }
+    return rc;
+}
+
 /* A part that can be read only when the others are known. */
 static int
 keep_node(const struct config_reader *reader, const struct config_key *key,
@@ -100,6 +114,7 @@ static const struct config_key triage_keys[] = {
      .read = config_read_duration,
      .offset = offsetof(struct config, triage.minimize_ms),
      .max = MINIMIZE_MAX_MS},
+    {.name = "keep", .read = read_keep, .offset = offsetof(struct config, triage.keep)},
     {.name = "examples",
      .read = config_read_number,
      .offset = offsetof(struct config, triage.examples),

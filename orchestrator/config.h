@@ -49,6 +49,7 @@ struct config {
                                 `triage`) */
         int64_t runs;        /* replays of what stands for a bug; default 10*/
         int64_t minimize_ms; /* time per bug; 0: no minimization; default 20 s */
+        enum keep_level keep; /* what a minimized input must still show: `keep: major` */
         int64_t examples;    /* inputs kept of each bug, one an exact stack; default 32 */
         int64_t timeout_ms, memory_bytes; /* of one run, where a target says nothing of
                                              its own; 0: not given (25 s, 2.5 GiB) */

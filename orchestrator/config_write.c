@@ -50,6 +50,7 @@ static const char rest[] =
     "#  jobs: 1             # triage workers beside the fuzzing\n"
     "#  runs: 3             # replays of what stands for a bug\n"
     "#  minimize: 20s       # time for each bug's reproducer; 0: none\n"
+    "#  keep: major         # what it must still show: exact, major or loose\n"
     "#  timeout: 25s        # of one run, 10ms to 1h, where a target has none\n"
     "#  memory: 2560M       # of one run, 16M to 16T, where a target has none\n"
     "#  ooms_and_hangs: yes # out-of-memory and timeouts are bugs\n"

@@ -18,7 +18,7 @@
 #include "base/json.h"
 #include "triage/record.h"
 
-enum keep_level { KEEP_EXACT, KEEP_MAJOR, KEEP_LOOSE };
+enum keep_level { KEEP_MAJOR, KEEP_EXACT, KEEP_LOOSE }; /* the first is the default */
 
 struct keep {
     enum keep_level level;

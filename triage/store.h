@@ -35,6 +35,7 @@
 #include "base/json.h"
 #include "triage/build.h"
 #include "triage/command.h"
+#include "triage/keep.h"
 #include "triage/record.h"
 
 struct store;
@@ -67,6 +68,7 @@ int store_sweep(struct store *store, int64_t *removed, struct err *err);
 struct record_settings { /* record_options as they are stored with a target */
     bool ooms_and_hangs, asserts_are_security, checks_are_security;
     struct strv ignore_frames;
+    enum keep_level keep; /* of minimization */
 };
 
 /*

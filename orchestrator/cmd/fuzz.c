@@ -202,6 +202,7 @@ configure(struct supervisor_config *out, const struct choice *choice,
         .ooms_and_hangs = config->triage.ooms_and_hangs,
         .asserts_are_security = config->triage.asserts_are_security,
         .checks_are_security = config->triage.checks_are_security,
+        .keep = config->triage.keep,
         .live = context->live,
     };
     if (minimize != NULL && strcmp(minimize, "no") == 0) {

@@ -226,6 +226,7 @@ register_targets(struct run *run, struct err *err)
             .ooms_and_hangs = run->config->triage.ooms_and_hangs,
             .asserts_are_security = run->config->triage.asserts_are_security,
             .checks_are_security = run->config->triage.checks_are_security,
+            .keep = run->config->triage.keep,
             .ignore_frames = of->ignore_frames};
         int rc = pipeline_target(run->pipeline, of->name, &of->builds, &settings, err);
         if (rc < 0) {

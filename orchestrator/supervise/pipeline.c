@@ -14,6 +14,7 @@
 #include "orchestrator/supervise/pool.h"
 #include "orchestrator/supervise/scribe_link.h"
 #include "orchestrator/supervise/scribe_message.h"
+#include "triage/trial.h"
 
 enum { HURRY_MS = 5000 };
 
@@ -134,6 +135,19 @@ pipeline_submit(struct pipeline *pipeline, const struct pipeline_file *file,
 
 /* --- jobs --- */
 
+/* A minimization has as many runs at a time as there are workers with nothing to do. */
+static void
+spread(const struct pipeline *pipeline, json_t *request)
+{
+    json_int_t lanes = 1;
+
+    for (int i = 0; i < pool_jobs(pipeline->pool); i++) {
+        lanes += pipeline->desks[i].state == DESK_DRY ? 1 : 0;
+    }
+    json_put(request, "lanes",
+             json_integer(lanes < TRIAL_LANES_MAX ? lanes : TRIAL_LANES_MAX));
+}
+
 static void
 on_job(void *user, const json_t *answer)
 {
@@ -150,6 +164,9 @@ on_job(void *user, const json_t *answer)
     if (pipeline->stopping || (small && pipeline->hurry)) {
         desk->state = DESK_DRY; /* asked before; it stays as it was in the store */
         return;
+    }
+    if (small) {
+        spread(pipeline, json_object_get(job, "request"));
     }
     desk->state = DESK_WORKING;
     desk->hurried = false;
@@ -478,6 +495,7 @@ pipeline_target(struct pipeline *pipeline, const char *name,
              json_boolean(settings->asserts_are_security));
     json_put(object, "checks_are_security", json_boolean(settings->checks_are_security));
     json_put(object, "ignore_frames", json_strv(&settings->ignore_frames));
+    json_put(object, "keep", json_string(keep_level_name(settings->keep)));
     json_put(request, "op", json_string("target"));
     json_put(request, "name", json_text(name));
     json_put(request, "builds", build_list_to_json(builds));

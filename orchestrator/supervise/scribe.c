@@ -96,7 +96,10 @@ op_target(struct scribe *scribe, const json_t *request, const char *body, size_t
         return rc;
     }
     json_get_strv(given, "ignore_frames", &ignore);
+    enum keep_level keep = KEEP_MAJOR;
+    (void)keep_level_parse(json_get_str(given, "keep", "major"), &keep, NULL);
     const struct record_settings settings = {
+        .keep = keep,
         .ooms_and_hangs = json_get_bool(given, "ooms_and_hangs", true),
         .asserts_are_security = json_get_bool(given, "asserts_are_security", true),
         .checks_are_security = json_get_bool(given, "checks_are_security", false),

@@ -448,6 +448,7 @@ open_pipeline(struct supervisor *s, struct err *err)
             .ooms_and_hangs = config->ooms_and_hangs,
             .asserts_are_security = config->asserts_are_security,
             .checks_are_security = config->checks_are_security,
+            .keep = config->keep,
             .ignore_frames = target->ignore_frames};
         rc = target_builds(target, &builds, err);
         rc = rc < 0 ? rc

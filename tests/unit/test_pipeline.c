@@ -230,7 +230,8 @@ make_pipeline(struct fixture *fix, int jobs, const char *program)
     AUTO(command_clear) struct command command = {0};
     AUTO(build_list_clear) struct build_list builds = {0};
     AUTO(strv_clear) struct strv argv = {0};
-    const struct record_settings settings = {true, true, false, {0}};
+    const struct record_settings settings = {.ooms_and_hangs = true,
+                                             .asserts_are_security = true};
     const struct pipeline_config config = {
         .event = fix->event,
         .state = fix->state,

@@ -166,7 +166,8 @@ teardown(void **state)
 static int
 once(struct fixture *fix, const char *text)
 {
-    const struct runner_input input = {text, strlen(text), fix->fresh};
+    const struct runner_input input = {
+        .data = text, .len = strlen(text), .fresh = fix->fresh};
 
     limit_run_clear(&fix->run);
     fix->run = (struct limit_run){0};

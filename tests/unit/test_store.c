@@ -18,7 +18,7 @@ static const struct store_sql *const tables[] = {
     &store_group_sql,    &store_split_sql,      &store_choose_sql,  &store_settle_sql,
     &store_severity_sql, &store_state_sql,      &store_history_sql, &store_build_sql,
     &store_example_sql,  &store_regroup_sql,    &store_older_sql,   &store_plan_sql,
-    &store_outbox_sql,   &store_regression_sql, &store_backup_sql};
+    &store_outbox_sql,   &store_regression_sql, &store_backup_sql,  &store_minimize_sql};
 
 static sqlite3 *
 migrated(void)

@@ -293,6 +293,74 @@ test_minimized_reproducer_replaces_the_input_and_keeps_the_original(void **state
     assert_clean(fix);
 }
 
+/* What it came upon is filed where its signature is not known, once, and only as a file:
+ * a link may have been put there. */
+static void
+test_other_crashes_of_a_minimization_are_filed(void **state)
+{
+    static const char unknown[] = "1111111111111111111111111111111111111111";
+    struct fixture *fix = *state;
+    const struct said said = {0};
+    struct job_outcome outcome = {0};
+    AUTO(job_clear) struct job job = {0};
+    AUTO(mem_free) char *output = fs_join(fix->work, "output");
+    AUTO(mem_free) char *known = mem_printf("%s.found-0", output);
+    AUTO(mem_free) char *other = mem_printf("%s.found-1", output);
+    AUTO(mem_free) char *link = mem_printf("%s.found-2", output);
+
+    (void)triage(fix, "long input", &said);
+    assert_int_equal(next_job(fix, 5000, &job), 1);
+    AUTO(json_decref) json_t *answer = answer_of(&job, &said);
+    const char *majors[] = {json_get_str(job.request, "major", ""), unknown, unknown};
+    json_t *found = json_array();
+    for (size_t i = 0; i < COUNT(majors); i++) {
+        (void)json_array_append_new(
+            found, json_pack("{s:{s:{s:s}}}", "record", "hash", "major", majors[i]));
+    }
+    json_put(answer, "found", found);
+    json_put(answer, "bytes", json_integer(2));
+    json_put(answer, "finished", json_true());
+    must(fix, fs_write(output, "li", 2, 0600, &fix->err));
+    must(fix, fs_write(known, "known", 5, 0600, &fix->err));
+    must(fix, fs_write(other, "other", 5, 0600, &fix->err));
+    assert_int_equal(symlink("/etc/hostname", link), 0);
+    must(fix, store_finish_job(fix->store, &job, answer, &outcome, &fix->err));
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash"), 2);
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash WHERE source = 'minimize'"
+                                 " AND state = 'queued'"),
+                     1);
+    must(fix, store_finish_job(fix->store, &job, answer, &outcome, &fix->err));
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash"), 2);
+    assert_clean(fix);
+}
+
+/* The journal goes with the bug from job to job, and with its minimization. */
+static void
+test_the_journal_of_a_minimization_is_kept(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+    AUTO(job_clear) struct job job = {0};
+    AUTO(job_clear) struct job next = {0};
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    AUTO(mem_free) char *journal = fs_join(fix->work, "journal");
+    AUTO(mem_free) char *kept = mem_printf("%s/minimize/NJ-1.journal", fix->state);
+
+    (void)triage(fix, "long input", &said);
+    assert_int_equal(next_job(fix, 5000, &job), 1);
+    assert_false(fs_exists(journal));
+    must(fix, fs_write(journal, "verdicts", 8, 0600, &fix->err));
+    job.interrupted = true;
+    (void)small(fix, &job, "long", false, &said);
+    assert_true(fs_exists(kept));
+    must(fix, fs_write(journal, "of another bug", 14, 0600, &fix->err));
+    assert_int_equal(next_job(fix, 5000, &next), 1);
+    must(fix, fs_read(journal, 99, &bytes, &fix->err));
+    assert_string_equal(buf_str(&bytes), "verdicts");
+    (void)small(fix, &next, "lo", true, &said);
+    assert_false(fs_exists(kept));
+}
+
 static void
 test_unfinished_minimization_goes_on_in_later_runs_but_not_for_ever(void **state)
 {
@@ -435,6 +503,8 @@ main(void)
         TEST(test_next_fails_when_the_workers_folder_does),
         TEST(test_minimization_begins_with_the_worst_when_nothing_waits),
         TEST(test_minimized_reproducer_replaces_the_input_and_keeps_the_original),
+        TEST(test_other_crashes_of_a_minimization_are_filed),
+        TEST(test_the_journal_of_a_minimization_is_kept),
         TEST(test_unfinished_minimization_goes_on_in_later_runs_but_not_for_ever),
         TEST(test_an_interrupted_minimization_does_not_count_and_goes_on),
         TEST(test_minimization_that_shows_nothing_is_given_up),

@@ -148,6 +148,22 @@ read_record(const json_t *object, struct answer *out, struct err *err)
     return rc < 0 ? err_wrap(err, rc, "'record'") : 0;
 }
 
+/* What is no signature is no find. */
+static void
+read_found(const json_t *object, struct answer *out)
+{
+    const json_t *list = json_object_get(object, "found");
+
+    for (size_t i = 0; i < json_array_size(list) && i < TRIAL_FOUND_MAX; i++) {
+        const json_t *record = json_object_get(json_array_get(list, i), "record");
+        const char *major = json_get_str(json_object_get(record, "hash"), "major", "");
+        if (strlen(major) >= RECORD_HASH_MAX) {
+            break;
+        }
+        (void)snprintf(out->found[out->n_found++], RECORD_HASH_MAX, "%s", major);
+    }
+}
+
 int
 store_answer_read(const struct job *job, const json_t *object, struct answer *out,
                   struct err *err)
@@ -170,6 +186,7 @@ store_answer_read(const struct job *job, const json_t *object, struct answer *ou
     if (rc == 0 && job->kind == JOB_MINIMIZE) {
         rc = read_number(object, "bytes", STORE_INPUT_MAX, &answer.bytes, err);
         answer.finished = json_get_bool(object, "finished", false);
+        read_found(object, &answer);
     }
     if (rc < 0) {
         return rc;

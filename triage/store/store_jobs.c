@@ -326,7 +326,6 @@ make_request(struct store *store, const struct candidate *of,
     AUTO(json_decref) json_t *request = json_object();
     AUTO(json_decref) json_t *settings = options_json(of, err);
     AUTO(mem_free) char *input = fs_join(options->folder, "input");
-    AUTO(mem_free) char *output = fs_join(options->folder, "output");
     json_t *command = NULL;
 
     if (settings == NULL) {
@@ -357,8 +356,11 @@ make_request(struct store *store, const struct candidate *of,
     } else if (job->kind == JOB_MINIMIZE) {
         json_put(request, "major", json_text(of->major));
         json_put(request, "wall_ms", json_integer(options->minimize_ms));
-        json_put(request, "output", json_name(output));
-        (void)unlink(output); /* of an earlier job */
+        json_put(request, "keep", json_text(json_get_str(settings, "keep", NULL)));
+        int rc = store_minimize_begin(store, of->bug, options->folder, request, err);
+        if (rc < 0) {
+            return rc;
+        }
     }
     job->request = STEAL(request);
     return 0;

@@ -80,6 +80,9 @@ store_settings_to_json(const struct record_settings *settings)
              json_boolean(settings->asserts_are_security));
     json_put(object, "checks_are_security", json_boolean(settings->checks_are_security));
     json_put(object, "ignore_frames", json_strv(&settings->ignore_frames));
+    if (settings->keep != KEEP_MAJOR) {
+        json_put(object, "keep", json_string(keep_level_name(settings->keep)));
+    }
     return object;
 }
 
@@ -91,6 +94,8 @@ store_settings_from_json(const json_t *object, struct record_settings *out)
     out->asserts_are_security = json_get_bool(object, "asserts_are_security", true);
     out->checks_are_security = json_get_bool(object, "checks_are_security", false);
     json_get_strv(object, "ignore_frames", &out->ignore_frames);
+    out->keep = KEEP_MAJOR;
+    (void)keep_level_parse(json_get_str(object, "keep", "major"), &out->keep, NULL);
 }
 
 /* A plain name stays as it is, with its backslashes; any other is escaped as a whole. */

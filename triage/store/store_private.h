@@ -39,6 +39,7 @@
 #include "base/hash.h"
 #include "triage/store.h"
 #include "triage/store/cluster.h"
+#include "triage/trial.h"
 
 enum {
     STORE_NAME_MAX = 512,    /* bytes of a target's or worker's escaped name */
@@ -83,7 +84,7 @@ extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
     store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
     store_state_sql, store_history_sql, store_build_sql, store_example_sql,
     store_regroup_sql, store_older_sql, store_plan_sql, store_outbox_sql,
-    store_regression_sql, store_backup_sql;
+    store_regression_sql, store_backup_sql, store_minimize_sql;
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,
@@ -186,6 +187,8 @@ struct answer { /* checked: nothing in it is larger or stranger than it may be *
     char *error;   /* NULL, or why the machine failed; then nothing else is set */
     int64_t bytes; /* JOB_MINIMIZE */
     bool finished;
+    char found[TRIAL_FOUND_MAX][RECORD_HASH_MAX]; /* signatures of other crashes */
+    size_t n_found;
     struct answer_replay replays[BUILDS_MAX + 2]; /* JOB_TRIAGE */
     size_t n_replays;
 };
@@ -422,6 +425,19 @@ int store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *
 
 /* A file in blobs/tmp, new path, that asks for a sweep as long as it is there. */
 int store_mark(const struct store *store, char **path, struct err *err);
+
+/* --- minimizations (store_minimize.c) --- */
+
+/* Of a job in that folder: its journal is there, its request says where. */
+int store_minimize_begin(struct store *store, int64_t bug, const char *folder,
+                         json_t *request, struct err *err);
+
+/* The journal is kept where the bug's minimization goes on later, else it goes. */
+void store_minimize_end(struct store *store, const struct job *job, bool goes_on);
+
+/* File what it found and nobody knows as crashes, which are triaged like any other. */
+int store_minimize_found(struct store *store, const struct job *job,
+                         const struct answer *answer, struct err *err);
 
 /* --- regressions (store_regression.c; triage/regression.h) --- */
 

@@ -93,7 +93,9 @@ static int
 check(const struct job *job, const struct answer *answer, const struct minimizing *bug,
       struct buf *out, struct err *err)
 {
-    if (strcmp(answer->record->hash_major, bug->major) != 0) {
+    bool loose = strcmp(json_get_str(job->request, "keep", ""), "loose") == 0;
+
+    if (!loose && strcmp(answer->record->hash_major, bug->major) != 0) {
         return err_set(err, -EBADMSG, "the worker minimized something else: signature %s",
                        answer->record->hash_major);
     }
@@ -208,9 +210,11 @@ store_finish_minimize(struct store *store, const struct job *job,
 {
     int rc = file(store, job, answer, out, err);
 
+    rc = rc < 0 ? rc : store_minimize_found(store, job, answer, err);
     if (rc < 0) {
         return rc;
     }
+    store_minimize_end(store, job, answer->record != NULL && !answer->finished);
     /* what a limit ended is not handed out again by this process: it would never be idle
      */
     if (answer->record == NULL || answer->finished || job->interrupted) {
