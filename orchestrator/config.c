@@ -15,6 +15,10 @@ enum {
     RUNS_DEFAULT = 10,
     MINIMIZE_DEFAULT_MS = 20 * 1000,
     MINIMIZE_MAX_MS = 24 * 3600 * 1000,
+    DAY_MS = 24 * 3600 * 1000,
+    HANGS_DAYS = 7,
+    CRASHES_DAYS = 30,
+    LOGS_DAYS = 14,
     METRICS_EVERY_MS = 15 * 1000,
     METRICS_EVERY_MIN_MS = 1000,
     METRICS_EVERY_MAX_MS = 3600 * 1000,
@@ -142,6 +146,22 @@ static const struct config_key triage_keys[] = {
     {.name = NULL},
 };
 
+static const struct config_key retention_keys[] = {
+    {.name = "hangs",
+     .read = config_read_duration,
+     .offset = offsetof(struct config, retention.hangs_ms),
+     .max = (int64_t)3650 * DAY_MS},
+    {.name = "crashes",
+     .read = config_read_duration,
+     .offset = offsetof(struct config, retention.crashes_ms),
+     .max = (int64_t)3650 * DAY_MS},
+    {.name = "logs",
+     .read = config_read_duration,
+     .offset = offsetof(struct config, retention.logs_ms),
+     .max = (int64_t)3650 * DAY_MS},
+    {.name = NULL},
+};
+
 static const struct config_key gate_keys[] = {
     {.name = "fail_on",
      .read = read_severity,
@@ -182,6 +202,7 @@ static const struct config_key keys[] = {
     {.name = "out", .read = read_out},
     {.name = "targets", .read = keep_node, .offset = offsetof(struct loading, targets)},
     {.name = "triage", .read = config_read_nested, .keys = triage_keys},
+    {.name = "retention", .read = config_read_nested, .keys = retention_keys},
     {.name = "severity",
      .read = config_read_severity,
      .offset = offsetof(struct config, severity)},
@@ -337,6 +358,9 @@ set_defaults(struct config *config)
     config->triage.runs = RUNS_DEFAULT;
     config->triage.minimize_ms = MINIMIZE_DEFAULT_MS;
     config->triage.examples = STORE_EXAMPLES;
+    config->retention.hangs_ms = (int64_t)HANGS_DAYS * DAY_MS;
+    config->retention.crashes_ms = (int64_t)CRASHES_DAYS * DAY_MS;
+    config->retention.logs_ms = (int64_t)LOGS_DAYS * DAY_MS;
     config->metrics_every_ms = METRICS_EVERY_MS;
     config->triage.ooms_and_hangs = true;
     config->triage.asserts_are_security = true;

@@ -56,6 +56,9 @@ struct config {
         bool ooms_and_hangs;              /* default yes */
         bool asserts_are_security, checks_are_security;
     } triage;
+    struct { /* `retention:`: what gc leaves of what workers left */
+        int64_t hangs_ms, crashes_ms, logs_ms;
+    } retention;
     struct config_rules severity; /* `severity:` */
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */

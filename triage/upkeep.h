@@ -1,6 +1,11 @@
 /*
  * Keeping a state folder: a copy of it while it is in use, and what of it may go.
  *
+ * What may go: files of bytes that no row names (a full disk or a kill left them), and
+ * inputs of bugs that have better examples (store_example.c has the rule; it is what
+ * spare time does anyway, for all bugs at once). A bug's reproducer, first input,
+ * examples, reports and pins, and whatever belongs to no bug yet, never go.
+ *
  * A backup is a state folder itself: database, blobs, regressions. It needs no tool to be
  * restored: move it to where the state was, or say --state DIR. Made in this order:
  *
@@ -41,5 +46,17 @@ struct backup {
  */
 int store_backup(struct store *store, const struct backup_order *order,
                  struct backup *out, struct err *err);
+
+/* Whether bytes of this SHA-256 were ever filed. */
+int store_knows(struct store *store, const char *sha256, bool *known, struct err *err);
+
+struct garbage {
+    int64_t orphans, orphan_bytes; /* files that no row names */
+    int64_t surplus; /* inputs with better examples; of a dry run: at most so many */
+};
+
+/* Remove it, or only count it. Safe beside all others and when killed. -EAGAIN: a backup
+ * is being made. */
+int store_gc(struct store *store, bool dry_run, struct garbage *out, struct err *err);
 
 #endif

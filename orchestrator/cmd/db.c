@@ -5,10 +5,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/db_gc.h"
 #include "triage/store.h"
 #include "triage/upkeep.h"
 
-static bool deep, apply;
+static bool deep, apply, dry_run;
 
 static const struct cmd_option *
 options(void)
@@ -17,6 +18,7 @@ options(void)
         {CMD_FLAG, "deep", 0, &deep, NULL,
          "also read every blob and compare it with its name"},
         {CMD_FLAG, "apply", 0, &apply, NULL, "regroup, and not only say what would move"},
+        {CMD_FLAG, "dry-run", 0, &dry_run, NULL, "gc: say what would go"},
         {.kind = CMD_END}};
 
     return table;
@@ -201,6 +203,14 @@ backup(const struct cmd_context *context, const struct strv *args)
     return rc > 0 ? EXIT_FOUND : EXIT_DONE;
 }
 
+static int
+gc(const struct cmd_context *context, const struct strv *args)
+{
+    return args->n == 0
+               ? db_gc(context, dry_run)
+               : cmd_fail(EXIT_USAGE, "db gc takes no argument '%s'", args->v[0]);
+}
+
 extern const struct cmd cmd_db;
 
 static const struct cmd_sub subs[] = {
@@ -212,6 +222,10 @@ static const struct cmd_sub subs[] = {
     {"backup", "DIR [--deep]",
      "copy database, blobs and regressions into a new folder, while they are in use",
      "deep", backup},
+    {"gc", "[--dry-run]",
+     "remove what nobody needs: by `retention:` of nightjar.yaml, surplus inputs, "
+     "orphans",
+     "dry-run", gc},
     {.name = NULL},
 };
 
@@ -221,15 +235,16 @@ run(const struct cmd_context *context, const struct strv *args,
 {
     (void)command;
     return args->n == 0
-               ? cmd_fail(EXIT_USAGE, "db needs to know what to do: nightjar db check, "
-                                      "nightjar db regroup, nightjar db backup")
+               ? cmd_fail(EXIT_USAGE,
+                          "db needs to know what to do: nightjar db check, "
+                          "nightjar db regroup, nightjar db backup, nightjar db gc")
                : cmd_run_sub(&cmd_db, context, args);
 }
 
 const struct cmd cmd_db = {
     .name = "db",
     .summary = "check the database and its files, copy them; regroup its crashes",
-    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep]",
+    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep] | gc [--dry-run]",
     .about =
         "check proves what nightjar promises about its state: no crash without its "
         "bytes, "
@@ -252,10 +267,18 @@ const struct cmd cmd_db = {
         "to where the state was, or name it: nightjar --state DIR bugs. Exit status 1: "
         "what the\n"
         "check found is wrong in the state as well.\n\n"
+        "gc removes hangs and crashes in the workers' folders whose bytes are in the "
+        "ledger and\n"
+        "logs of failed runs, when they are older than `retention:` says (7, 30 and 14 "
+        "days);\n"
+        "inputs of bugs that have better examples (`triage: examples:`); files that no "
+        "row names.\n"
+        "A bug's reproducer, first input, examples and pins never go.\n\n"
         "  nightjar db check\n"
         "  nightjar db check --deep --json   read every blob, one line for each finding\n"
         "  nightjar db regroup               what would move\n"
-        "  nightjar db backup /backup/nightjar-2026-11-27",
+        "  nightjar db backup /backup/nightjar-2026-11-27\n"
+        "  nightjar db gc --dry-run          what would go",
     .options = options,
     .subs = subs,
     .run = run,

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "triage/upkeep.h"
 
 enum { FOLDERS = 256 };
 
@@ -19,6 +21,8 @@ enum {
     NEEDED_BY_BUG,
     NEEDED_BY_PIN,
     DROP,
+    KNOWN,
+    SURPLUS,
     STATEMENTS,
 };
 
@@ -39,6 +43,9 @@ static const char *const sql[STATEMENTS] = {
         ("SELECT count(*) FROM blob b JOIN bug"
          " ON bug.original = b.id OR bug.reproducer = b.id WHERE b.sha256 = ?1"),
     [DROP] = "UPDATE blob SET state = 'dropped' WHERE sha256 = ?1 AND state = 'present'",
+    [KNOWN] = "SELECT count(*) FROM blob WHERE sha256 = ?1",
+    [SURPLUS] = ("SELECT coalesce(sum(crashes - trimmed_crashes), 0) FROM bug"
+                 " WHERE crashes > trimmed_crashes + ?1"),
 };
 const struct store_sql store_sweep_sql = {sql, STATEMENTS};
 
@@ -145,35 +152,58 @@ list_leftovers(struct store *store, struct strv *out, struct err *err)
     return list_folder(path, out, err);
 }
 
+struct sweeping {
+    struct store *store;
+    bool dry_run;
+    int64_t files, bytes; /* that no row names */
+};
+
 /* What is not called like ours was put there by somebody else, who may want it. */
 static int
-sweep_file(struct store *store, const char *folder, const char *name, int64_t *removed,
+sweep_file(struct sweeping *sweeping, const char *folder, const char *name,
            struct err *err)
 {
     AUTO(mem_free) char *path = fs_join(folder, name);
     int64_t wanted = 1;
+    struct stat st;
     int rc = store_is_sha256(name)
-                 ? db_int(store->db, &wanted, err, sql[WANTED], "t", name)
+                 ? db_int(sweeping->store->db, &wanted, err, sql[WANTED], "t", name)
                  : 0;
 
-    if (rc == 0 && wanted == 0) {
-        *removed += unlink(path) == 0 ? 1 : 0;
+    if (rc < 0 || wanted != 0 || lstat(path, &st) < 0 ||
+        (!sweeping->dry_run && unlink(path) < 0)) {
+        return rc;
     }
-    return rc;
+    sweeping->files++;
+    sweeping->bytes += (int64_t)st.st_blocks * 512;
+    return 0;
 }
 
 /* One folder at a time, so that writers wait for no longer than that takes. */
 static int
-sweep_folder(struct store *store, const char *name, int64_t *removed, struct err *err)
+sweep_folder(struct sweeping *sweeping, const char *name, int how, struct err *err)
 {
-    AUTO(mem_free) char *path = fs_join(store->blobs, name);
+    AUTO(mem_free) char *path = fs_join(sweeping->store->blobs, name);
     AUTO(strv_clear) struct strv names = {0};
     AUTO(fd_close) int lock = -1;
-    int rc = store_blobs_lock(store, LOCK_EX, &lock, err);
+    int rc = store_blobs_lock(sweeping->store, how, &lock, err);
 
     rc = rc < 0 ? rc : list_folder(path, &names, err);
     for (size_t i = 0; i < names.n && rc == 0; i++) {
-        rc = sweep_file(store, path, names.v[i], removed, err);
+        rc = sweep_file(sweeping, path, names.v[i], err);
+    }
+    return rc;
+}
+
+static int
+sweep_folders(struct sweeping *sweeping, int how, struct err *err)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < FOLDERS && rc == 0; i++) {
+        char name[3];
+        (void)snprintf(name, sizeof(name), "%02x", i);
+        rc = sweep_folder(sweeping, name, how, err);
     }
     return rc;
 }
@@ -183,20 +213,67 @@ int
 store_sweep(struct store *store, int64_t *removed, struct err *err)
 {
     AUTO(strv_clear) struct strv leftovers = {0};
-    int64_t n = 0;
+    struct sweeping sweeping = {.store = store};
     int rc = list_leftovers(store, &leftovers, err);
 
-    for (unsigned i = 0; i < FOLDERS && leftovers.n > 0 && rc == 0; i++) {
-        char name[3];
-        (void)snprintf(name, sizeof(name), "%02x", i);
-        rc = sweep_folder(store, name, &n, err);
+    if (rc == 0 && leftovers.n > 0) {
+        rc = sweep_folders(&sweeping, LOCK_EX, err);
     }
     for (size_t i = 0; i < leftovers.n && rc == 0; i++) {
         AUTO(mem_free) char *path = mem_printf("%s/tmp/%s", store->blobs, leftovers.v[i]);
-        n += unlink(path) == 0 ? 1 : 0;
+        sweeping.files += unlink(path) == 0 ? 1 : 0;
     }
     if (removed != NULL) {
-        *removed = n;
+        *removed = sweeping.files;
+    }
+    return rc;
+}
+
+/* --- by order --- */
+
+int
+store_knows(struct store *store, const char *sha256, bool *known, struct err *err)
+{
+    int64_t n = 0;
+    int rc = db_int(store->db, &n, err, sql[KNOWN], "t", sha256);
+
+    *known = n > 0;
+    return rc;
+}
+
+static int
+trim_all(struct store *store, int64_t *dropped, struct err *err)
+{
+    int rc = 1;
+
+    while (rc == 1) {
+        int64_t n = 0;
+        rc = store_trim(store, &n, err);
+        *dropped += n;
+    }
+    return rc;
+}
+
+int
+store_gc(struct store *store, bool dry_run, struct garbage *out, struct err *err)
+{
+    struct sweeping sweeping = {.store = store, .dry_run = dry_run};
+    struct garbage sum = {0};
+    int rc = sweep_folders(&sweeping, LOCK_EX | LOCK_NB, err);
+
+    sum.orphans = sweeping.files;
+    sum.orphan_bytes = sweeping.bytes;
+    if (rc == 0) {
+        rc = dry_run ? db_int(store->db, &sum.surplus, err, sql[SURPLUS], "i",
+                              (int64_t)STORE_TRIM_FROM)
+                     : trim_all(store, &sum.surplus, err);
+    }
+    if (rc == -EAGAIN) {
+        return err_set(err, rc,
+                       "the blobs are in use, perhaps by a backup: try again later");
+    }
+    if (rc == 0) {
+        *out = sum;
     }
     return rc;
 }
