@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "orchestrator/gate/slo.h"
 #include "orchestrator/publish/notify.h"
 #include "orchestrator/publish/sink.h"
 #include "orchestrator/target.h"
@@ -63,6 +64,7 @@ struct config {
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */
     } gate;
+    struct slo_policy slo;      /* `slo:` */
     struct config_sinks notify; /* `notify:` */
     int64_t metrics_every_ms;   /* during a campaign; default 15 s */
     char *metrics[SINKS_MAX];   /* where each of sink_at() sends to; NULL: not wanted */

@@ -118,24 +118,25 @@ choose(const struct config *config, struct chosen *out, struct err *err)
 }
 
 static int
-read_metrics(const struct cmd_context *context, struct metrics *out)
+read_metrics(const struct cmd_context *context, const struct config *config,
+             struct metrics *out)
 {
     AUTO(store_close) struct store *store = NULL;
     struct err err = ERR_INIT;
     int rc = store_open(context->state, DB_READ, &store, &err);
 
     if (rc == 0) {
-        rc = collect_metrics(store, out, &err);
+        rc = collect_metrics(store, &config->slo, out, &err);
     }
     return rc < 0 ? cmd_fail(EXIT_UNDECIDED, "%s", err.msg) : EXIT_DONE;
 }
 
 static int
-print_metrics(const struct cmd_context *context)
+print_metrics(const struct cmd_context *context, const struct config *config)
 {
     AUTO(metrics_clear) struct metrics metrics = {0};
     AUTO(buf_clear) struct buf text = BUF_INIT;
-    int rc = read_metrics(context, &metrics);
+    int rc = read_metrics(context, config, &metrics);
 
     if (rc == EXIT_DONE) {
         exposition_print(&metrics,
@@ -160,7 +161,7 @@ push_metrics(const struct cmd_context *context, const struct config *config)
     if (n > 1) {
         return push_all(context, chosen, n);
     }
-    int rc = read_metrics(context, &metrics);
+    int rc = read_metrics(context, config, &metrics);
     return rc == EXIT_DONE ? push_one(context, &chosen[0], &metrics) : rc;
 }
 
@@ -179,7 +180,7 @@ run(const struct cmd_context *context, const struct strv *args,
     if (config_load_settings(context->config, &config, &err) < 0) {
         return cmd_fail(EXIT_USAGE, "%s", err.msg);
     }
-    return dry_run ? print_metrics(context) : push_metrics(context, config);
+    return dry_run ? print_metrics(context, config) : push_metrics(context, config);
 }
 
 const struct cmd cmd_push = {

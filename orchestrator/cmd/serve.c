@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/config.h"
 #include "orchestrator/web/server.h"
 #include "triage/store.h"
 
@@ -36,9 +37,10 @@ static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
+    AUTO(config_free) struct config *settings = NULL;
     AUTO(server_stop) struct server *server = NULL;
     AUTO(store_close) struct store *store = NULL;
-    const struct server_config config = {
+    struct server_config config = {
         .state = context->state,
         .listen = listen_on,
         .token = token_env == NULL ? NULL : getenv(token_env),
@@ -54,6 +56,10 @@ run(const struct cmd_context *context, const struct strv *args,
         return cmd_fail(EXIT_USAGE, "--token-env: the environment has no '%s'",
                         token_env);
     }
+    if (config_load_settings(context->config, &settings, &err) < 0) {
+        return cmd_fail(EXIT_USAGE, "%s", err.msg);
+    }
+    config.slo = &settings->slo;
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);

@@ -316,8 +316,51 @@ collect_outbox(struct store *store, struct metrics *out, struct err *err)
     return store_sinks(store, add_sink, &to, err);
 }
 
+/* --- the breach budget --- */
+
+static int
+collect_budget(struct store *store, const struct slo_policy *policy, struct metrics *out,
+               struct err *err)
+{
+    struct slo slo;
+    int rc = slo_collect(store, policy, out->at_ms, &slo, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    const struct {
+        const char *name, *help;
+        double value;
+    } rows[] = {
+        {"nightjar_breach_exposure_points_per_day", "Points that open bugs cost a day.",
+         slo.per_day},
+        {"nightjar_breach_budget_points", "Points that may be spent in 28 days.",
+         slo.budget},
+        {"nightjar_breach_spent_points", "Points spent in the last 28 days.", slo.spent},
+        {"nightjar_breach_budget_remaining_ratio", "Share of the budget that is left.",
+         slo.budget > 0 ? 1 - slo.spent / slo.budget : 0},
+        {"nightjar_breach_burn_rate", "Exposure over what the budget allows a day.",
+         slo.burn},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        metric_add(metrics_family(out, METRIC_GAUGE, rows[i].name, rows[i].help), NULL,
+                   rows[i].value);
+    }
+    struct metric *patches =
+        metrics_family(out, METRIC_GAUGE, "nightjar_bug_patch_deadlines",
+                       "Deadlines of the last 28 days by whether they were met.");
+    for (size_t s = 0; severities[s] != NULL; s++) {
+        metric_add(patches, METRIC_LABELS("severity", severities[s], "result", "met"),
+                   (double)slo.met[s]);
+        metric_add(patches, METRIC_LABELS("severity", severities[s], "result", "missed"),
+                   (double)(slo.due[s] - slo.met[s]));
+    }
+    return 0;
+}
+
 int
-collect_metrics(struct store *store, struct metrics *out, struct err *err)
+collect_metrics(struct store *store, const struct slo_policy *policy, struct metrics *out,
+                struct err *err)
 {
     AUTO(metrics_clear) struct metrics metrics = {.at_ms = clock_wall_ms()};
 
@@ -340,6 +383,9 @@ collect_metrics(struct store *store, struct metrics *out, struct err *err)
     }
     if (rc == 0) {
         rc = collect_outbox(store, &metrics, err);
+    }
+    if (rc == 0) {
+        rc = collect_budget(store, policy, &metrics, err);
     }
     if (rc == 0) {
         rc = store_since(store, &metrics.since_ms, err);

@@ -7,10 +7,12 @@
 #define ORCHESTRATOR_PUBLISH_COLLECT_H
 
 #include "base/err.h"
+#include "orchestrator/gate/slo.h"
 #include "orchestrator/publish/metrics.h"
 #include "triage/store.h"
 
 /* Read everything; *out is new. */
-int collect_metrics(struct store *store, struct metrics *out, struct err *err);
+int collect_metrics(struct store *store, const struct slo_policy *policy,
+                    struct metrics *out, struct err *err);
 
 #endif

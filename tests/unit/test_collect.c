@@ -72,7 +72,8 @@ assert_text_has(struct fixture *fix, const char *line)
     AUTO(metrics_clear) struct metrics metrics = {0};
     AUTO(buf_clear) struct buf text = BUF_INIT;
 
-    assert_int_equal(collect_metrics(fix->store, &metrics, &fix->err), 0);
+    const struct slo_policy policy = slo_policy_default();
+    assert_int_equal(collect_metrics(fix->store, &policy, &metrics, &fix->err), 0);
     exposition_print(&metrics, EXPOSITION_PROMETHEUS, &text);
     if (strstr(buf_str(&text), line) == NULL) {
         print_error("not in the text: %s\n%s", line, buf_str(&text));
@@ -142,6 +143,17 @@ test_totals_survive_a_worker_that_begins_anew(void **state)
 }
 
 static void
+test_the_breach_budget_is_published(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_text_has(fix, "nightjar_breach_budget_points 294\n");
+    assert_text_has(fix, "nightjar_breach_budget_remaining_ratio 1\n");
+    assert_text_has(fix, "nightjar_bug_patch_deadlines{severity=\"critical\","
+                         "result=\"missed\"} 0\n");
+}
+
+static void
 test_labels_are_escaped(void **state)
 {
     struct fixture *fix = *state;
@@ -160,6 +172,7 @@ main(void)
         TEST(test_collect_sums_workers_of_a_target),
         TEST(test_totals_are_there_before_they_count),
         TEST(test_totals_survive_a_worker_that_begins_anew),
+        TEST(test_the_breach_budget_is_published),
         TEST(test_labels_are_escaped),
     };
 

@@ -200,7 +200,7 @@ static const struct {
      "5:5: unknown key 'tiemout' (did you mean 'timeout'?)"},
     {"colour: red\n",
      "1:1: unknown key 'colour': there are state, sandbox, jobs, out, targets, "
-     "triage, retention, severity, gate, metrics, notify"},
+     "triage, retention, severity, gate, slo, metrics, notify"},
     {"triage:\n  job: 1\n", "2:3: unknown key 'job' (did you mean 'jobs'?)"},
     {"jobs: 1\njobs: 2\n", "2:1: key 'jobs' stands twice, first in line 1"},
     {"severity:\n  - function: '('\n    severity: low\n    reason: x\n",
@@ -234,6 +234,9 @@ static const struct {
      "1:26: ooms_and_hangs: wanted yes or no, not the value 'maybe'"},
     {"metrics: {pushgateway: localhost:9091}\n",
      "1:24: pushgateway: 'localhost:9091' is no URL such as http://localhost:9091"},
+    {"slo: {deadline: {crtical: 7d}}\n",
+     "1:18: unknown key 'crtical' (did you mean 'critical'?)"},
+    {"slo: {tolerated: {high: -1}}\n", "1:25: high '-1' is not a number from 0 to 10000"},
     {"notify: [{kind: slack, url: 'http://a'}]\n",
      "1:10: notify: an entry needs name:, kind: and url: (or url_env:, where the URL is "
      "a secret)"},
@@ -327,7 +330,7 @@ test_messages_show_no_raw_bytes(void **state)
     assert_refused(
         fix, "\"a\\e[2J\\n\": 1\n",
         "nightjar.yaml:1:1: unknown key 'a[2J\n': there are state, sandbox, jobs, out, "
-        "targets, triage, retention, severity, gate, metrics, notify");
+        "targets, triage, retention, severity, gate, slo, metrics, notify");
 }
 
 static void

@@ -11,14 +11,8 @@ enum { NOBODY = 65534, CHILD_BAD = 99, ROUNDS = 12, BATCH = 16 };
 
 /* --- schema --- */
 
-static const struct store_sql *const tables[] = {
-    &store_blob_sql,     &store_ledger_sql,     &store_jobs_sql,    &store_finish_sql,
-    &store_bugs_sql,     &store_event_sql,      &store_run_sql,     &store_check_sql,
-    &store_smaller_sql,  &store_sweep_sql,      &store_similar_sql, &cluster_sql,
-    &store_group_sql,    &store_split_sql,      &store_choose_sql,  &store_settle_sql,
-    &store_severity_sql, &store_state_sql,      &store_history_sql, &store_build_sql,
-    &store_example_sql,  &store_regroup_sql,    &store_older_sql,   &store_plan_sql,
-    &store_outbox_sql,   &store_regression_sql, &store_backup_sql,  &store_minimize_sql};
+#define ROW(table) &(table),
+static const struct store_sql *const tables[] = {STORE_SQL(ROW)};
 
 static sqlite3 *
 migrated(void)

@@ -25,6 +25,7 @@
  *   store_similar.c bugs that share frames
  *   store_history.c variants of a bug, its events
  *   store_event.c   events, their way into the outbox, counters
+ *   store_life.c    when things happened to each bug
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
  *   store_regression.c  reproducers for good, and what became of them
@@ -78,13 +79,40 @@ struct store_sql { /* a test prepares each and looks at its plan */
     const char *const *v;
     size_t n;
 };
-extern const struct store_sql store_blob_sql, store_ledger_sql, store_jobs_sql,
-    store_finish_sql, store_bugs_sql, store_event_sql, store_run_sql, store_check_sql,
-    store_smaller_sql, store_sweep_sql, store_similar_sql, cluster_sql, store_group_sql,
-    store_split_sql, store_choose_sql, store_settle_sql, store_severity_sql,
-    store_state_sql, store_history_sql, store_build_sql, store_example_sql,
-    store_regroup_sql, store_older_sql, store_plan_sql, store_outbox_sql,
-    store_regression_sql, store_backup_sql, store_minimize_sql;
+/* clang-format off: a line each, so that two new ones do not meet */
+#define STORE_SQL(X) \
+    X(store_blob_sql) \
+    X(store_ledger_sql) \
+    X(store_jobs_sql) \
+    X(store_finish_sql) \
+    X(store_bugs_sql) \
+    X(store_event_sql) \
+    X(store_run_sql) \
+    X(store_check_sql) \
+    X(store_smaller_sql) \
+    X(store_sweep_sql) \
+    X(store_similar_sql) \
+    X(cluster_sql) \
+    X(store_group_sql) \
+    X(store_split_sql) \
+    X(store_choose_sql) \
+    X(store_settle_sql) \
+    X(store_severity_sql) \
+    X(store_state_sql) \
+    X(store_history_sql) \
+    X(store_build_sql) \
+    X(store_example_sql) \
+    X(store_regroup_sql) \
+    X(store_older_sql) \
+    X(store_plan_sql) \
+    X(store_outbox_sql) \
+    X(store_regression_sql) \
+    X(store_backup_sql) \
+    X(store_life_sql) \
+    X(store_minimize_sql)
+/* clang-format on */
+#define STORE_SQL_DECLARE(table) extern const struct store_sql table;
+STORE_SQL(STORE_SQL_DECLARE)
 
 const struct db_migration *store_migrations(size_t *count);
 int store_migrate(struct store *store, const struct db_migration *list, size_t count,

@@ -1,0 +1,110 @@
+#include "triage/store/store_private.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum {
+    LIVES,
+    CHANGES,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [LIVES] =
+        "SELECT g.id, g.severity, g.backlog, g.first_seen, c.written, t.name,"
+        " (SELECT min(e.at) FROM event e WHERE e.subject = 'bug' AND e.subject_id = g.id"
+        "  AND e.kind IN ('bug.new', 'bug.backlog') AND NOT e.quiet),"
+        " (SELECT max(started) FROM campaign WHERE started <= c.written"
+        "  AND c.written <= coalesce(ended, c.written)),"
+        " EXISTS (SELECT 1 FROM replay r JOIN build b ON b.id = r.build"
+        "  WHERE r.crash = g.crash AND b.kind = 'release' AND r.k > 0"
+        "  AND r.outcome IN ('crash', 'timeout'))"
+        " FROM bug g JOIN crash c ON c.id = g.crash JOIN target t ON t.id = g.target"
+        " WHERE g.id > ?1 AND c.reproducibility <> 'unreproducible'"
+        " ORDER BY g.id LIMIT 1",
+    [CHANGES] = "SELECT at, kind, coalesce(to_state, ''), actor FROM event"
+                " WHERE subject = 'bug' AND subject_id = ?1 ORDER BY id",
+};
+const struct store_sql store_life_sql = {sql, STATEMENTS};
+
+/* Somebody has looked at it: any decision that is not nightjar's own. */
+static void
+read_change(struct stmt *row, struct bug_life *life)
+{
+    int64_t at = stmt_int(row, 0);
+    bool by_hand = strcmp(stmt_text(row, 3), "nightjar") != 0;
+
+    if (by_hand && life->acknowledged == 0) {
+        life->acknowledged = at;
+    }
+    if (strcmp(stmt_text(row, 1), "bug.state") == 0) {
+        life->changes = mem_resize(life->changes, (life->n + 1) * sizeof(*life->changes));
+        struct life_change *change = &life->changes[life->n++];
+        change->at = at;
+        (void)snprintf(change->to, sizeof(change->to), "%s", stmt_text(row, 2));
+    }
+}
+
+static int
+read_changes(struct store *store, struct bug_life *life, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[CHANGES], "i", life->bug);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        read_change(row, life);
+        rc = 0;
+    }
+    return rc;
+}
+
+void
+bug_life_clear(struct bug_life *life)
+{
+    mem_free(life->target);
+    mem_free(life->changes);
+    *life = (struct bug_life){0};
+}
+
+static int
+next_life(struct store *store, int64_t after, struct bug_life *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[LIVES], "i", after);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    *out = (struct bug_life){.bug = stmt_int(row, 0),
+                             .severity = (enum severity)stmt_int(row, 1),
+                             .backlog = stmt_int(row, 2) != 0,
+                             .first_seen = stmt_int(row, 3),
+                             .written = stmt_int(row, 4),
+                             .target = mem_strdup(stmt_text(row, 5)),
+                             .told = stmt_int(row, 6),
+                             .campaign = stmt_int(row, 7),
+                             .released = stmt_int(row, 8) != 0};
+    stmt_reset(row);
+    rc = read_changes(store, out, err);
+    return rc < 0 ? rc : 1;
+}
+
+int
+store_lives(struct store *store, life_visit *visit, void *user, struct err *err)
+{
+    int64_t last = 0;
+    int rc = 1;
+
+    while (rc == 1) {
+        AUTO(bug_life_clear) struct bug_life life = {0};
+        rc = next_life(store, last, &life, err);
+        if (rc == 1) {
+            last = life.bug;
+            int stop = visit(user, &life, err);
+            rc = stop == 0 ? 1 : stop;
+        }
+    }
+    return rc;
+}
