@@ -93,6 +93,8 @@ exits 0 "the gate follows it" "$NIGHTJAR" gate --fail-on high
 printf wz >in/write-later
 ok "triaged again" triage in/write-later
 is "it is not overwritten" "$(bugs "select(.id == \"$write\") | .severity")" low
+exits 0 "regrouped" "$NIGHTJAR" db regroup --apply
+is "it is still there" "$(bugs "select(.id == \"$write\") | .severity")" low
 exits 0 "until it is cleared" "$NIGHTJAR" bugs severity --clear "$write"
 exits 1 "then the gate fails again" "$NIGHTJAR" gate --fail-on high
 cat >nightjar.yaml <<'YAML'
