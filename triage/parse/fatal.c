@@ -127,28 +127,45 @@ fatal_line(struct parser *p, struct span line)
     return LINE_GO_ON;
 }
 
-/* "PC: @ 0x55f4 ns::f()", "    @     0x55f4 ns::f()", abseil's "    @ 0x55f4  48  f()" */
+/* abseil's second column, how much stack the frame has; false in glog's lines. */
+static bool
+eat_frame_size(struct span *s)
+{
+    struct span rest = *s;
+    uint64_t size;
+
+    if ((!span_eat_digits(&rest, &size) && !span_eat(&rest, "(unknown)")) ||
+        !span_eat_blanks(&rest) || rest.len == 0) {
+        return false;
+    }
+    *s = rest;
+    return true;
+}
+
+/* glog's "PC: @ 0x55f4 ns::f()", "    @     0x55f4 ns::f()", and abseil's with a size:
+ * "    @ 0x55f4  48  f()". glog's first line is the frame behind its handler's again;
+ * abseil's is the one that counts, for its walk of the stack often ends there. */
 static bool
 at_frame(struct parser *p, struct span line)
 {
     struct raw_frame parsed = {0};
     struct span s = span_trim(line);
-    uint64_t size;
+    bool is_pc = span_eat(&s, "PC: ");
 
-    if (!p->at_frames || span_eat(&s, "PC: ")) { /* the first frame again */
-        return false;
-    }
-    if (!span_eat(&s, "@") || !span_eat_blanks(&s) ||
+    if (!p->at_frames || !span_eat(&s, "@") || !span_eat_blanks(&s) ||
         !span_eat_hex(&s, &parsed.address) || !span_eat_blanks(&s)) {
         return false;
     }
-    struct span name = s;
-    if (span_eat_digits(&name, &size) && span_eat_blanks(&name)) { /* of its stack */
-        s = name;
+    bool sized = eat_frame_size(&s);
+    bool known = !span_is(s, "(unknown)");
+    if (is_pc && (!sized || !known)) {
+        return false;
     }
-    if (!span_is(s, "(unknown)")) {
-        parsed.function = s;
+    bool again = p->n_frames == 1 && p->frames[0].address == parsed.address;
+    if (again) {
+        return true;
     }
+    parsed.function = known ? s : (struct span){0};
     parser_add_next(p, &parsed);
     return true;
 }

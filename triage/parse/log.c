@@ -1,7 +1,8 @@
 /*
  * Fatal lines of logging libraries:
- *   F0813 10:20:30.123456 61315 file.cc:89] Check failed: x > 0 (-1 vs. 0)    glog,
- * abseil [1:1:0813/102030.123456:FATAL:file.cc(12)] Check failed: x > 0. Chromium
+ *   glog, abseil  F0813 10:20:30.123456 61315 file.cc:89] Check failed: x > 0 (-1 vs. 0)
+ *   abseil        [file.cc : 27] RAW: Check x > 0 failed: what is wrong
+ *   Chromium      [1:1:0813/102030.123456:FATAL:file.cc(12)] Check failed: x > 0.
  */
 #include "triage/parse/parser.h"
 
@@ -82,12 +83,35 @@ chromium(struct parser *p, struct span line, struct span file, struct span rest)
     }
 }
 
+/* abseil's "[file.cc : 27] RAW: Check x > 5 failed: too few" */
+static bool
+raw_check(struct parser *p, struct span line)
+{
+    struct span s = line;
+    uint64_t number;
+
+    if (!span_eat(&s, "[")) {
+        return false;
+    }
+    struct span file = span_eat_until(&s, ' ');
+    if (!span_eat(&s, ": ") || !span_eat_digits(&s, &number) ||
+        !span_eat(&s, "] RAW: Check ")) {
+        return false;
+    }
+    parser_check_failure(p, line, "CHECK failure", span_to(s, span_find(s, " failed")),
+                         file);
+    return true;
+}
+
 static enum line_verdict
 log_line(struct parser *p, struct span line)
 {
     struct span file;
     struct span rest;
 
+    if (!parser_has_type(p) && raw_check(p, line)) {
+        return LINE_GO_ON;
+    }
     if (chromium_prefix(line, &file, &rest)) {
         chromium(p, line, file, rest);
     } else if (!parser_has_type(p) && google_prefix(line, &file, &rest)) {

@@ -146,6 +146,13 @@ out_of_range()
     return list.at(static_cast<size_t>(enough) + 40);
 }
 
+NOINLINE static int
+vector_index()
+{
+    std::vector<int> list(3);
+    return list[static_cast<size_t>(enough) + 40];
+}
+
 enum Color { RED = 1, GREEN = 2 };
 
 NOINLINE static int
@@ -195,6 +202,7 @@ static const struct {
     {"template", in_template},
     {"lambda", in_lambda},
     {"vector", in_vector},
+    {"vector-index", vector_index},
     {"callback", in_callback},
     {"bad-downcast", bad_downcast},
     {"deleted-virtual", deleted_virtual},

@@ -203,10 +203,64 @@ implicit(void)
     return narrow;
 }
 
+NOINLINE static int
+shift_by_negative(void)
+{
+    volatile int by = -3;
+
+    return one << by;
+}
+
+NOINLINE static int
+assume_aligned(void)
+{
+    char bytes[32] = "";
+    volatile int at = 1;
+    const int *numbers = __builtin_assume_aligned(bytes + at, 16);
+
+    return numbers[0];
+}
+
+#ifdef __clang__
+NOINLINE static int
+count(const char *_Nonnull text)
+{
+    return text == NULL;
+}
+
+NOINLINE static int
+nullability_argument(void)
+{
+    const char *volatile nothing = NULL;
+
+    return count(nothing);
+}
+
+NOINLINE static const char *_Nonnull
+promised(void)
+{
+    const char *volatile nothing = NULL;
+
+    return nothing;
+}
+
+NOINLINE static int
+nullability_return(void)
+{
+    return promised() == NULL;
+}
+#endif
+
 static const struct {
     const char *word;
     int (*run)(void);
 } errors[] = {
+    {"shift-by-negative", shift_by_negative},
+    {"assume-aligned", assume_aligned},
+#ifdef __clang__
+    {"nullability-argument", nullability_argument},
+    {"nullability-return", nullability_return},
+#endif
     {"overflow", overflow},
     {"negate", negate},
     {"unsigned-overflow", unsigned_overflow},

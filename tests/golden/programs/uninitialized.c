@@ -27,6 +27,16 @@ branch(void)
     return value;
 }
 
+/* No optimizer can see what is in it. */
+NOINLINE static int
+kept(void)
+{
+    int *volatile list = malloc(4 * sizeof(int));
+
+    list[0] = 1;
+    return decide(list);
+}
+
 NOINLINE static int
 stored(void)
 {
@@ -40,7 +50,10 @@ stored(void)
 int
 main(int argc, char **argv)
 {
-    int value = argc == 2 && strcmp(argv[1], "stored") == 0 ? stored() : branch();
+    const char *word = argc == 2 ? argv[1] : "";
+    int value = strcmp(word, "stored") == 0 ? stored()
+                : strcmp(word, "kept") == 0 ? kept()
+                                            : branch();
 
     return printf("%d\n", value) < 0;
 }
