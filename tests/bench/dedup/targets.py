@@ -85,6 +85,10 @@ SOURCES = {
     "abc2midi": Source("abcmidi", {"abc2midi": ["@@", "-o", "/dev/null"]},
                        make_files("parseabc.c store.c genmidi.c midifile.c queues.c parser2.c music_utils.c stresspat.c")),
     "exiftags": Source("exiftags", {"exiftags": ["-a", "@@"]}, make_own),
+    "catdoc": Source("catdoc", {"xls2csv": ["@@"], "catppt": ["@@"], "catdoc": ["@@"]}, make_catdoc),
+    "stb_image": Source("libstb", {"stb_image": ["@@"]}, make_stb("tests/bench/dedup/stb_image.c")),
+    "stb_truetype": Source("libstb", {"stb_truetype": ["@@"]}, make_stb("harnesses/stb_truetype/harness.c")),
+    "stb_vorbis": Source("libstb", {"stb_vorbis": ["@@"]}, make_stb("harnesses/stb_vorbis/harness.c")),
 }
 
 
@@ -108,23 +112,30 @@ def fixes_of(name):
     return {os.path.basename(path)[:-len(".patch")]: path for path in paths}
 
 
-def build_one(name, work, build, patch=None):
-    """{program: its path} in one build, as it is or with a patch."""
-    source = SOURCES[name]
-    label = build if patch is None else f"{build}-{os.path.basename(patch)[:-len('.patch')]}"
+def make_programs(name, work, build, label, copy):
+    """{program: its path} of a copy of the source."""
     compiler, flags = BUILDS[build]
-    how = How(compiler, FLAGS + flags, os.path.join(work, "src", f"{name}.{label}"))
-    shutil.copytree(fetch(source.package), how.copy)
-    if patch is not None:
-        subprocess.run(["patch", "-s", "-p1", "-F0", "-d", how.copy, "-i", patch], check=True)
-    if build == "moved":
-        shift(how.copy)
     os.makedirs(os.path.join(work, "bin"), exist_ok=True)
-    programs = {}
-    for program in source.programs:
-        programs[program] = os.path.join(work, "bin", f"{program}.{label}")
-        source.make(how, program, programs[program])
+    programs = {program: os.path.join(work, "bin", f"{program}.{label}") for program in SOURCES[name].programs}
+    for program, output in programs.items():
+        SOURCES[name].make(How(compiler, FLAGS + flags, copy), program, output)
     return programs
+
+
+def build_plain(name, work, build):
+    copy = os.path.join(work, "src", f"{name}.{build}")
+    shutil.copytree(fetch(SOURCES[name].package), copy)
+    if build == "moved":
+        shift(copy)
+    return make_programs(name, work, build, build, copy)
+
+
+def build_fixed(name, work, build, fix):
+    """The plain build, which is there, with one fix: only what that touches is compiled again."""
+    copy = os.path.join(work, "src", f"{name}.{build}-{fix}")
+    shutil.copytree(os.path.join(work, "src", f"{name}.{build}"), copy)
+    subprocess.run(["patch", "-s", "-p1", "-F0", "-d", copy, "-i", fixes_of(name)[fix]], check=True)
+    return make_programs(name, work, build, f"{build}-{fix}", copy)
 
 
 def crashes(program, arguments, path):
@@ -157,14 +168,21 @@ def label_all(name, fixed, inputs):
     return [(*i, some) for i, some in zip(inputs, labels) if some]
 
 
+def build_all(name, work, wanted, fixed_in):
+    """({build: {program: path}}, {fix: the same of the build fixed_in})."""
+    fetch(SOURCES[name].package)
+    fixes = list(fixes_of(name))
+    builds_needed = dict.fromkeys([*wanted, fixed_in])
+    with ThreadPoolExecutor(2) as pool:
+        plain = dict(zip(builds_needed, pool.map(lambda build: build_plain(name, work, build), builds_needed)))
+        fixed = dict(zip(fixes, pool.map(lambda fix: build_fixed(name, work, fixed_in, fix), fixes)))
+    return plain, fixed
+
+
 def plan(name, work, wanted):
     """({program: {build: path}}, [(program, input, labels)], how many inputs no fix mends)."""
-    fixes = fixes_of(name)
-    fetch(SOURCES[name].package)
-    with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(lambda build: build_one(name, work, build), wanted))
-        fixed = list(pool.map(lambda patch: build_one(name, work, FIRST, patch), fixes.values()))
-    programs = {program: {build: some[program] for build, some in zip(wanted, made)} for program in SOURCES[name].programs}
+    plain, fixed = build_all(name, work, wanted, FIRST)
+    programs = {program: {build: plain[build][program] for build in wanted} for program in SOURCES[name].programs}
     inputs = inputs_of(name)
-    labelled = label_all(name, dict(zip(fixes, fixed)), inputs)
+    labelled = label_all(name, fixed, inputs)
     return programs, labelled, len(inputs) - len(labelled)
