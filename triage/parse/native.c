@@ -13,7 +13,6 @@
 
 static const char intro[] = "nightjar: killed by SIG";
 static const char facts[] = "nightjar: signal ";
-static const char registers[] = "nightjar: registers ";
 static const char stack[] = "nightjar: its stack, as gdb sees it";
 
 static void
@@ -62,10 +61,6 @@ native_line(struct parser *p, struct span line)
         read_facts(p, s);
         return LINE_DONE;
     }
-    if (span_eat(&s, registers)) {
-        p->native_registers = s;
-        return LINE_DONE;
-    }
     if (span_starts(line, stack)) {
         parser_forget_frames(p); /* the sanitizer's lacks the function that jumped */
         return LINE_DONE;
@@ -81,28 +76,9 @@ native_line(struct parser *p, struct span line)
     return LINE_DONE;
 }
 
-static void
-take_registers(struct span s, struct record *record)
-{
-    while (s.len > 0) {
-        (void)span_eat_blanks(&s);
-        struct span word = span_eat_word(&s);
-        size_t equals = span_find_char(word, '=');
-        struct span value = span_from(word, equals == SPAN_NONE ? word.len : equals + 1);
-        char name[RECORD_REGISTER_NAME + 1];
-        uint64_t number = 0;
-        span_copy(span_to(word, equals), name, sizeof(name));
-        if (word.len == 0 || !span_eat_hex(&value, &number)) {
-            break;
-        }
-        record_add_register(record, name, number);
-    }
-}
-
 void
 parser_native_finish(const struct parser *p, struct record *record)
 {
-    take_registers(p->native_registers, record);
     if (p->native.signal == 0) {
         return;
     }
@@ -119,6 +95,6 @@ parser_native_finish(const struct parser *p, struct record *record)
 
 const struct parser_ops parser_native = {
     .name = "native",
-    .words = (const char *const[]){intro, facts, registers, stack, NULL},
+    .words = (const char *const[]){intro, facts, stack, NULL},
     .line = native_line,
 };

@@ -31,6 +31,7 @@ static const struct parser_ops *const table[] = {
     &parser_log,       /* glog, abseil, Chromium */
     &parser_v8,         &parser_loader,  &parser_valgrind,
     &parser_apple,      &parser_native, /* nightjar's own, of a bare signal */
+    &parser_registers,                  /* its and sanitizers' */
     &parser_fatal,                      /* signals by name, when nothing else told more */
     &parser_sections,                   /* which stack follows */
     &parser_memory,                     /* what lies at the address */
@@ -119,6 +120,7 @@ parser_begin(struct parser *p, struct span line, const char *type)
     p->access = ACCESS_UNKNOWN;
     p->access_bytes = 0;
     p->memory = (struct raw_memory){0};
+    p->registers = (struct span){0};
     p->facts &= lasting;
     p->bad_cast_open = false;
     p->python = false;
@@ -509,6 +511,7 @@ make_record(const struct parser *p)
     if (p->n_frames == 0 && p->place.file.len > 0) {
         copy_frame(record_add_frame(record), &p->place);
     }
+    parser_registers_finish(p, record);
     parser_native_finish(p, record);
     return record;
 }

@@ -122,11 +122,11 @@ struct parser {
     bool cxx_exception;    /* the thrown object's what() is still to come */
     char process[64];      /* Android: names a report without functions */
     struct native_fault native; /* what gdb saw of a bare signal; signal 0: nothing */
-    struct span native_registers;
-    bool native_begins; /* the text says nothing else of what failed */
-    char source[128];   /* V8: the file of the fatal error */
-    bool nothing;       /* this is not a crash under these options */
-    bool done;          /* what follows does not count */
+    struct span registers;      /* the text of their values */
+    bool native_begins;         /* the text says nothing else of what failed */
+    char source[128];           /* V8: the file of the fatal error */
+    bool nothing;               /* this is not a crash under these options */
+    bool done;                  /* what follows does not count */
 };
 
 /* Whether later families and the frame readers still see the line. */
@@ -148,10 +148,14 @@ extern const struct parser_ops parser_noise, parser_oom, parser_kernel, parser_a
     parser_go, parser_gdb, parser_windows, parser_msan, parser_tsan, parser_lsan,
     parser_ubsan, parser_signal, parser_asan, parser_gwpasan, parser_android,
     parser_extra, parser_libfuzzer, parser_jvm, parser_javascript, parser_python,
-    parser_log, parser_v8, parser_loader, parser_native, parser_sections, parser_memory,
-    parser_frames;
+    parser_log, parser_v8, parser_loader, parser_native, parser_registers,
+    parser_sections, parser_memory, parser_frames;
 
-/* What follows from parser_native's lines, into a record that has its frames. */
+/* The registers that the report has, the first RECORD_REGISTERS_MAX, into the record. */
+void parser_registers_finish(const struct parser *p, struct record *record);
+
+/* What follows from parser_native's lines, into a record that has its frames and
+ * registers. */
 void parser_native_finish(const struct parser *p, struct record *record);
 
 /* A headline: the report that starts here replaces the one before: its address, state and
