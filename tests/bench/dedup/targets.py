@@ -55,6 +55,7 @@ def make_catdoc(how, program, output):
     """By its configure; the tables of characters that it reads at start are in the copy, too."""
     flags = " ".join(how.flags)
     if not os.path.exists(os.path.join(how.copy, "src/Makefile")):
+        os.makedirs(os.path.join(how.copy, "as-installed/catdoc"))
         run_in(how.copy, "./configure", "--quiet", "--disable-wordview", f"--prefix={how.copy}/as-installed",
                f"--datadir={how.copy}/as-installed", f"CC={how.compiler}", f"CFLAGS={flags}")
         run_in(how.copy, "make", "-s", "-C", "charsets", "install")
