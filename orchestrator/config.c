@@ -165,6 +165,22 @@ static const struct config_key retention_keys[] = {
     {.name = NULL},
 };
 
+static const struct config_key disk_keys[] = {
+    {.name = "budget",
+     .read = config_read_size,
+     .offset = offsetof(struct config, disk.budget_bytes),
+     .max = INT64_MAX},
+    {.name = "files",
+     .read = config_read_number,
+     .offset = offsetof(struct config, disk.budget_files),
+     .max = INT64_MAX},
+    {.name = "free",
+     .read = config_read_size,
+     .offset = offsetof(struct config, disk.free_bytes),
+     .max = INT64_MAX},
+    {.name = NULL},
+};
+
 static const struct config_key gate_keys[] = {
     {.name = "fail_on",
      .read = read_severity,
@@ -273,6 +289,7 @@ static const struct config_key keys[] = {
     {.name = "targets", .read = keep_node, .offset = offsetof(struct loading, targets)},
     {.name = "triage", .read = config_read_nested, .keys = triage_keys},
     {.name = "retention", .read = config_read_nested, .keys = retention_keys},
+    {.name = "disk", .read = config_read_nested, .keys = disk_keys},
     {.name = "severity",
      .read = config_read_severity,
      .offset = offsetof(struct config, severity)},

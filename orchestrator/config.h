@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "orchestrator/corpus/disk.h"
 #include "orchestrator/gate/slo.h"
 #include "orchestrator/publish/notify.h"
 #include "orchestrator/publish/sink.h"
@@ -46,12 +47,12 @@ struct config {
         targets;     /* `targets:` entries merged with discovery of `out:` folders */
     struct strv out; /* `out:` folders to discover targets in */
     struct {
-        int64_t jobs;        /* triage workers; 0: not given (1 beside fuzzing, cores for
-                                `triage`) */
-        int64_t runs;        /* replays of what stands for a bug; default 10*/
-        int64_t minimize_ms; /* time per bug; 0: no minimization; default 20 s */
+        int64_t jobs;         /* triage workers; 0: not given (1 beside fuzzing, cores for
+                                 `triage`) */
+        int64_t runs;         /* replays of what stands for a bug; default 10*/
+        int64_t minimize_ms;  /* time per bug; 0: no minimization; default 20 s */
         enum keep_level keep; /* what a minimized input must still show: `keep: major` */
-        int64_t examples;    /* inputs kept of each bug, one an exact stack; default 32 */
+        int64_t examples; /* inputs kept of each bug, one an exact stack; default 32 */
         int64_t timeout_ms, memory_bytes; /* of one run, where a target says nothing of
                                              its own; 0: not given (25 s, 2.5 GiB) */
         bool ooms_and_hangs;              /* default yes */
@@ -60,6 +61,7 @@ struct config {
     struct { /* `retention:`: what gc leaves of what workers left */
         int64_t hangs_ms, crashes_ms, logs_ms;
     } retention;
+    struct disk_limits disk;      /* `disk:` */
     struct config_rules severity; /* `severity:` */
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */

@@ -87,6 +87,9 @@ int store_put_target(struct store *store, const char *name, const struct command
 int store_put_builds(struct store *store, int64_t target, const struct build_list *builds,
                      struct err *err);
 
+/* The row of a target. -ENODATA: there is none. */
+int store_target(struct store *store, const char *name, int64_t *id, struct err *err);
+
 /* --- the ledger --- */
 
 enum { STORE_INPUT_MAX = 128 << 20 }; /* bytes of an input or a report */
@@ -439,12 +442,13 @@ int store_since(struct store *store, int64_t *at, struct err *err);
 /* --- events: every state change has one; each goes to the outbox of every sink --- */
 
 struct event {
-    const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
+    const char
+        *kind;           /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
                             "bug.backlog" "bug.override" "bug.merge"
                             "bug.split" "bug.pin" "bug.unpin" "bug.regroup"
                             "bug.verify" (triage/regression.h) "crash.state"
                             "worker.state"    "campaign.start"           "campaign.end"
-                            "target.replay"    "gate.verdict" ... */
+                            "target.replay" "target.disk" (corpus/disk.h) "gate.verdict" ... */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" */
     int64_t subject_id;
     const char *from, *to; /* states, or NULL */
@@ -456,6 +460,11 @@ struct event {
  * a message to every sink for each file. So do those of a bug that is backlog; that it no
  * longer is tells "bug.backlog" (from "backlog" to "fresh"), with what "bug.new" told. */
 int store_event(struct store *store, const struct event *event, struct err *err);
+
+/* Where the last event of its kind left its subject (only these are read of `of`): new,
+ * or NULL when there was none. */
+int store_last_state(struct store *store, const struct event *of, char **state,
+                     struct err *err);
 
 struct event_row {
     int64_t id, at; /* at: wall ms */

@@ -3,6 +3,7 @@
 enum {
     AGAIN_MS = 5000, /* until a sender that ended is started again */
     LAST_MS = 5000,  /* for the last words */
+    DISK_EVERY_MS = 10000,
 };
 
 void
@@ -50,9 +51,21 @@ add_events(const struct config *config, struct tells *out, bool last)
     }
 }
 
+/* Nobody is told, but it is one process of this program, run again and again, too. */
+static void
+add_disk(struct tells *out)
+{
+    struct herald_job *job = add(out, "nightjar disk", DISK_EVERY_MS);
+
+    strv_add(&job->words, "disk");
+    strv_add(&job->words, "--relieve");
+    strv_add(&job->words, "--quiet");
+}
+
 void
 tells_during(const struct config *config, struct tells *out)
 {
+    add_disk(out);
     add_events(config, out, false);
     add_numbers(config, out);
 }

@@ -9,12 +9,15 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/corpus/disk.h"
 #include "orchestrator/executor/executor.h"
 #include "triage/store.h"
 
 enum {
     REST_MS = 5000,      /* who rests no longer than this keeps its job */
     LAST_TURN_MS = 2000, /* no turn is begun with less time left */
+    HELD_EVERY_MS = 1000,
+    HELD_LINE_MAX = 1024,
 };
 
 /* --- who the workers are --- */
@@ -104,6 +107,7 @@ crew_plan(struct crew *crew, const struct crew_config *config, struct strv *note
                    crew->members[i % pairs].engine);
     }
     crew->rows = mem_array(crew->n, sizeof(*crew->rows));
+    crew->held = mem_array(config->targets->n, sizeof(*crew->held));
     crew->busy_jobs = mem_array((size_t)config->jobs, sizeof(*crew->busy_jobs));
     return 0;
 }
@@ -121,7 +125,7 @@ schedule_of(const struct crew *crew)
             .engine = (int)member->engine,
             .target = (int)member->target,
             .holds = member->job >= 0,
-            .ready = state == WORKER_PAUSED &&
+            .ready = state == WORKER_PAUSED && !crew->held[member->target] &&
                      (member->worker == NULL || !worker_alive(member->worker)),
             .over = worker_state_final(state),
             .turns = member->turns,
@@ -232,6 +236,7 @@ crew_clear(struct crew *crew)
     strv_clear(&crew->paths);
     mem_free(crew->members);
     mem_free(crew->rows);
+    mem_free(crew->held);
     mem_free(crew->busy_jobs);
     *crew = (struct crew){0};
 }
@@ -277,10 +282,49 @@ keeps_job(const struct crew_member *member, bool turn_over)
             (state == WORKER_BACKOFF && worker_rest_ms(member->worker) <= REST_MS));
 }
 
+/* One line, by the first of its workers: `text` is that of the file, ours. */
+static void
+say_held(const struct crew *crew, size_t target, const char *text)
+{
+    const struct worker_events *events = &crew->config.events;
+
+    for (size_t i = 0; i < crew->n; i++) {
+        if (crew->members[i].target == target) {
+            events->say(events->user, crew->members[i].worker, text);
+            return;
+        }
+    }
+}
+
+static void
+look_for_holds(struct crew *crew, int64_t now)
+{
+    if (now - crew->held_ms < HELD_EVERY_MS) {
+        return;
+    }
+    crew->held_ms = now;
+    for (size_t t = 0; t < crew->config.targets->n; t++) {
+        AUTO(mem_free)
+        char *path = disk_hold_path(crew->config.state, crew->config.targets->v[t]->name);
+        AUTO(buf_clear) struct buf line = BUF_INIT;
+        bool held = fs_exists(path);
+        if (held == crew->held[t]) {
+            continue;
+        }
+        crew->held[t] = held;
+        (void)fs_read(path, HELD_LINE_MAX, &line, NULL);
+        AUTO(mem_free)
+        char *text = mem_printf("its target is held: %.*s",
+                                (int)strcspn(buf_str(&line), "\n"), buf_str(&line));
+        say_held(crew, t, held ? text : "its target is held no longer: there is room");
+    }
+}
+
 static void
 look_after(struct crew *crew, struct crew_member *member, int64_t now)
 {
-    bool turn_over = member->turn_end_ms != 0 && now >= member->turn_end_ms;
+    bool turn_over = crew->held[member->target] ||
+                     (member->turn_end_ms != 0 && now >= member->turn_end_ms);
 
     if (worker_alive(member->worker)) {
         if (turn_over && worker_state_busy(worker_state(member->worker))) {
@@ -332,6 +376,7 @@ crew_turns(struct crew *crew)
 {
     int64_t now = clock_mono_ms();
 
+    look_for_holds(crew, now);
     for (size_t i = 0; i < crew->n; i++) {
         if (crew->members[i].job >= 0) {
             look_after(crew, &crew->members[i], now);

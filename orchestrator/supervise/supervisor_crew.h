@@ -44,6 +44,8 @@ struct crew {
     struct crew_member *members;
     size_t n;
     struct schedule_row *rows;
+    bool *held; /* by target: corpus/disk.h; its members get no turn, and end theirs */
+    int64_t held_ms; /* when that was looked at */
     bool *busy_jobs;
     int64_t deadline_ms;
 };

@@ -29,6 +29,7 @@
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
  *   store_regression.c  reproducers for good, and what became of them
+ *   store_target.c  targets by name; where events left a subject
  *   store_backup.c  a copy of all of it (triage/upkeep.h)
  *   store_check.c   the invariants
  *
@@ -80,35 +81,36 @@ struct store_sql { /* a test prepares each and looks at its plan */
     size_t n;
 };
 /* clang-format off: a line each, so that two new ones do not meet */
-#define STORE_SQL(X) \
-    X(store_blob_sql) \
-    X(store_ledger_sql) \
-    X(store_jobs_sql) \
-    X(store_finish_sql) \
-    X(store_bugs_sql) \
-    X(store_event_sql) \
-    X(store_run_sql) \
-    X(store_check_sql) \
-    X(store_smaller_sql) \
-    X(store_sweep_sql) \
-    X(store_similar_sql) \
-    X(cluster_sql) \
-    X(store_group_sql) \
-    X(store_split_sql) \
-    X(store_choose_sql) \
-    X(store_settle_sql) \
-    X(store_severity_sql) \
-    X(store_state_sql) \
-    X(store_history_sql) \
-    X(store_build_sql) \
-    X(store_example_sql) \
-    X(store_regroup_sql) \
-    X(store_older_sql) \
-    X(store_plan_sql) \
-    X(store_outbox_sql) \
+#define STORE_SQL(X)        \
+    X(store_blob_sql)       \
+    X(store_ledger_sql)     \
+    X(store_jobs_sql)       \
+    X(store_finish_sql)     \
+    X(store_bugs_sql)       \
+    X(store_event_sql)      \
+    X(store_run_sql)        \
+    X(store_check_sql)      \
+    X(store_smaller_sql)    \
+    X(store_sweep_sql)      \
+    X(store_similar_sql)    \
+    X(cluster_sql)          \
+    X(store_group_sql)      \
+    X(store_split_sql)      \
+    X(store_choose_sql)     \
+    X(store_settle_sql)     \
+    X(store_severity_sql)   \
+    X(store_state_sql)      \
+    X(store_history_sql)    \
+    X(store_build_sql)      \
+    X(store_example_sql)    \
+    X(store_regroup_sql)    \
+    X(store_older_sql)      \
+    X(store_plan_sql)       \
+    X(store_outbox_sql)     \
     X(store_regression_sql) \
-    X(store_backup_sql) \
-    X(store_life_sql) \
+    X(store_backup_sql)     \
+    X(store_target_sql)     \
+    X(store_life_sql)       \
     X(store_minimize_sql)
 /* clang-format on */
 #define STORE_SQL_DECLARE(table) extern const struct store_sql table;

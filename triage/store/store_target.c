@@ -1,0 +1,47 @@
+#include "triage/store/store_private.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+    TARGET,
+    LAST_STATE,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [TARGET] = "SELECT id FROM target WHERE name = ?1",
+    [LAST_STATE] = "SELECT to_state FROM event WHERE subject = ?1 AND subject_id = ?2"
+                   " AND kind = ?3 ORDER BY id DESC LIMIT 1",
+};
+const struct store_sql store_target_sql = {sql, STATEMENTS};
+
+int
+store_target(struct store *store, const char *name, int64_t *id, struct err *err)
+{
+    AUTO(mem_free) char *shown = str_name_dup(name);
+    int rc = db_int(store->db, id, err, sql[TARGET], "t", shown);
+
+    return rc == -ENODATA
+               ? err_set(err, rc, "there is no target '%.100s' in the store", shown)
+               : rc;
+}
+
+int
+store_last_state(struct store *store, const struct event *of, char **state,
+                 struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[LAST_STATE], "tit", of->subject,
+                      of->subject_id, of->kind);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc < 0) {
+        return rc;
+    }
+    *state = rc == 1 && !stmt_null(row, 0) ? mem_strdup(stmt_text(row, 0)) : NULL;
+    stmt_reset(row);
+    return 0;
+}
