@@ -205,6 +205,10 @@ ask(struct search *search)
                                      .stage = search->cursor.stage};
     }
     size_t n_guess = step.edit.n_guess;
+    if (step.sure) {
+        add_candidate(search, &step, false);
+        return true;
+    }
     step.edit.n_guess = 0;
     add_candidate(search, &step, false);
     if (is_doubtful(&search->best.layout, &step.edit)) {

@@ -36,6 +36,7 @@ struct step {
      * the same stage, unless the strategy did. */
     struct cursor taken;
     bool taken_set;
+    bool sure; /* the guesses are no mere guesses: it is not tried without them */
 };
 
 static inline void
@@ -63,8 +64,8 @@ struct strategy {
 
 extern const struct strategy *const strategies[]; /* in the order of a round; NULL ends */
 
-extern const struct strategy strategy_ends, strategy_blocks, strategy_lengths,
-    strategy_elements, strategy_repeats, strategy_lines, strategy_brackets,
-    strategy_tokens, strategy_windows, strategy_dull, strategy_numbers;
+extern const struct strategy strategy_ends, strategy_trees, strategy_blocks,
+    strategy_lengths, strategy_elements, strategy_repeats, strategy_lines,
+    strategy_brackets, strategy_tokens, strategy_windows, strategy_dull, strategy_numbers;
 
 #endif
