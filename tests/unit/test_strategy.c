@@ -303,7 +303,8 @@ test(void *user, const struct buf *list, size_t n, size_t *shown, int64_t *execs
         }
         *shown = trial->shows(copy, list[i].len) ? i : *shown;
     }
-    *execs += (int64_t)n;
+    /* what stands behind was for nothing, but costs no time on lanes that were idle */
+    *execs += (int64_t)(*shown < n ? *shown + 1 : n);
     return 0;
 }
 
@@ -317,7 +318,7 @@ check(parser *shows, void (*make)(struct buf *out), size_t ideal, int64_t most)
         state_of_chance = seed;
         make(&input);
         assert_true(shows((const unsigned char *)buf_str(&input), input.len));
-        for (size_t width = 1; width <= 3; width += 2) {
+        for (size_t width = 1; width <= 33; width += 16) {
             const struct shrink_oracle oracle = {
                 .user = &trial, .width = width, .test = test};
             const struct shrink_limits limits = {.execs = most};
@@ -337,45 +338,128 @@ check(parser *shows, void (*make)(struct buf *out), size_t ideal, int64_t most)
     }
 }
 
+/* --- as RIFF: name, length, a further name, and elements of the same kind in some --- */
+
+static enum verdict
+read_riff(const unsigned char *data, size_t len, int depth)
+{
+    enum verdict verdict = FINE;
+
+    for (size_t i = 0; i < len && verdict == FINE;) {
+        size_t size = len - i < 8
+                          ? SIZE_MAX
+                          : data[i + 4] | (size_t)data[i + 5] << 8 |
+                                (size_t)data[i + 6] << 16 | (size_t)data[i + 7] << 24;
+        if (size > len || size > len - i - 8) {
+            return BROKEN;
+        }
+        const unsigned char *value = data + i + 8;
+        bool list = memcmp(data + i, "LIST", 4) == 0;
+        verdict =
+            list && size >= 4 ? read_riff(value + 4, size - 4, depth + 1)
+            : list            ? BROKEN
+            : depth == 2 && memcmp(data + i, "bugs", 4) == 0 && size >= 1 && value[0] == 7
+                ? SHOWS
+                : FINE;
+        i += 8 + size;
+    }
+    return verdict;
+}
+
+static bool
+riff(const unsigned char *data, size_t len)
+{
+    return read_riff(data, len, 0) == SHOWS;
+}
+
+static void
+put_riff(struct buf *buf, const char *name, const char *further, const struct buf *value)
+{
+    size_t size = strlen(further) + value->len;
+
+    buf_adds(buf, name);
+    for (int i = 0; i < 4; i++) {
+        buf_addc(buf, (char)(size >> (8 * i) & 0xff));
+    }
+    buf_adds(buf, further);
+    buf_add(buf, buf_str(value), value->len);
+}
+
+static void
+put_noise_riff(struct buf *buf, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        AUTO(buf_clear) struct buf value = BUF_INIT;
+        noise(&value, chance(300));
+        put_riff(buf, "data", "", &value);
+    }
+}
+
+static void
+make_riff(struct buf *out)
+{
+    AUTO(buf_clear) struct buf inner = BUF_INIT;
+
+    buf_addc(&inner, 7);
+    noise(&inner, 99);
+    for (int depth = 2; depth >= 0; depth--) {
+        AUTO(buf_clear) struct buf around = BUF_INIT;
+        put_noise_riff(&around, 5);
+        put_riff(&around, depth == 2 ? "bugs" : "LIST", depth == 2 ? "" : "kind", &inner);
+        put_noise_riff(&around, 5);
+        buf_clear(&inner);
+        buf_add(&inner, around.data, around.len);
+    }
+    buf_add(out, inner.data, inner.len);
+}
+
+static void
+test_lists_with_neighbours_on_both_sides(void **state)
+{
+    (void)state;
+    check(riff, make_riff, 2 * 12 + 8 + 1, 3000);
+}
+
 static void
 test_nested_lengths(void **state)
 {
     (void)state;
-    check(tlv, make_tlv, 4 + 3 * 3 + 3 + 3, 40000);
+    check(tlv, make_tlv, 4 + 3 * 3 + 3 + 3, 4000);
 }
 
 static void
 test_chunks_with_checksums(void **state)
 {
     (void)state;
-    check(chunks, make_chunks, 4 + 12 + 12 + 3 + 12, 20000);
+    check(chunks, make_chunks, 4 + 12 + 12 + 3 + 12, 8000);
 }
 
 static void
 test_decimal_lengths(void **state)
 {
     (void)state;
-    check(strings, make_strings, strlen("12:L8:L4:SBUG,,,"), 20000);
+    check(strings, make_strings, strlen("12:L8:L4:SBUG,,,"), 8000);
 }
 
 static void
 test_brackets_that_balance(void **state)
 {
     (void)state;
-    check(brackets, make_brackets, strlen("((%))"), 2000);
+    check(brackets, make_brackets, strlen("((%))"), 1000);
 }
 
 static void
 test_a_sum_over_all(void **state)
 {
     (void)state;
-    check(sums, make_sums, 14, 5000);
+    check(sums, make_sums, 14, 2000);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lists_with_neighbours_on_both_sides),
         cmocka_unit_test(test_nested_lengths),
         cmocka_unit_test(test_chunks_with_checksums),
         cmocka_unit_test(test_decimal_lengths),

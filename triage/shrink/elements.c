@@ -18,7 +18,10 @@ static const struct frame {
     {4, 4, false}, {3, 0, false}, {1, 0, true},  {2, 0, true},  {4, 0, true},
 };
 
-enum { TRIES = 2 * COUNT(frames) };
+enum {
+    TRIES = 2 * COUNT(frames),
+    UNLIKELY_FRAMES = 6, /* the first of them are tried about what is hardly a length */
+};
 
 static bool
 whole(const struct sketch *sketch, const struct field *field, const struct frame *frame,
@@ -81,6 +84,10 @@ elements_next(const struct sketch *sketch, size_t grain, struct cursor *cursor,
                               &cursor->again)) != NULL) {
         size_t n = cursor->again++ % TRIES;
         buf_clear(&step->edit.with);
+        bool likely = fields_are_likely(*plan, field);
+        if (!likely && (n % 2 == 1 || n / 2 >= UNLIKELY_FRAMES)) {
+            continue;
+        }
         if (try_frame(sketch, field, grain, n, &step->edit)) {
             fields_around(*plan, &step->edit);
             step->taken = (struct cursor){.at = step->edit.from};

@@ -26,6 +26,13 @@ struct fields {
  */
 void fields_find(const struct sketch *sketch, bool known, struct fields *out);
 
+/* Of one of the list: whether it was there without despair. */
+static inline bool
+fields_are_likely(const struct fields *fields, const struct field *field)
+{
+    return fields->likely[field - fields->field];
+}
+
 /* Guess that all likely numbers, but single bytes, whose spans hold what the edit touches
  * are lengths. */
 void fields_around(const struct fields *fields, struct edit *edit);

@@ -132,6 +132,11 @@ single_next(const struct sketch *sketch, const struct plan *plan, size_t grain,
     while ((field = fields_at(&plan->fields, &cursor->at, cursor->again / SINGLE_TRIES,
                               &cursor->again)) != NULL) {
         size_t n = cursor->again++ % SINGLE_TRIES;
+        /* of what is hardly a length the middle alone, and nearly all */
+        bool likely = fields_are_likely(&plan->fields, field);
+        if (!likely && n != 0 && n != SINGLE_TRIES - 2) {
+            continue;
+        }
         if (part_of(sketch, field, grain, n / 2, edit)) {
             edit->guess[edit->n_guess] = *field;
             if (edit->to > field->to) {

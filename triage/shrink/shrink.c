@@ -19,6 +19,10 @@ enum {
     CANDIDATES_MAX = 3,    /* of one edit */
     IDLE_ASKS = 256,       /* edits without a trial until the limits are looked at */
     ALTERNATIONS_MAX = 8,  /* of what deletes and what makes dull */
+    /* Without a success a pass that is not thorough ends after so many candidates, and
+     * one more for so many bytes */
+    PATIENCE = 48,
+    PATIENCE_SHARE = 16,
 };
 
 struct candidate {
@@ -43,6 +47,8 @@ struct search {
     struct cursor cursor;
     void *plan;
     bool over;
+    bool thorough;           /* to its end, whatever it brings */
+    size_t asked;            /* candidates since the last success */
     struct candidate *batch; /* what waits to be tried, at most the oracle's width */
     size_t n_batch;
 };
@@ -152,6 +158,7 @@ take(struct search *search, struct candidate *candidate)
     search->best.text = is_text(&search->best.bytes);
     search->cursor = candidate->taken;
     search->over = false;
+    search->asked = 0;
     mem_free(STEAL(search->plan));
 }
 
@@ -184,6 +191,7 @@ add_candidate(struct search *search, const struct step *step, bool plain)
         candidate->hash = XXH3_128bits(buf_str(&candidate->bytes), candidate->bytes.len);
         if (!is_tried(search, candidate->hash)) {
             search->n_batch++;
+            search->asked++;
             return;
         }
     }
@@ -261,6 +269,15 @@ try_batch(struct search *search)
     return false;
 }
 
+/* Most of what a strategy has to give comes early, or not at all. By what was asked, not
+ * by what was answered, so that it is the same for any width. */
+static bool
+is_tired(const struct search *search)
+{
+    return !search->thorough &&
+           search->asked >= PATIENCE + search->best.bytes.len / PATIENCE_SHARE;
+}
+
 /* Once through the input with one strategy. */
 static bool
 pass(struct search *search, const struct strategy *strategy, size_t grain)
@@ -275,10 +292,11 @@ pass(struct search *search, const struct strategy *strategy, size_t grain)
     search->grain = grain;
     search->cursor = (struct cursor){.at = search->best.bytes.len};
     search->over = false;
+    search->asked = 0;
     mem_free(STEAL(search->plan));
     while ((!search->over || search->n_batch > 0) && !search->stopped) {
         if (search->n_batch < search->oracle->width) {
-            search->over = search->over || !ask(search);
+            search->over = search->over || is_tired(search) || !ask(search);
         }
         if (search->over || search->n_batch >= search->oracle->width) {
             gained = try_batch(search) || gained;
@@ -309,20 +327,39 @@ round_of(struct search *search, enum strategy_phase phase)
     return gained;
 }
 
-/* All that can go: what is likely to until nothing does, then once what is not. */
+static bool
+delete_round(struct search *search, bool thorough, bool desperate)
+{
+    search->thorough = thorough;
+    search->best.desperate = desperate;
+    layout_find_checksums(&search->best.layout, &search->best.bytes);
+    return round_of(search, STRATEGY_DELETE);
+}
+
+/* What comes easily: deletions and, since a dull input has fewer numbers that look like
+ * lengths, dullness, until neither brings anything. */
 static void
-delete_all(struct search *search)
+skim(struct search *search)
 {
     bool gained = true;
 
-    while (gained && !search->stopped) {
-        search->best.desperate = false;
-        do {
-            layout_find_checksums(&search->best.layout, &search->best.bytes);
-        } while (round_of(search, STRATEGY_DELETE) && !search->stopped);
-        search->best.desperate = true;
-        gained = round_of(search, STRATEGY_DELETE);
+    for (int i = 0; i < ALTERNATIONS_MAX && gained && !search->stopped; i++) {
+        while (delete_round(search, false, false) && !search->stopped) {
+        }
+        gained = round_of(search, STRATEGY_PLAIN);
     }
+}
+
+/* Then what does not, at many runs for a byte; each time that it brings something, what
+ * comes easily has its turn again. */
+static void
+search_all(struct search *search)
+{
+    do {
+        skim(search);
+    } while ((delete_round(search, true, false) || delete_round(search, true, true)) &&
+             !search->stopped);
+    (void)round_of(search, STRATEGY_PLAIN);
 }
 
 void
@@ -332,7 +369,6 @@ shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits,
     AUTO(search_clear)
     struct search search = {
         .oracle = oracle, .limits = limits, .result = out, .start_ms = clock_mono_ms()};
-    bool gained = len > 0;
 
     assert(oracle->width >= 1 && oracle->width <= SHRINK_WIDTH_MAX);
     search.tried = mem_array(CACHE_SLOTS, sizeof(*search.tried));
@@ -342,9 +378,8 @@ shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits,
     out->failure.code = 0;
     count_as_tried(&search,
                    XXH3_128bits(buf_str(&search.best.bytes), search.best.bytes.len));
-    for (int i = 0; i < ALTERNATIONS_MAX && gained && !search.stopped; i++) {
-        delete_all(&search);
-        gained = round_of(&search, STRATEGY_PLAIN);
+    if (len > 0) {
+        search_all(&search);
     }
     if (out->failure.code == -ECANCELED) {
         out->failure.code = 0;
