@@ -204,6 +204,7 @@ exits 1 "which the script gives" sh piped/repro.sh
 odd="$WORK/od'd \$(id)"
 mkdir "$odd"
 cp two "$odd/t wo"
+# shellcheck disable=SC2016 # they are to stay
 exits 0 "of a target and with arguments that a shell would take apart" "$NIGHTJAR" repro "$id" --export "$odd/to" -- \
   "$odd/t wo" @@ "a 'b" $'c\nd%' '`id`'
 exits 1 "and from elsewhere" env -C / sh "$odd/to/repro.sh"

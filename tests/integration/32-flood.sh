@@ -17,7 +17,9 @@ json() { "$NIGHTJAR" --state state "$@" --json; }
 is "each is a crash of a bug" "$(sql "SELECT count(*) FROM crash WHERE state = 'triaged' AND bug IS NOT NULL")" "$crashes"
 is "and listed under its path" "$(json bugs --crashes | wc -l)" "$crashes"
 is "the bugs count as many" "$(json bugs | jq .crashes | awk '{ n += $1 } END { print n }')" "$crashes"
-is "no bug was found twice" "$(json bugs | jq -c .crash_state | sort | uniq -d | wc -l)" 0
+# by where its first frame lies: a state leaves long numbers out
+is "no bug was found twice" "$(sql "SELECT count(*) FROM (SELECT count(DISTINCT c.bug) AS n FROM record r
+  JOIN crash c ON c.id = r.crash GROUP BY json_extract(r.json, '\$.frames[0].offset') HAVING n > 1)")" 0
 found=$(json bugs | wc -l)
 is "none is missing that a crash showed" "$([ "$found" -gt $((bugs / 2)) ] && [ "$found" -le "$bugs" ] && echo yes)" yes
 is "surplus inputs went" \
