@@ -1,10 +1,6 @@
 #include "triage/stack_rules.h"
 
-#include <assert.h>
-#include <pthread.h>
-
 #include "base/str.h"
-#include "triage/parse/words.h"
 
 const char stack_reason_main[] = "main: the program's frame around everything";
 
@@ -14,7 +10,7 @@ static const char entry[] =
     "the fuzz target's entry point, without a source file to name it by";
 static const char string[] =
     "a memory or string function of the C library: the bug is its caller's";
-static const char library[] = "the C library";
+const char stack_reason_library[] = "the C library";
 static const char memory[] = "the allocator";
 static const char leaving[] = "how a program ends: abort, exit, signals";
 static const char assertion[] = "what prints or raises a failed assertion";
@@ -36,7 +32,7 @@ static const char kernel[] = "the kernel's report, not its bug";
 
 /* Origin: ClusterFuzz's ignore list (stacktraces/constants.py), retold with boundaries;
  * the rows marked "ours" are not in it. */
-static const struct stack_rule rules[] = {
+const struct stack_rule stack_rules[] = {
     /* sanitizers */
     {RULE_PREFIX, NATIVE, "__asan_", sanitizer, NULL, false},
     {RULE_PREFIX, NATIVE, "__asan::", sanitizer, NULL, false},
@@ -166,11 +162,11 @@ static const struct stack_rule rules[] = {
     {RULE_EXACT, NATIVE, "__assert2", assertion, NULL, false},
     {RULE_EXACT, NATIVE, "_wassert", assertion, NULL, false},
     {RULE_EXACT, NATIVE, "__android_log_assert", assertion, NULL, false},
-    {RULE_PREFIX, NATIVE, "__libc_", library, NULL, false},
-    {RULE_PREFIX, NATIVE, "__GI_", library, NULL, false},
-    {RULE_PREFIX, NATIVE, "__aeabi_", library, NULL, false},
-    {RULE_PREFIX, NATIVE, "aeabi_", library, NULL, false},
-    {RULE_PREFIX, NATIVE, "_L_unlock_", library, NULL, false},
+    {RULE_PREFIX, NATIVE, "__libc_", stack_reason_library, NULL, false},
+    {RULE_PREFIX, NATIVE, "__GI_", stack_reason_library, NULL, false},
+    {RULE_PREFIX, NATIVE, "__aeabi_", stack_reason_library, NULL, false},
+    {RULE_PREFIX, NATIVE, "aeabi_", stack_reason_library, NULL, false},
+    {RULE_PREFIX, NATIVE, "_L_unlock_", stack_reason_library, NULL, false},
     {RULE_PREFIX, NATIVE, "__pthread_kill", leaving, NULL, false},
     {RULE_EXACT, NATIVE, "_start", stack_reason_starting, NULL, false},
     {RULE_EXACT, NATIVE, "_etext", stack_reason_starting, NULL, false},
@@ -181,22 +177,22 @@ static const struct stack_rule rules[] = {
     {RULE_LIBC, NATIVE, "pthread_create", stack_reason_starting, NULL, false},
     {RULE_EXACT, NATIVE, "__cxx_global_var_init", stack_reason_starting, NULL, true},
     {RULE_EXACT, NATIVE, "main", stack_reason_main, NULL, false},
-    {RULE_PATH, NATIVE, "/glibc-", library, NULL, false},
-    {RULE_PATH, NATIVE, "/eglibc-", library, NULL, false},
-    {RULE_PATH, NATIVE, "bionic/libc/", library, NULL, false},
-    {RULE_PATH, NATIVE, "/crosstool/", library, NULL, false},
-    {RULE_PATH, NATIVE, "/lib/gcc/", library, NULL, false},
-    {RULE_PATH, NATIVE, "/llvm-build/", library, NULL, false},
-    {RULE_PATH, NATIVE, "/AOSP-toolchain/", library, NULL, false},
+    {RULE_PATH, NATIVE, "/glibc-", stack_reason_library, NULL, false},
+    {RULE_PATH, NATIVE, "/eglibc-", stack_reason_library, NULL, false},
+    {RULE_PATH, NATIVE, "bionic/libc/", stack_reason_library, NULL, false},
+    {RULE_PATH, NATIVE, "/crosstool/", stack_reason_library, NULL, false},
+    {RULE_PATH, NATIVE, "/lib/gcc/", stack_reason_library, NULL, false},
+    {RULE_PATH, NATIVE, "/llvm-build/", stack_reason_library, NULL, false},
+    {RULE_PATH, NATIVE, "/AOSP-toolchain/", stack_reason_library, NULL, false},
     {RULE_PATH, NATIVE, "/jemalloc/", memory, NULL, false},
     {RULE_PATH, NATIVE, "/tcmalloc/", memory, NULL, false},
-    {RULE_MODULE, NATIVE, "/libc.so", library, NULL, false},
-    {RULE_MODULE, NATIVE, "/libc-2.", library, NULL, false},
-    {RULE_MODULE, NATIVE, "libpthread", library, NULL, false},
-    {RULE_MODULE, NATIVE, "/libm.so", library, NULL, false}, /* ours */
-    {RULE_MODULE, NATIVE, "libgcc_s.so", library, NULL, false},
-    {RULE_MODULE, NATIVE, "linux-gate.so", library, NULL, false},
-    {RULE_MODULE, NATIVE, "[vdso]", library, NULL, false},
+    {RULE_MODULE, NATIVE, "/libc.so", stack_reason_library, NULL, false},
+    {RULE_MODULE, NATIVE, "/libc-2.", stack_reason_library, NULL, false},
+    {RULE_MODULE, NATIVE, "libpthread", stack_reason_library, NULL, false},
+    {RULE_MODULE, NATIVE, "/libm.so", stack_reason_library, NULL, false}, /* ours */
+    {RULE_MODULE, NATIVE, "libgcc_s.so", stack_reason_library, NULL, false},
+    {RULE_MODULE, NATIVE, "linux-gate.so", stack_reason_library, NULL, false},
+    {RULE_MODULE, NATIVE, "[vdso]", stack_reason_library, NULL, false},
     {RULE_MODULE, NATIVE, "/ld-linux", stack_reason_starting, NULL, false}, /* ours */
     /* what else clang 17's runtime names without "__interceptor_" (ours) */
     {RULE_LIBC, NATIVE, "memchr", string, NULL, true},
@@ -227,45 +223,45 @@ static const struct stack_rule rules[] = {
     {RULE_LIBC, NATIVE, "wcscat", string, NULL, true},
     {RULE_LIBC, NATIVE, "wcscpy", string, NULL, true},
     {RULE_LIBC, NATIVE, "wmemcpy", string, NULL, true},
-    {RULE_LIBC, NATIVE, "atoi", library, NULL, true},
-    {RULE_LIBC, NATIVE, "atol", library, NULL, true},
-    {RULE_LIBC, NATIVE, "atoll", library, NULL, true},
-    {RULE_LIBC, NATIVE, "strtol", library, NULL, true},
-    {RULE_LIBC, NATIVE, "strtoll", library, NULL, true},
-    {RULE_LIBC, NATIVE, "printf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "sprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "snprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "vprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "vfprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "vsprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "vsnprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "vasprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "asprintf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "puts", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fputs", library, NULL, true},
-    {RULE_LIBC, NATIVE, "scanf", library, NULL, false},
-    {RULE_LIBC, NATIVE, "sscanf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fscanf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "vsscanf", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fread", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fwrite", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fgets", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fclose", library, NULL, true},
-    {RULE_LIBC, NATIVE, "fseek", library, NULL, true},
-    {RULE_LIBC, NATIVE, "read", library, NULL, true},
-    {RULE_LIBC, NATIVE, "pread", library, NULL, true},
-    {RULE_LIBC, NATIVE, "write", library, NULL, true},
-    {RULE_LIBC, NATIVE, "pwrite", library, NULL, true},
-    {RULE_LIBC, NATIVE, "recv", library, NULL, true},
-    {RULE_LIBC, NATIVE, "recvfrom", library, NULL, true},
-    {RULE_LIBC, NATIVE, "send", library, NULL, true},
-    {RULE_LIBC, NATIVE, "qsort", library, NULL, true},
-    {RULE_LIBC, NATIVE, "qsort_r", library, NULL, true},
-    {RULE_LIBC, NATIVE, "bsearch", library, NULL, true},
-    {RULE_PREFIX, NATIVE, "pthread_", library, NULL, true},
-    {RULE_LIBC, NATIVE, "longjmp", library, NULL, true},
-    {RULE_LIBC, NATIVE, "siglongjmp", library, NULL, true},
+    {RULE_LIBC, NATIVE, "atoi", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "atol", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "atoll", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "strtol", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "strtoll", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "printf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "sprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "snprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "vprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "vfprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "vsprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "vsnprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "vasprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "asprintf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "puts", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fputs", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "scanf", stack_reason_library, NULL, false},
+    {RULE_LIBC, NATIVE, "sscanf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fscanf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "vsscanf", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fread", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fwrite", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fgets", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fclose", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "fseek", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "read", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "pread", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "write", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "pwrite", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "recv", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "recvfrom", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "send", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "qsort", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "qsort_r", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "bsearch", stack_reason_library, NULL, true},
+    {RULE_PREFIX, NATIVE, "pthread_", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "longjmp", stack_reason_library, NULL, true},
+    {RULE_LIBC, NATIVE, "siglongjmp", stack_reason_library, NULL, true},
 
     /* C++ */
     {RULE_PREFIX, NATIVE, "operator new", memory, NULL, false},
@@ -349,12 +345,12 @@ static const struct stack_rule rules[] = {
     {RULE_PREFIX, LANGUAGE_JVM, "android.app.ActivityManagerProxy.", container, NULL,
      false},
     {RULE_PREFIX, LANGUAGE_JVM, "android.os.Parcel.", container, NULL, false},
-    {RULE_PREFIX, NATIVE, "_swift_stdlib_", library, NULL, false},
+    {RULE_PREFIX, NATIVE, "_swift_stdlib_", stack_reason_library, NULL, false},
     {RULE_EXACT, NATIVE, "CrashTrampolineAsm", sanitizer, NULL, false},
     {RULE_PREFIX, NATIVE, "__zx_panic", assertion, NULL, false},
     {RULE_EXACT, NATIVE, "fpehandler", leaving, NULL, false},
-    {RULE_EXACT, NATIVE, "libc_io_functions_not_implemented_use_fdio_instead", library,
-     NULL, false},
+    {RULE_EXACT, NATIVE, "libc_io_functions_not_implemented_use_fdio_instead",
+     stack_reason_library, NULL, false},
 
     /* Rust */
     {RULE_PREFIX, NATIVE, "alloc::", rust, NULL, false},
@@ -398,7 +394,8 @@ static const struct stack_rule rules[] = {
     {RULE_PREFIX, GO, "testing.", testing, NULL, false},
 
     /* JavaScript (ours) */
-    {RULE_PATH, LANGUAGE_JAVASCRIPT, "/node:internal/", library, NULL, false},
+    {RULE_PATH, LANGUAGE_JAVASCRIPT, "/node:internal/", stack_reason_library, NULL,
+     false},
 
     /* Windows */
     {RULE_EXACT, NATIVE, "BaseThreadInitThunk", windows, NULL, false},
@@ -450,259 +447,4 @@ static const struct stack_rule rules[] = {
     {RULE_MODULE, NATIVE, "+Unknown", nameless, NULL, false},
 };
 
-/* --- looking a frame up --- */
-
-enum { TEXT_MAX = 1100 };
-
-/* Rules about names by their first byte, so that a frame is compared with a few of them
- * only. */
-static uint16_t first_by_byte[256]; /* index + 1; 0: none */
-static uint16_t next_rule[COUNT(rules)];
-static struct words *paths;   /* one bit for each RULE_PATH, in the table's order */
-static struct words *modules; /* the same for RULE_MODULE */
-static pthread_once_t ready_once = PTHREAD_ONCE_INIT;
-
-static struct words *
-make_words(enum rule_how how)
-{
-    struct word list[64];
-    size_t count = 0;
-
-    for (size_t i = 0; i < COUNT(rules); i++) {
-        if (rules[i].how == how) {
-            assert(count < COUNT(list));
-            list[count] = (struct word){rules[i].text, UINT64_C(1) << count};
-            count++;
-        }
-    }
-    return words_new(list, count);
-}
-
-static void
-make_ready(void)
-{
-    for (size_t i = COUNT(rules); i > 0; i--) {
-        unsigned char byte = (unsigned char)rules[i - 1].text[0];
-        if (rules[i - 1].how != RULE_PATH && rules[i - 1].how != RULE_MODULE) {
-            next_rule[i - 1] = first_by_byte[byte];
-            first_by_byte[byte] = (uint16_t)i;
-        }
-    }
-    paths = make_words(RULE_PATH);
-    modules = make_words(RULE_MODULE);
-}
-
-static const struct stack_rule *
-nth_rule(enum rule_how how, uint64_t bits)
-{
-    size_t n = (size_t)__builtin_ctzll(bits);
-
-    for (size_t i = 0; i < COUNT(rules); i++) {
-        if (rules[i].how == how && n-- == 0) {
-            return &rules[i];
-        }
-    }
-    return NULL;
-}
-
-/* "/" and the text with forward slashes: a bare "libc.so.6" then has the slash of
- * "/libc.so". */
-static struct span
-slashed(const char *text, char out[TEXT_MAX])
-{
-    size_t len = 0;
-
-    out[len++] = '/';
-    for (; *text != '\0' && len < TEXT_MAX; text++) {
-        out[len] = *text;
-        if (*text == '\\') {
-            out[len] = '/';
-        }
-        len++;
-    }
-    return (struct span){out, len};
-}
-
-/* glibc's folders, as its debug information has them below its own top, which it does not
- * name: "./libio/fileops.c", "../sysdeps/x86_64/start.S". */
-static const struct {
-    const char *folder;
-    bool only_there; /* nobody else has a folder of this name */
-} glibc[] = {
-    {"libio/", true},   {"nptl/", true},   {"stdio-common/", true}, {"sysdeps/", true},
-    {"csu/", true},     {"wcsmbs/", true}, {"malloc/", false},      {"string/", false},
-    {"stdlib/", false}, {"posix/", false}, {"elf/", false},         {"debug/", false},
-    {"signal/", false}, {"iconv/", false}, {"math/", false},        {"misc/", false},
-    {"time/", false},   {"io/", false},    {"setjmp/", false},      {"dirent/", false},
-    {"locale/", false},
-};
-
-enum glibc { GLIBC_NO, GLIBC_MAYBE, GLIBC_YES };
-
-static enum glibc
-in_glibc(const struct frame *frame)
-{
-    const char *file = frame->file == NULL ? "" : frame->file;
-
-    file += strncmp(file, "./", 2) == 0 ? 2 : strncmp(file, "../", 3) == 0 ? 3 : 0;
-    for (size_t i = 0; i < COUNT(glibc); i++) {
-        if (str_starts(file, glibc[i].folder)) {
-            return glibc[i].only_there ? GLIBC_YES : GLIBC_MAYBE;
-        }
-    }
-    return GLIBC_NO;
-}
-
-/* Where others have such a folder too, a name that is reserved to the C library tells. */
-static bool
-is_glibc(const struct frame *frame, const char *name)
-{
-    enum glibc where = in_glibc(frame);
-
-    return where == GLIBC_YES || (where == GLIBC_MAYBE && name[0] == '_');
-}
-
-static const struct stack_rule *
-find_place(const struct frame *frame, const char *name)
-{
-    static const struct stack_rule of_glibc = {RULE_PATH, NATIVE, "",
-                                               library,   NULL,   false};
-    const char *path = frame->file != NULL ? frame->file : frame->module;
-    const char *module = frame->module != NULL ? frame->module : frame->function;
-    char text[TEXT_MAX];
-
-    if (path != NULL) {
-        uint64_t bits = words_scan(paths, slashed(path, text));
-        if (bits != 0) {
-            return nth_rule(RULE_PATH, bits);
-        }
-    }
-    if (frame->file == NULL && module != NULL) {
-        uint64_t bits = words_scan(modules, slashed(module, text));
-        if (bits != 0) {
-            return nth_rule(RULE_MODULE, bits);
-        }
-    }
-    return frame->language == NATIVE && is_glibc(frame, name) ? &of_glibc : NULL;
-}
-
-/* "__memcpy_avx_unaligned_erms" -> "memcpy": how libraries name the variants of a
- * function. */
-static struct span
-libc_stem(const char *name)
-{
-    static const char *const before[] = {"__GI_", "__interceptor_", "__isoc99_"};
-    static const char *const behind[] = {"_sse",       "_ssse",    "_avx",   "_evex",
-                                         "_erms",      "_chk",     "_ifunc", "@",
-                                         "_unaligned", "_generic", "-"};
-    struct span s = span_of(name);
-
-    for (size_t i = 0; i < COUNT(before); i++) {
-        (void)span_eat(&s, before[i]);
-    }
-    while (span_eat(&s, "_")) {
-    }
-    if (strcspn(s.at, "_@-") < s.len) {
-        for (size_t i = 0; i < COUNT(behind); i++) {
-            s = span_to(s, span_find(s, behind[i]));
-        }
-    }
-    return s;
-}
-
-static bool
-name_matches(const struct stack_rule *rule, const char *name, struct span stem,
-             const char *last)
-{
-    switch (rule->how) {
-    case RULE_EXACT:
-        return strcmp(name, rule->text) == 0;
-    case RULE_PREFIX:
-        return str_starts(name, rule->text);
-    case RULE_LAST:
-        return strcmp(last, rule->text) == 0;
-    case RULE_LIBC:
-        return span_is(stem, rule->text);
-    case RULE_PATH:
-    case RULE_MODULE:
-        break;
-    }
-    return false;
-}
-
-static const char *
-last_component(const char *name)
-{
-    const char *last = name;
-
-    for (const char *at = strstr(name, "::"); at != NULL; at = strstr(at + 2, "::")) {
-        last = at + 2;
-    }
-    return last;
-}
-
-static const struct stack_rule *
-find_name(const struct frame *frame, const char *name, char first, struct span stem,
-          const char *last)
-{
-    for (size_t i = first_by_byte[(unsigned char)first]; i != 0; i = next_rule[i - 1]) {
-        const struct stack_rule *rule = &rules[i - 1];
-        if (rule->language == frame->language && name_matches(rule, name, stem, last) &&
-            (!rule->without_source || frame->file == NULL ||
-             in_glibc(frame) != GLIBC_NO) &&
-            (rule->path == NULL ||
-             (frame->file != NULL && strstr(frame->file, rule->path) != NULL))) {
-            return rule;
-        }
-    }
-    return NULL;
-}
-
-const struct stack_rule *
-stack_rules_find(const struct frame *frame, const char *name)
-{
-    struct span stem = libc_stem(name);
-    const char *last = last_component(name);
-    const struct stack_rule *rule = NULL;
-
-    (void)pthread_once(&ready_once, make_ready);
-    if (name[0] != '\0') {
-        rule = find_name(frame, name, name[0], stem, last);
-    }
-    if (rule == NULL && stem.len > 0 && stem.at[0] != name[0]) {
-        rule = find_name(frame, name, stem.at[0], stem, last);
-    }
-    if (rule == NULL && last != name && last[0] != '\0') {
-        rule = find_name(frame, name, last[0], stem, last);
-    }
-    return rule != NULL ? rule : find_place(frame, name);
-}
-
-const char *
-stack_rules_reason(const char *text)
-{
-    for (size_t i = 0; i < COUNT(rules); i++) {
-        if (strcmp(rules[i].reason, text) == 0) {
-            return rules[i].reason;
-        }
-    }
-    return NULL;
-}
-
-bool
-stack_rules_is_driver(const char *file)
-{
-    static const char *const drivers[] = {
-        "FuzzerMain.cpp",         "afl_driver.cpp",
-        "aflpp_driver.c",         "StandaloneFuzzTargetMain.c",
-        "standalone_fuzz_main.c", "standalone.c",
-        "FuzzerDriver.cpp",       "honggfuzz_main.c"};
-    struct span base = span_base(span_of(file));
-
-    for (size_t i = 0; i < COUNT(drivers); i++) {
-        if (span_is(base, drivers[i])) {
-            return true;
-        }
-    }
-    return false;
-}
+const size_t stack_rules_n = COUNT(stack_rules);

@@ -7,6 +7,8 @@
 #ifndef TRIAGE_STACK_RULES_H
 #define TRIAGE_STACK_RULES_H
 
+#include <stddef.h>
+
 #include "triage/record.h"
 
 enum rule_how {
@@ -30,6 +32,10 @@ struct stack_rule {
                             information is the library */
 };
 
+/* The table, in stack_rules.c; whoever looks a frame up asks stack_rules_find(). */
+extern const struct stack_rule stack_rules[];
+extern const size_t stack_rules_n;
+
 /* The rule that drops a frame of this qualified name, or NULL. */
 const struct stack_rule *stack_rules_find(const struct frame *frame, const char *name);
 
@@ -38,6 +44,9 @@ const char *stack_rules_reason(const char *text);
 
 /* The reason of the rule for main(), which counts when nothing else does. */
 extern const char stack_reason_main[];
+
+/* The reason of the rules for the C library. */
+extern const char stack_reason_library[];
 
 /* The reason of the rules for what runs before main(). */
 extern const char stack_reason_starting[];
