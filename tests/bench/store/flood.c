@@ -1,7 +1,8 @@
 /*
  * A flood of crashes through the store as a supervisor's scribe does it: files are taken
  * in batches (store_intake), handed out one by one (store_next_job) and answered with
- * made-up records (store_finish_job). Nothing is replayed; what is flushed is flushed.
+ * made-up records (store_finish_job), or with the number of the job that was answered
+ * with the same one, as workers do. Nothing is replayed; what is flushed is flushed.
  *
  * usage: flood STATE CRASHES BUGS INBOX; INBOX is a folder for the input files, gone
  * again when they are filed. Prints the seconds of each tenth, and at the end crashes per
@@ -23,7 +24,13 @@ enum {
     VARIANTS = 4,
     FRAMES = 12,
     REPORT_BYTES = 3000,
-    INPUT_BYTES = 200
+    INPUT_BYTES = 200,
+    REMEMBERED = 512 /* answers that a worker can refer to */
+};
+
+struct answered {
+    int64_t bug, job;
+    int variant;
 };
 
 struct flood {
@@ -32,6 +39,8 @@ struct flood {
     char *work;
     int64_t target;
     int64_t crashes, bugs;
+    struct answered answered[REMEMBERED];
+    size_t n_answered;
     json_t **records; /* bugs * VARIANTS, made when they are first needed */
     char report[REPORT_BYTES + 1];
     uint64_t random;
@@ -133,22 +142,44 @@ take(struct flood *flood, int64_t first, size_t n)
     }
 }
 
+/* The job that was answered so; 0: none, and this one is remembered. */
+static int64_t
+same_as(struct flood *flood, const struct answered *answer)
+{
+    for (size_t i = 0; i < flood->n_answered && i < REMEMBERED; i++) {
+        const struct answered *known = &flood->answered[i];
+        if (known->bug == answer->bug && known->variant == answer->variant) {
+            return known->job;
+        }
+    }
+    flood->answered[flood->n_answered++ % REMEMBERED] = *answer;
+    return 0;
+}
+
 static void
 answer(struct flood *flood, const struct job *job)
 {
     AUTO(json_decref) json_t *line = json_object();
     struct job_outcome outcome;
     struct err err = ERR_INIT;
-    int64_t bug = choose_bug(flood);
+    const struct answered answered = {.bug = choose_bug(flood),
+                                      .job = job->id,
+                                      .variant = (int)(next_random(flood) % VARIANTS)};
+    int64_t same =
+        json_get_bool(job->request, "whole", false) ? 0 : same_as(flood, &answered);
 
     json_put(line, "job", json_integer(job->id));
     json_put(line, "outcome", json_string("crash"));
     json_put(line, "k", json_integer(1));
     json_put(line, "n", json_integer(1));
     json_put(line, "other", json_integer(0));
-    json_put(line, "record", record_of(flood, bug, (int)(next_random(flood) % VARIANTS)));
-    json_put(line, "report", json_string(flood->report));
     json_put(line, "reason", json_string(""));
+    if (same > 0) {
+        json_put(line, "same", json_integer(same));
+    } else {
+        json_put(line, "record", record_of(flood, answered.bug, answered.variant));
+        json_put(line, "report", json_string(flood->report));
+    }
     if (store_finish_job(flood->store, job, line, &outcome, &err) < 0) {
         die(&err);
     }
