@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
+#include "orchestrator/corpus/measure.h"
 #include "triage/runner.h"
 #include "triage/sandbox.h"
 
@@ -20,7 +21,7 @@
  * stands. */
 /* clang-format off */
 #define VERBS(X) \
-    X(triage) X(import) X(fuzz) X(bugs) X(show) X(repro) X(minimize) X(verify) X(gate) X(push) \
+    X(triage) X(import) X(fuzz) X(bugs) X(show) X(repro) X(minimize) X(corpus) X(verify) X(gate) X(push) \
     X(slo) X(outbox) X(serve) X(status) \
     X(init) X(doctor) X(db) X(disk) X(parse_verb) X(help_verb) X(scribe) X(triage_worker)
 /* clang-format on */
@@ -214,6 +215,9 @@ main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], RUNNER_VERB) == 0) {
         return runner_inside_main();
+    }
+    if (argc > 1 && strcmp(argv[1], MEASURE_VERB) == 0) {
+        return measure_inside_main();
     }
     if (argc > 1 && strcmp(argv[1], "sandbox-init") == 0) {
         return sandbox_init_main(argc - 1, argv + 1);

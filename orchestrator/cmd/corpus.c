@@ -1,0 +1,69 @@
+#include "orchestrator/cmd/corpus.h"
+
+static struct corpus_options given;
+static const struct strv *behind; /* what stands behind "--" */
+
+static const struct cmd_option *
+options(void)
+{
+    static const struct cmd_option table[] = {
+        {CMD_TEXT, "output", 'o', &given.output, "DIR", "the folder that is made"},
+        {CMD_NUMBER, "jobs", 'j', &given.jobs, "N", "runs at a time (default: cores)"},
+        {CMD_DURATION, "timeout", 0, &given.timeout_ms, "DURATION",
+         "limit of one run (default 5s)"},
+        {CMD_SIZE, "memory", 0, &given.memory_bytes, "SIZE",
+         "limit of one run where no sanitizer has its own (default 2560M)"},
+        {.kind = CMD_END}};
+
+    return table;
+}
+
+static int
+merge(const struct cmd_context *context, const struct strv *args)
+{
+    return corpus_merge(context, &given, args, behind);
+}
+
+extern const struct cmd cmd_corpus;
+
+static const struct cmd_sub subs[] = {
+    {"merge", "-o DIR PATH... -- COMMAND @@",
+     "the fewest and smallest inputs of files and folders, for the same edges",
+     "output jobs timeout memory", merge},
+    {.name = NULL},
+};
+
+static int
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
+{
+    behind = command;
+    return args->n == 0 ? cmd_fail(EXIT_USAGE, "corpus needs to know what to do: "
+                                               "nightjar corpus merge")
+                        : cmd_run_sub(&cmd_corpus, context, args);
+}
+
+const struct cmd cmd_corpus = {
+    .name = "corpus",
+    .summary = "keep corpora small: the fewest inputs for the same coverage",
+    .usage = "merge -o DIR PATH... -- COMMAND @@",
+    .about =
+        "merge runs every file once on an AFL++ build, in a sandbox and on all cores, "
+        "and "
+        "copies\n"
+        "the fewest and smallest that reach the same edges, equally often (AFL's buckets "
+        "of "
+        "hit\n"
+        "counts), into a new folder. These are run again before anything is written: "
+        "what "
+        "they\n"
+        "do not reach again costs further inputs, until no input that was left out could "
+        "help.\n"
+        "What crashes, hangs or breaks its sandbox is left out and counted. A killed run "
+        "goes on\n"
+        "where it stood, by DIR.traces.\n\n"
+        "  nightjar corpus merge -o small/ out/*/queue more/ -- ./target-afl @@",
+    .options = options,
+    .subs = subs,
+    .run = run,
+};

@@ -1,0 +1,32 @@
+/* Between the files of the verb `corpus`. */
+#ifndef ORCHESTRATOR_CMD_CORPUS_H
+#define ORCHESTRATOR_CMD_CORPUS_H
+
+#include "orchestrator/cmd/cmd.h"
+#include "orchestrator/corpus/cover.h"
+#include "triage/command.h"
+
+struct corpus_options {
+    const char *output;
+    int64_t jobs, timeout_ms, memory_bytes;
+};
+
+/* What an AFL build is run with to be measured: argv behind "--". */
+int corpus_command(const struct corpus_options *options, const struct strv *argv,
+                   struct command *out, struct err *err);
+
+/* How many runs at a time: what was asked for, else the cores that this process has. */
+int corpus_jobs(const struct corpus_options *options, int *out, struct err *err);
+
+/* A line of progress for a terminal; cover_config.progress, user is a cmd_context. */
+void corpus_progress(void *user, const struct cover_sum *sum);
+
+/* What was reached and chosen; `what` is "merged" or "pruned". */
+void corpus_print_sum(const struct cmd_context *context, const char *what,
+                      const struct cover_sum *sum);
+
+/* The fewest and smallest files of args in the new folder options->output. */
+int corpus_merge(const struct cmd_context *context, const struct corpus_options *options,
+                 const struct strv *args, const struct strv *command);
+
+#endif

@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "orchestrator/cmd/corpus.h"
+
+enum { RUN_MS = 5000 }; /* AFL++'s afl-cmin: -t 5000 */
+
+int
+corpus_command(const struct corpus_options *options, const struct strv *argv,
+               struct command *out, struct err *err)
+{
+    if (argv->n == 0) {
+        return err_set(err, -EINVAL,
+                       "which target? Give an AFL++ build behind --: nightjar corpus "
+                       "merge -o OUT IN -- ./target @@");
+    }
+    int rc = command_from_argv(argv, out, err);
+    if (rc < 0) {
+        return rc;
+    }
+    /* a build with AFL++'s driver for LLVMFuzzerTestOneInput takes its input by shared
+     * memory or standard input */
+    if (out->mode == INPUT_LIBFUZZER) {
+        out->mode = INPUT_STDIN;
+    }
+    out->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : RUN_MS;
+    out->memory_bytes =
+        options->memory_bytes > 0 ? options->memory_bytes : out->memory_bytes;
+    return 0;
+}
+
+int
+corpus_jobs(const struct corpus_options *options, int *out, struct err *err)
+{
+    cpu_set_t set;
+    int cores = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
+
+    if (options->jobs < 0 || options->jobs > MEASURE_JOBS_MAX) {
+        return err_set(err, -EINVAL, "--jobs %lld is no number from 1 to %d",
+                       (long long)options->jobs, MEASURE_JOBS_MAX);
+    }
+    *out = options->jobs > 0           ? (int)options->jobs
+           : cores <= MEASURE_JOBS_MAX ? cores
+                                       : MEASURE_JOBS_MAX;
+    return 0;
+}
+
+void
+corpus_progress(void *user, const struct cover_sum *sum)
+{
+    const struct cmd_context *context = user;
+
+    if (context->live && !context->json) {
+        (void)fprintf(stderr, "\r\033[K%lld inputs", (long long)sum->inputs);
+    }
+}
+
+static void
+print_json(const char *what, const struct cover_sum *sum)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } fields[] = {{"inputs", sum->inputs},
+                  {"bytes", sum->bytes},
+                  {"resumed", sum->known},
+                  {"crashes", sum->kinds[MEASURE_CRASH]},
+                  {"hangs", sum->kinds[MEASURE_HANG]},
+                  {"broken", sum->kinds[MEASURE_BROKEN]},
+                  {"not_run", sum->kinds[MEASURE_REFUSED]},
+                  {"distinct", sum->distinct},
+                  {"edges", sum->edges},
+                  {"tuples", sum->tuples},
+                  {"kept", sum->kept},
+                  {"kept_bytes", sum->kept_bytes},
+                  {"kept_edges", sum->kept_edges},
+                  {"kept_tuples", sum->kept_tuples},
+                  {"unstable", sum->unstable}};
+    AUTO(json_decref) json_t *o = json_object();
+
+    json_put(o, "done", json_text(what));
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        json_put(o, fields[i].name, json_integer(fields[i].value));
+    }
+    json_print(stdout, o);
+}
+
+void
+corpus_print_sum(const struct cmd_context *context, const char *what,
+                 const struct cover_sum *sum)
+{
+    char before[32];
+    char after[32];
+
+    if (context->live && !context->json) {
+        (void)fputs("\r\033[K", stderr);
+    }
+    if (context->json) {
+        print_json(what, sum);
+        return;
+    }
+    str_bytes_show(before, sizeof(before), sum->bytes);
+    str_bytes_show(after, sizeof(after), sum->kept_bytes);
+    (void)printf("%s: %lld of %lld inputs, %s of %s, for %lld edges (%lld with counts)\n",
+                 what, (long long)sum->kept, (long long)sum->inputs, after, before,
+                 (long long)sum->edges, (long long)sum->tuples);
+    (void)printf("verified: run again they reach %lld edges (%lld with counts)\n",
+                 (long long)sum->kept_edges, (long long)sum->kept_tuples);
+    if (sum->unstable > 0) {
+        (void)printf("unstable: %lld counts that no input shows again; all that ever "
+                     "showed one are kept\n",
+                     (long long)sum->unstable);
+    }
+    if (sum->kinds[MEASURE_CRASH] + sum->kinds[MEASURE_HANG] +
+            sum->kinds[MEASURE_BROKEN] + sum->kinds[MEASURE_REFUSED] >
+        0) {
+        (void)printf("left out: %lld crash, %lld hang, %lld broke two sandboxes, %lld "
+                     "empty or above 1 MiB\n",
+                     (long long)sum->kinds[MEASURE_CRASH],
+                     (long long)sum->kinds[MEASURE_HANG],
+                     (long long)sum->kinds[MEASURE_BROKEN],
+                     (long long)sum->kinds[MEASURE_REFUSED]);
+    }
+}
