@@ -1,4 +1,4 @@
-#include "orchestrator/supervise/worker.h"
+#include "orchestrator/supervise/worker_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,41 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum {
-    RESCAN_MS = 3000,
-    KILL_AGAIN_MS = 2000,
-    CPU_SAMPLE_MS = 5000,
-    EXECS_PER_MS_MAX = 20000, /* twenty million a second */
-    EXECS_SLACK_MS = 2000,
-    CPU_ALIVE_MS = 50, /* processor time within a sample that is a sign of life */
-};
-
-struct worker {
-    struct worker_config config;
-    struct engine_job job;
-    char *name;
-    struct machine machine;
-    struct inbox_source *source;
-    struct execution *execution; /* NULL: no process */
-    struct engine_view view;
-    struct worker_numbers numbers;
-    char reason[ENGINE_REASON_MAX];
-    struct buf line;    /* of output that has no newline yet */
-    bool skip_line;     /* the rest of a line that was too long */
-    bool asked;         /* this run was told to stop, or killed */
-    bool was_ready;     /* in any run */
-    int64_t last_execs; /* as the engine counted when we last looked */
-    int64_t counted_ms; /* when that last grew */
-    uint64_t last_beats;
-    int stop_signal;
-    int64_t started_ms, life_ms, slow_since_ms, poll_ms, scan_ms, tick_ms;
-    int64_t news_ms;    /* productive time at the last new coverage */
-    int64_t overdue_ms; /* when to act if the process is still there; 0: not */
-    int64_t wake_ms;    /* end of the backoff */
-    int64_t cpu_ms;     /* processor time at the last sample; -1: not known */
-    int64_t sample_ms;  /* when that was */
-    int64_t work_ms;    /* when it had last grown */
-};
+enum { RESCAN_MS = 3000, KILL_AGAIN_MS = 2000 };
 
 static void feed(struct worker *worker, enum worker_event event,
                  const struct worker_end *end);
@@ -193,55 +159,6 @@ on_output(void *user, const char *data, size_t len)
     }
 }
 
-/* --- numbers --- */
-
-/* Counts go on over restarts: what the engine counted since we last looked is added. What
- * no processor can do was not counted by an engine: a target may print lines like its
- * engine's. */
-static bool
-count_execs(struct worker *worker, int64_t now)
-{
-    int64_t delta = worker->view.execs - worker->last_execs;
-    int64_t most = (now - worker->counted_ms + EXECS_SLACK_MS) * EXECS_PER_MS_MAX;
-
-    if (worker->view.execs < 0 || delta <= 0 || delta > most) {
-        return false;
-    }
-    worker->numbers.execs += delta;
-    worker->last_execs = worker->view.execs;
-    worker->counted_ms = now;
-    return true;
-}
-
-static bool
-raise_to(int64_t *value, int64_t seen)
-{
-    if (seen <= *value) {
-        return false;
-    }
-    *value = seen;
-    return true;
-}
-
-static void
-update_numbers(struct worker *worker, int64_t now)
-{
-    struct engine_view *view = &worker->view;
-    bool moved = count_execs(worker, now);
-
-    if (moved || view->beats != worker->last_beats) {
-        worker->last_beats = view->beats;
-        worker->life_ms = now;
-    }
-    bool news = raise_to(&worker->numbers.edges, view->edges);
-    news = raise_to(&worker->numbers.corpus, view->corpus) || news;
-    if (news) {
-        worker->news_ms = worker->numbers.productive_ms;
-    }
-    worker->numbers.execs_per_sec = worker->execution == NULL ? 0 : view->execs_per_sec;
-    worker->was_ready = worker->was_ready || view->ready;
-}
-
 /* --- its end --- */
 
 /* What a failed run printed last, for a person; beside the worker's folder, which is not
@@ -303,7 +220,7 @@ on_gone(void *user, int status)
     worker->execution = NULL;
     worker->overdue_ms = 0;
     worker->config.ops->poll(&worker->job, &worker->view);
-    update_numbers(worker, now);
+    worker_count(worker, now);
     worker_look(worker, INBOX_SETTLED);
     enum worker_event event = judge_end(worker, status);
     worker_look(worker, INBOX_SETTLED | INBOX_TIDY);
@@ -474,81 +391,6 @@ worker_feed(struct worker *worker, enum worker_event event)
 
 /* --- clocks --- */
 
-/* A process that uses no processor at all is stopped or blocked, however long its engine
- * may be silent. */
-static bool
-is_idle(struct worker *worker, int64_t now, int64_t limit)
-{
-    if (now - worker->sample_ms >= CPU_SAMPLE_MS &&
-        now - worker->life_ms >= CPU_SAMPLE_MS) {
-        int64_t cpu = worker->config.executor->cpu_ms(worker->execution);
-        if (cpu < 0 || worker->cpu_ms < 0 || cpu - worker->cpu_ms >= CPU_ALIVE_MS) {
-            worker->work_ms = now;
-        }
-        worker->cpu_ms = cpu;
-        worker->sample_ms = now;
-    }
-    return now - worker->life_ms >= limit && now - worker->work_ms >= limit;
-}
-
-/* One run may take as long as the target's limit says, and nothing is heard of it
- * meanwhile. */
-static int64_t
-frozen_limit(const struct worker *worker)
-{
-    const struct engine_policy *policy = &worker->config.ops->policy;
-    int64_t limit = worker->view.ready ? policy->frozen_ms : policy->start_ms;
-    int64_t run = 2 * worker->config.target->timeout_ms + 10000;
-
-    return run > limit ? run : limit;
-}
-
-static void
-check_life(struct worker *worker, int64_t now)
-{
-    int64_t limit = frozen_limit(worker);
-    int64_t patience =
-        worker->view.patience_ms > limit ? worker->view.patience_ms : limit;
-    char silence[32];
-
-    if (now - worker->life_ms < patience && !is_idle(worker, now, limit)) {
-        return;
-    }
-    str_duration_show(silence, sizeof(silence), now - worker->life_ms);
-    (void)snprintf(worker->reason, sizeof(worker->reason), "no sign of life for %s",
-                   silence);
-    feed(worker, WORKER_SILENT, NULL);
-}
-
-static void
-check_speed(struct worker *worker, int64_t now)
-{
-    const struct engine_policy *policy = &worker->config.ops->policy;
-
-    if (worker->view.execs_per_sec >= policy->slow_per_s || worker->view.execs < 0) {
-        worker->slow_since_ms = 0;
-        feed(worker, WORKER_AT_SPEED, NULL);
-        return;
-    }
-    worker->slow_since_ms = worker->slow_since_ms == 0 ? now : worker->slow_since_ms;
-    if (now - worker->slow_since_ms >= policy->slow_after_ms) {
-        feed(worker, WORKER_BELOW_SPEED, NULL);
-    }
-}
-
-static void
-check_run(struct worker *worker, int64_t now)
-{
-    if (worker->view.ready && worker->machine.state == WORKER_STARTING) {
-        feed(worker, WORKER_ALIVE, NULL);
-    }
-    check_speed(worker, now);
-    bool flat = worker->numbers.productive_ms - worker->news_ms >=
-                worker->config.ops->policy.plateau_ms;
-    feed(worker, flat ? WORKER_NO_NEWS : WORKER_NEWS, NULL);
-    check_life(worker, now);
-}
-
 static void
 count_time(struct worker *worker, int64_t now)
 {
@@ -571,7 +413,7 @@ worker_tick(struct worker *worker)
         worker->config.ops->poll(&worker->job, &worker->view);
     }
     if (worker->execution != NULL) {
-        update_numbers(worker, now);
+        worker_count(worker, now);
     }
     if (now - worker->scan_ms >= RESCAN_MS) {
         worker->scan_ms = now;
@@ -587,7 +429,7 @@ worker_tick(struct worker *worker)
     }
     if (worker->execution != NULL && !worker->asked &&
         worker_state_busy(worker->machine.state)) {
-        check_run(worker, now);
+        worker_check(worker, now);
     }
 }
 
