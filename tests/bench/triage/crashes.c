@@ -5,8 +5,10 @@
  *
  * Writes N files to OUT, each of other bytes. The files of the FOLDERs are where it
  * begins; what crashed is mutated further, the folders' own files half of the time. The
- * same folders and program give the same files. A run that takes longer than a second is
- * dropped. A crash is an end by a signal or with status 77 (ASAN_OPTIONS=exitcode=77).
+ * same folders and program give the same files. A run that takes longer than a second, or
+ * than BUSY_MS of processor time, is dropped: a few of those would be all that a bench of
+ * starts measures. A crash is an end by a signal or with status 77
+ * (ASAN_OPTIONS=exitcode=77).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,6 +32,7 @@ enum {
     MUTATIONS_MAX = 6,
     TRIES_FOR_EACH = 500, /* runs for each wanted crash before it gives up */
     STATUS_CRASH = 77,
+    BUSY_MS = 50,
 };
 
 struct input {
@@ -168,12 +172,20 @@ write_file(const char *name, const unsigned char *data, size_t len)
     }
 }
 
+static long
+busy_ms(const struct rusage *usage)
+{
+    return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000 +
+           (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1000;
+}
+
 static int
 crashes(char *const *command)
 {
     char *argv[ARGUMENTS_MAX + 1];
     posix_spawn_file_actions_t actions;
     const struct timespec second = {1, 0};
+    struct rusage usage = {0};
     sigset_t child;
     size_t n = 0;
     int status = 0;
@@ -198,8 +210,9 @@ crashes(char *const *command)
     if (late) {
         (void)kill(pid, SIGKILL);
     }
-    (void)waitpid(pid, &status, 0);
-    return !late && (WIFSIGNALED(status) || WEXITSTATUS(status) == STATUS_CRASH);
+    (void)wait4(pid, &status, 0, &usage);
+    return !late && busy_ms(&usage) < BUSY_MS &&
+           (WIFSIGNALED(status) || WEXITSTATUS(status) == STATUS_CRASH);
 }
 
 /* One try; the pool grows when it crashes. */
