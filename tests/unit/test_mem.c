@@ -2,10 +2,12 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 
 static int
@@ -142,6 +144,25 @@ test_auto_frees_and_steal_gives_up(void **state)
     mem_free(NULL);
 }
 
+static void
+test_unloaded_pages_of_a_file_are_read_again(void **state)
+{
+    AUTO(fd_close) int fd = memfd_create("pages", MFD_CLOEXEC);
+    const size_t len = 8192;
+
+    (void)state;
+    assert_int_equal(ftruncate(fd, (off_t)len), 0);
+    assert_int_equal(pwrite(fd, "first", 5, 0), 5);
+    assert_int_equal(pwrite(fd, "last", 4, (off_t)len - 4), 4);
+    char *pages = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_memory_equal(pages, "first", 5);
+    mem_unload(pages, len);
+    assert_memory_equal(pages, "first", 5);
+    assert_memory_equal(pages + len - 4, "last", 4);
+    assert_int_equal(munmap(pages, len), 0);
+}
+
 int
 main(void)
 {
@@ -152,6 +173,7 @@ main(void)
         TEST(test_dup_ends_with_nul),
         TEST(test_printf_is_as_long_as_it_must_be),
         TEST(test_auto_frees_and_steal_gives_up),
+        TEST(test_unloaded_pages_of_a_file_are_read_again),
     };
 
     return cmocka_run_group_tests_name("mem", tests, NULL, NULL);

@@ -23,6 +23,8 @@ static const char source[] =
     "                     puts(\"\\n{\\\"job\\\":1,\\\"outcome\\\":\\\"clean\\\"}\"); "
     "fflush(stdout); }\n"
     "  if (b[0] == 'W') usleep(50000);\n"
+    "  if (b[0] == 'E') { int m; while ((m = read(0, b, sizeof(b) - 1)) > 0) n = m;\n"
+    "                     b[0] = b[n - 1]; b[1] = 0; }\n"
     "  if (strchr(b, '!')) overflow(8);\n"
     "  return 0;\n}\n";
 
@@ -275,6 +277,27 @@ test_a_further_duplicate_is_said_shortly(void **state)
     assert_int_equal(number_of(fix, "same"), 7);
 }
 
+/* It goes in pieces, and its pages leave the worker on the way: all runs see all of it.
+ */
+static void
+test_a_large_input_is_run_whole(void **state)
+{
+    struct fixture *fix = *state;
+    enum { LARGE = (2 << 20) + 4097 };
+    AUTO(mem_free) char *text = mem_alloc(LARGE + 1);
+
+    memset(text, 'x', LARGE);
+    text[0] = 'E'; /* the victim wants the end to be what it is */
+    text[LARGE - 1] = '!';
+    serve(fix, "triage", text, "runs", json_integer(5));
+    assert_string_equal(text_of(fix, "outcome"), "crash");
+    assert_int_equal(number_of(fix, "k"), 3);
+    assert_int_equal(number_of(fix, "n"), 3);
+    text[LARGE - 1] = 'x';
+    serve(fix, "triage", text, "runs", json_integer(5));
+    assert_string_equal(text_of(fix, "outcome"), "clean");
+}
+
 static void
 test_what_a_target_prints_stays_a_text(void **state)
 {
@@ -454,6 +477,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_triage_answers_with_a_record),
         TEST(test_a_further_duplicate_is_said_shortly),
+        TEST(test_a_large_input_is_run_whole),
         TEST(test_what_a_target_prints_stays_a_text),
         TEST(test_report_reads_a_text_alone),
         TEST(test_minimize_writes_its_output),

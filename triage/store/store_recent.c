@@ -4,7 +4,8 @@
 #include "triage/store/store_private.h"
 
 enum {
-    RECENT_MAX = 512, /* the oldest gives way; as many as a worker remembers */
+    RECENT_MAX =
+        2048, /* the oldest gives way; several workers remember some hundred each */
     FRAMES_MAX = 128, /* of a record that is kept: a bound of the memory for all */
     WHOLE_MAX = 1024, /* crashes; one that is forgotten may be asked for once more */
 };
