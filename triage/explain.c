@@ -395,6 +395,8 @@ static const struct {
     {"Data race", RACE},
     {"Lock-order-inversion", "Take the locks in one order everywhere."},
     {"Thread leak", "Join or detach the thread."},
+    {"Signal-unsafe call",
+     "Only set a flag in the signal handler, and act on it outside."},
     {"ASSERT", ASSERTED},
     {"CHECK failure", ASSERTED},
     {"DCHECK failure", ASSERTED},

@@ -310,6 +310,8 @@ static const struct severity_rule rules[] = {
     {"Lock-order-inversion", "Undefined", "CWE-833", FLAG_NO, 2.0, 0,
      "locks are taken in different orders: a deadlock is possible"},
     {"Thread leak", "Undefined", "CWE-772", FLAG_NO, 1.0, 0, "a thread was never joined"},
+    {"Signal-unsafe call inside of a signal", "Undefined", "CWE-479", FLAG_DEFAULT, 3.5,
+     0, "a signal handler calls what the interrupted code may be in the middle of"},
 
     /* other languages */
     {"Uncaught exception", "uncaught-exception", "CWE-248", FLAG_ADDRESS, 2.6, 0,

@@ -383,6 +383,18 @@ allocate_too_much(void)
     return 0;
 }
 
+/* More memory than a limit allows, held until whoever watches it has looked. */
+NOINLINE static int
+hoard(void)
+{
+    enum { BYTES = 400 << 20, LONG_ENOUGH_S = 30 };
+
+    kept = malloc(BYTES);
+    memset(kept, 1, BYTES);
+    sleep(LONG_ENOUGH_S);
+    return 0;
+}
+
 NOINLINE static int
 calloc_overflow(void)
 {
@@ -478,6 +490,7 @@ static const struct {
     {"bus", bus},
     {"allocate-too-much", allocate_too_much},
     {"calloc-overflow", calloc_overflow},
+    {"hoard", hoard},
     {"leak", leak},
     {"own-names", own_names},
 };

@@ -1,5 +1,6 @@
 /* Two threads, one mistake for each word: threads WORD. For ThreadSanitizer. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,15 @@ idle(void *unused)
     return unused;
 }
 
+static void *volatile kept;
+
+NOINLINE static void
+interrupted(int signal)
+{
+    (void)signal;
+    kept = malloc(10);
+}
+
 NOINLINE static void
 misuse(const char *word)
 {
@@ -83,6 +93,9 @@ misuse(const char *word)
     } else if (strcmp(word, "destroy") == 0) {
         pthread_mutex_lock(&mutex);
         pthread_mutex_destroy(&mutex);
+    } else if (strcmp(word, "signal") == 0) {
+        signal(SIGUSR1, interrupted);
+        raise(SIGUSR1);
     } else if (strcmp(word, "null") == 0) {
         *(volatile int *)NULL = 1;
     }
