@@ -417,7 +417,7 @@ static void
 test_lists_with_neighbours_on_both_sides(void **state)
 {
     (void)state;
-    check(riff, make_riff, 2 * 12 + 8 + 1, 3000);
+    check(riff, make_riff, 2 * 12 + 8 + 1, 5000);
 }
 
 static void

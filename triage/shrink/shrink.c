@@ -23,6 +23,10 @@ enum {
      * one more for so many bytes */
     PATIENCE = 48,
     PATIENCE_SHARE = 16,
+    /* So many successes of one pass say that its grain is too fine: it begins anew at one
+     * that is so many times as coarse */
+    WINS_MAX = 12,
+    COARSER = 16,
 };
 
 struct candidate {
@@ -49,6 +53,7 @@ struct search {
     bool over;
     bool thorough;           /* to its end, whatever it brings */
     size_t asked;            /* candidates since the last success */
+    int wins;                /* of the pass at work */
     struct candidate *batch; /* what waits to be tried, at most the oracle's width */
     size_t n_batch;
 };
@@ -159,6 +164,7 @@ take(struct search *search, struct candidate *candidate)
     search->cursor = candidate->taken;
     search->over = false;
     search->asked = 0;
+    search->wins++;
     mem_free(STEAL(search->plan));
 }
 
@@ -278,6 +284,13 @@ is_tired(const struct search *search)
            search->asked >= PATIENCE + search->best.bytes.len / PATIENCE_SHARE;
 }
 
+static bool
+is_too_fine(const struct search *search)
+{
+    return search->wins >= WINS_MAX && search->strategy->phase == STRATEGY_DELETE &&
+           search->grain * COARSER < search->best.bytes.len;
+}
+
 /* Once through the input with one strategy. */
 static bool
 pass(struct search *search, const struct strategy *strategy, size_t grain)
@@ -285,6 +298,7 @@ pass(struct search *search, const struct strategy *strategy, size_t grain)
     bool gained = false;
     int idle = 0;
 
+    search->wins = 0;
     if (strategy->text_only && !search->best.text) {
         return false;
     }
@@ -294,7 +308,8 @@ pass(struct search *search, const struct strategy *strategy, size_t grain)
     search->over = false;
     search->asked = 0;
     mem_free(STEAL(search->plan));
-    while ((!search->over || search->n_batch > 0) && !search->stopped) {
+    while (!is_too_fine(search) && (!search->over || search->n_batch > 0) &&
+           !search->stopped) {
         if (search->n_batch < search->oracle->width) {
             search->over = search->over || is_tired(search) || !ask(search);
         }
@@ -317,12 +332,15 @@ round_of(struct search *search, enum strategy_phase phase)
     while (grain < search->best.bytes.len) {
         grain *= 2;
     }
-    for (; grain > 0 && !search->stopped; grain /= 2) {
-        for (size_t i = 0; strategies[i] != NULL && !search->stopped; i++) {
+    while (grain > 0 && !search->stopped) {
+        bool coarser = false;
+        for (size_t i = 0; strategies[i] != NULL && !search->stopped && !coarser; i++) {
             if (strategies[i]->phase == phase && search->best.bytes.len > 0) {
                 gained = pass(search, strategies[i], grain) || gained;
+                coarser = is_too_fine(search);
             }
         }
+        grain = coarser ? grain * COARSER : grain / 2;
     }
     return gained;
 }

@@ -83,9 +83,12 @@ read_element(const struct reading *reading, size_t begin, size_t limit, struct n
     return true;
 }
 
-/* Elements from there up to the limit exactly; nothing is added when it does not fit. */
+/* Elements from there up to the limit exactly, or, where the list is `open`, as far as
+ * there are some: behind a crash nobody reads on. Nothing is added when it does not fit.
+ */
 static bool
-read_list(const struct reading *reading, size_t begin, size_t limit, int parent)
+read_list(const struct reading *reading, size_t begin, size_t limit, int parent,
+          bool open)
 {
     struct tree *tree = reading->tree;
     int first = tree->n;
@@ -97,7 +100,7 @@ read_list(const struct reading *reading, size_t begin, size_t limit, int parent)
         tree->node[tree->n++] = node;
         begin = node.end;
     }
-    if (begin == limit && tree->n > first) {
+    if ((begin == limit || open) && tree->n > first) {
         return true;
     }
     tree->n = first;
@@ -131,7 +134,8 @@ read_tree(const struct reading *reading, size_t start)
 
     tree->n = 0;
     tree->score = 0;
-    if (!read_list(reading, start, reading->bytes->len, NOBODY)) {
+    /* single bytes fit nearly everywhere, but not up to an end */
+    if (!read_list(reading, start, reading->bytes->len, NOBODY, reading->width > 1)) {
         return;
     }
     for (int i = 0; i < tree->n; i++) {
@@ -139,7 +143,7 @@ read_tree(const struct reading *reading, size_t start)
         for (size_t k = 0; k < COUNT(inner_starts) && depth_of(tree, i) < DEPTH_MAX;
              k++) {
             if (value.from + inner_starts[k] < value.to &&
-                read_list(reading, value.from + inner_starts[k], value.to, i)) {
+                read_list(reading, value.from + inner_starts[k], value.to, i, false)) {
                 tree->node[i].holds = true;
                 break;
             }
