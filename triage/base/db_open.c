@@ -20,6 +20,9 @@ enum { BUSY_STEP_US = 10000, COPY_TRIES = 3 };
 static const char writer_settings[] =
     "PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint=4000";
 
+/* A list of bugs, worst first, meets their rows and their crashes' in no order either. */
+static const char reader_settings[] = "PRAGMA query_only=ON; PRAGMA cache_size=-65536";
+
 static bool
 is_memory(const char *path)
 {
@@ -76,7 +79,7 @@ configure(struct db *db, const char *path, enum db_mode mode, struct err *err)
     int rc = db_exec(db, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", err);
 
     if (rc < 0 || mode == DB_READ) {
-        return rc < 0 ? rc : db_exec(db, "PRAGMA query_only=ON", err);
+        return rc < 0 ? rc : db_exec(db, reader_settings, err);
     }
     rc = use_wal(db, path, err);
     rc = rc < 0 ? rc : db_exec(db, writer_settings, err);
