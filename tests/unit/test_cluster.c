@@ -300,6 +300,104 @@ test_a_report_without_lines_says_nothing_against_a_crash_with_them(void **state)
     assert_clean(fix);
 }
 
+/* One bug of which a build has the line for some inputs, for others an instruction. */
+static void
+show_one_as_two(struct fixture *fix)
+{
+    const struct said no_line = {
+        .frames = {"run", "main"}, .build = "1a2b", .offset = 64};
+    const struct said line = {.frames = {"run", "main"}, .into = 30};
+
+    assert_int_equal(triage(fix, "a", &no_line).bug, 1);
+    (void)triage(fix, "b", &no_line);
+    (void)triage(fix, "c", &no_line);
+    assert_int_equal(triage(fix, "d", &line).bug, 2);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "d", &line).bug, 2);
+}
+
+static void
+test_two_inputs_of_another_build_join_two_bugs(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said line = {.frames = {"run", "main"}, .into = 30};
+
+    show_one_as_two(fix);
+    assert_int_equal(triage(fix, "a", &line).bug, 2); /* it may hold two */
+    assert_int_equal(triage(fix, "b", &line).bug, 1);
+    assert_int_equal(number(fix, "SELECT duplicate_of FROM bug WHERE id = 2"), 1);
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash WHERE bug = 1"), 7);
+    assert_int_equal(number(fix,
+                            "SELECT count(*) FROM event WHERE kind = 'bug.merge'"
+                            " AND subject_id = 1 AND actor = 'nightjar' AND detail LIKE"
+                            " '%the same input shows it in target t, in run as here%'"),
+                     1);
+    assert_clean(fix);
+}
+
+static void
+test_what_a_person_took_apart_is_not_joined_again(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said line = {.frames = {"run", "main"}, .into = 30};
+    const struct decision decision = {.actor = "ann"};
+    AUTO(buf_clear) struct buf bugs = BUF_INIT;
+    const int64_t joined = 2;
+
+    show_one_as_two(fix);
+    (void)triage(fix, "a", &line);
+    (void)triage(fix, "b", &line);
+    buf_add(&bugs, (const char *)&joined, sizeof(joined));
+    must(fix, store_unmerge(fix->store, &bugs, &decision, &fix->err));
+    assert_int_equal(triage(fix, "c", &line).bug, 2);
+    assert_clean(fix);
+}
+
+static void
+test_two_bugs_that_a_build_tells_apart_are_not_joined(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said one = {.frames = {"run", "main"}, .into = 30};
+    const struct said two = {.frames = {"run", "main"}, .into = 40};
+    const struct said melted = {.frames = {"run", "main"}, .build = "1a2b", .offset = 64};
+
+    (void)triage(fix, "a", &one);
+    (void)triage(fix, "b", &two);
+    (void)triage(fix, "c", &two);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &melted).bug, 1);
+    (void)triage(fix, "b", &melted);
+    (void)triage(fix, "c", &melted);
+    assert_int_equal(
+        number(fix, "SELECT count(*) FROM bug WHERE duplicate_of IS NOT NULL"), 0);
+    assert_clean(fix);
+}
+
+/* A pointer that is missing is another mistake than an index that is wrong. */
+static void
+test_a_missing_pointer_and_a_wrong_one_are_not_joined(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said missing = {.frames = {"run", "main"},
+                                 .type = "Null-dereference READ",
+                                 .build = "1a2b",
+                                 .offset = 64};
+    const struct said wrong = {.frames = {"run", "main"}, .into = 30};
+    const struct said both = {
+        .frames = {"run", "main"}, .type = "Null-dereference READ", .into = 30};
+
+    (void)triage(fix, "a", &missing);
+    (void)triage(fix, "b", &missing);
+    (void)triage(fix, "c", &wrong);
+    fix->target = put_target(fix, "u", "/bin/true");
+    (void)triage(fix, "c", &wrong);
+    (void)triage(fix, "a", &both);
+    (void)triage(fix, "b", &both);
+    assert_int_equal(
+        number(fix, "SELECT count(*) FROM bug WHERE duplicate_of IS NOT NULL"), 0);
+    assert_clean(fix);
+}
+
 int
 main(void)
 {
@@ -319,6 +417,10 @@ main(void)
         TEST(test_instructions_of_one_build_are_apart_and_those_of_two_are_not),
         TEST(test_same_input_hangs_everywhere),
         TEST(test_a_report_without_lines_says_nothing_against_a_crash_with_them),
+        TEST(test_two_inputs_of_another_build_join_two_bugs),
+        TEST(test_what_a_person_took_apart_is_not_joined_again),
+        TEST(test_two_bugs_that_a_build_tells_apart_are_not_joined),
+        TEST(test_a_missing_pointer_and_a_wrong_one_are_not_joined),
     };
 
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);

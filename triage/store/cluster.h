@@ -24,9 +24,9 @@
  * in others, if it names two functions of the program itself: two programs that both
  * crash in `main` share nothing.
  *
- * The order in which crashes come decides only where rules 2 and 3 contradict each other.
- * Each answer carries its reason as a sentence. Names in it stem from hostile text and
- * are printable (triage/record.h).
+ * What comes later may show that two bugs are one: cluster_find_join(). Each answer
+ * carries its reason as a sentence. Names in it stem from hostile text and are printable
+ * (triage/record.h).
  */
 #ifndef TRIAGE_CLUSTER_H
 #define TRIAGE_CLUSTER_H
@@ -57,6 +57,21 @@ struct cluster_match {
 /* Find the bug of a crash, before duplicates are followed. */
 int cluster_find(struct db *db, const struct cluster_clue *clue,
                  struct cluster_match *out, struct err *err);
+
+/*
+ * Find another bug that this crash, which has a place and belongs to `bug` (no
+ * duplicate), shows to be the same one: out->bug, 0: none, and out->why. It is one whose
+ * crash the same input showed on another target, as in rule 2, and of which a second
+ * input says the same, since one input may hold two bugs; unless
+ *   - a build tells the two apart: each has a place with a line of its own there. So it
+ * is one of instructions without a line, or of what no build has seen both;
+ *   - one is a dereference of NULL and the other is not: a pointer that is missing is
+ *     another mistake than one that is wrong, even where most builds have one line;
+ *   - a person decided about one of them (a pin, a split, a merge that was undone), or
+ * one is no longer open.
+ */
+int cluster_find_join(struct db *db, const struct cluster_clue *clue, int64_t bug,
+                      struct cluster_match *out, struct err *err);
 
 /* Remember, in the caller's transaction, that the crash's key stands for `bug`, and why;
  * sets match->place. */

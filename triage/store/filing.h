@@ -31,6 +31,7 @@ struct plan {
     bool stands;                /* the crash is to stand for the bug */
     struct example example;     /* what it is the first of */
     bool reproduces;            /* its input is to be the bug's reproducer */
+    struct cluster_match same;  /* .bug: another one that it shows to be this; 0: none */
     bool freshens;              /* it ends the bug's being backlog */
 };
 

@@ -104,7 +104,8 @@ is_example(const struct plan *plan)
 static bool
 matters(const struct plan *plan)
 {
-    return plan->stands || plan->freshens || plan->match.is_new_key;
+    return plan->stands || plan->freshens || plan->match.is_new_key ||
+           plan->same.bug != 0;
 }
 
 /* --- the rows --- */
@@ -306,6 +307,9 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
     rc = rc < 0 ? rc
                 : count_crash(filing, kind_of(filing->answer.record),
                               is_new ? "new" : "duplicate", err);
+    if (rc == 0 && plan->same.bug != 0) {
+        rc = store_join(filing->store, match.bug, plan->same.bug, plan->same.why, err);
+    }
     return rc < 0 ? rc : target_runs(filing, err);
 }
 

@@ -283,6 +283,20 @@ store_merge_one(struct store *store, int64_t root, int64_t other,
 }
 
 int
+store_join(struct store *store, int64_t bug, int64_t other, const char *why,
+           struct err *err)
+{
+    AUTO(moves_clear) struct moves moves = {0};
+    const struct decision decision = {.actor = "nightjar", .reason = why};
+    const struct settling how = {.actor = decision.actor};
+    int64_t older = bug < other ? bug : other;
+    int64_t younger = bug < other ? other : bug;
+    int rc = store_merge_one(store, older, younger, &decision, &moves, err);
+
+    return rc < 0 ? rc : store_settle_bug(store, older, &how, err);
+}
+
+int
 store_merge(struct store *store, int64_t bug, const struct buf *others,
             const struct decision *decision, struct err *err)
 {

@@ -85,6 +85,7 @@ int
 filing_plan(const struct filing *filing, struct plan *out, struct err *err)
 {
     struct db *db = filing->store->db;
+    const struct cluster_clue clue = filing_clue(filing);
     struct stmt *bug = NULL;
     struct plan plan = {.stands = true,
                         .example = {.minor = filing->answer.record->hash_minor,
@@ -106,6 +107,8 @@ filing_plan(const struct filing *filing, struct plan *out, struct err *err)
             compare(filing, bug, &plan);
             stmt_reset(bug);
             rc = store_example_weigh(filing->store, plan.match.bug, &plan.example, err);
+            rc = rc < 0 ? rc
+                        : cluster_find_join(db, &clue, plan.match.bug, &plan.same, err);
         }
     }
     *out = plan;

@@ -94,6 +94,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_sweep_sql)      \
     X(store_similar_sql)    \
     X(cluster_sql)          \
+    X(cluster_input_sql)    \
     X(store_group_sql)      \
     X(store_split_sql)      \
     X(store_choose_sql)     \
@@ -343,6 +344,12 @@ int store_crashes_of(struct store *store, int64_t bug, int64_t *crashes, struct 
 int store_merge_one(struct store *store, int64_t root, int64_t other,
                     const struct decision *decision, struct moves *moves,
                     struct err *err);
+
+/* What the rules decide by later evidence, in the caller's transaction: the younger of
+ * two bugs becomes a duplicate of the older, with events that say why, and can be
+ * unmerged. */
+int store_join(struct store *store, int64_t bug, int64_t other, const char *why,
+               struct err *err);
 
 struct chosen {                                /* a crash that a person named */
     int64_t crash, blob, target, bug, version; /* bug 0: none */
