@@ -24,12 +24,28 @@ merge(const struct cmd_context *context, const struct strv *args)
     return corpus_merge(context, &given, args, behind);
 }
 
+static int
+prune(const struct cmd_context *context, const struct strv *args)
+{
+    return corpus_prune(context, &given, args, behind);
+}
+
 extern const struct cmd cmd_corpus;
 
 static const struct cmd_sub subs[] = {
     {"merge", "-o DIR PATH... -- COMMAND @@",
      "the fewest and smallest inputs of files and folders, for the same edges",
      "output jobs timeout memory", merge},
+    {"stat", "TARGET", "how many inputs a target's corpus has, and how large", NULL,
+     corpus_stat},
+    {"import", "TARGET PATH...",
+     "add files, folders, AFL++ queues and archives to a target's corpus", NULL,
+     corpus_import},
+    {"export", "TARGET DIR", "copy a target's corpus into a new folder", NULL,
+     corpus_export},
+    {"prune", "TARGET [-- COMMAND @@]",
+     "leave the fewest and smallest inputs of a target's corpus, for the same edges",
+     "jobs timeout memory", prune},
     {.name = NULL},
 };
 
@@ -38,15 +54,17 @@ run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
     behind = command;
-    return args->n == 0 ? cmd_fail(EXIT_USAGE, "corpus needs to know what to do: "
-                                               "nightjar corpus merge")
+    return args->n == 0 ? cmd_fail(EXIT_USAGE,
+                                   "corpus needs to know what to do: "
+                                   "nightjar corpus merge, stat, import, export, prune")
                         : cmd_run_sub(&cmd_corpus, context, args);
 }
 
 const struct cmd cmd_corpus = {
     .name = "corpus",
     .summary = "keep corpora small: the fewest inputs for the same coverage",
-    .usage = "merge -o DIR PATH... -- COMMAND @@",
+    .usage = "merge -o DIR PATH... -- COMMAND @@ | stat TARGET | import TARGET PATH... | "
+             "export TARGET DIR | prune TARGET [-- COMMAND @@]",
     .about =
         "merge runs every file once on an AFL++ build, in a sandbox and on all cores, "
         "and "
@@ -62,6 +80,16 @@ const struct cmd cmd_corpus = {
         "What crashes, hangs or breaks its sandbox is left out and counted. A killed run "
         "goes on\n"
         "where it stood, by DIR.traces.\n\n"
+        "import, export, prune and stat are for the corpora in the state folder, where "
+        "each "
+        "input is\n"
+        "once. prune does to one of them what merge does to folders, and changes nothing "
+        "before it\n"
+        "is verified; what crashes or hangs goes to its quarantine, for nightjar triage. "
+        "Without a\n"
+        "command it takes the AFL++ build that nightjar.yaml names.\n\n"
+        "  nightjar corpus import png png_seed_corpus.zip out/main/queue\n"
+        "  nightjar corpus prune png -- ./png-afl @@\n"
         "  nightjar corpus merge -o small/ out/*/queue more/ -- ./target-afl @@",
     .options = options,
     .subs = subs,

@@ -29,4 +29,11 @@ void corpus_print_sum(const struct cmd_context *context, const char *what,
 int corpus_merge(const struct cmd_context *context, const struct corpus_options *options,
                  const struct strv *args, const struct strv *command);
 
+/* On the corpora of the state folder (orchestrator/corpus/library.h). */
+int corpus_import(const struct cmd_context *context, const struct strv *args);
+int corpus_export(const struct cmd_context *context, const struct strv *args);
+int corpus_stat(const struct cmd_context *context, const struct strv *args);
+int corpus_prune(const struct cmd_context *context, const struct corpus_options *options,
+                 const struct strv *args, const struct strv *command);
+
 #endif

@@ -7,11 +7,13 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 
 enum {
     PENDING_MAX = 1 << 20, /* bytes that are written at a time */
+    PENDING_MS = 500,      /* what a kill costs at most */
     PATH_BYTES_MAX = 4096,
     SLOTS_MIN = 1 << 12,
 };
@@ -34,6 +36,7 @@ struct record {     /* followed by the path with its NUL, and the trace */
 struct spool {
     int fd;
     struct buf pending;
+    int64_t flushed_ms;
     char *map;
     size_t map_bytes;
     uint64_t *slots; /* hashes of path and state of what has a record; 0: free */
@@ -176,6 +179,7 @@ flush(struct spool *spool, struct err *err)
     int rc = fd_write(spool->fd, buf_str(&spool->pending), spool->pending.len, err);
 
     buf_cut(&spool->pending, 0);
+    spool->flushed_ms = clock_mono_ms();
     return rc;
 }
 
@@ -229,7 +233,9 @@ spool_add(struct spool *spool, const struct measured *input, struct err *err)
     buf_add(&spool->pending, &record, sizeof(record));
     buf_add(&spool->pending, buf_str(&tail), tail.len);
     remember(spool, identity(input->path, record.size, record.changed_ns, record.inode));
-    return spool->pending.len < PENDING_MAX ? 0 : flush(spool, err);
+    bool wait = spool->pending.len < PENDING_MAX &&
+                clock_mono_ms() - spool->flushed_ms < PENDING_MS;
+    return wait ? 0 : flush(spool, err);
 }
 
 /* --- opening --- */

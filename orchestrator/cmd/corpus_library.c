@@ -1,0 +1,186 @@
+/* The sub-verbs of `corpus` on the corpora of the state folder. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/cmd/corpus.h"
+#include "orchestrator/config.h"
+#include "orchestrator/corpus/library.h"
+
+static void
+print_number(const struct cmd_context *context, const char *target, const char *what,
+             int64_t n)
+{
+    if (context->json) {
+        AUTO(json_decref) json_t *o = json_object();
+        json_put(o, "target", json_name(target));
+        json_put(o, what, json_integer(n));
+        json_print(stdout, o);
+        return;
+    }
+    (void)printf("%s: %lld %s\n", target, (long long)n, what);
+}
+
+int
+corpus_import(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(library_close) struct library *library = NULL;
+    AUTO(strv_clear) struct strv paths = {0};
+    struct err err = ERR_INIT;
+    int64_t added = 0;
+
+    if (args->n < 2) {
+        return cmd_fail(EXIT_USAGE, "nightjar corpus import TARGET PATH...");
+    }
+    for (size_t i = 1; i < args->n; i++) {
+        strv_add(&paths, args->v[i]);
+    }
+    int rc = library_open(context->state, args->v[0], true, &library, &err);
+    rc = rc < 0 ? rc : library_import(library, &paths, &added, &err);
+    if (rc < 0) {
+        return cmd_fail_err(&err);
+    }
+    print_number(context, args->v[0], "added", added);
+    return EXIT_DONE;
+}
+
+int
+corpus_export(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(library_close) struct library *library = NULL;
+    struct err err = ERR_INIT;
+    int64_t count = 0;
+
+    if (args->n != 2) {
+        return cmd_fail(EXIT_USAGE, "nightjar corpus export TARGET DIR");
+    }
+    int rc = library_open(context->state, args->v[0], false, &library, &err);
+    rc = rc < 0 ? rc : library_export(library, args->v[1], &count, &err);
+    if (rc < 0) {
+        return rc == -EEXIST ? cmd_fail(EXIT_USAGE, "%s", err.msg) : cmd_fail_err(&err);
+    }
+    print_number(context, args->v[0], "exported", count);
+    return EXIT_DONE;
+}
+
+/* --- stat --- */
+
+struct tally {
+    int64_t inputs, bytes, largest;
+};
+
+static int
+count_file(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    struct tally *tally = user;
+
+    if (st == NULL) {
+        return err_set(err, -EIO, "'%s' cannot be read", path);
+    }
+    tally->inputs++;
+    tally->bytes += st->st_size;
+    tally->largest = st->st_size > tally->largest ? st->st_size : tally->largest;
+    return 0;
+}
+
+int
+corpus_stat(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(library_close) struct library *library = NULL;
+    struct tally tally = {0};
+    struct err err = ERR_INIT;
+    char bytes[32];
+    char largest[32];
+
+    if (args->n != 1) {
+        return cmd_fail(EXIT_USAGE, "nightjar corpus stat TARGET");
+    }
+    int rc = library_open(context->state, args->v[0], false, &library, &err);
+    rc = rc < 0 ? rc : library_walk(library, count_file, &tally, &err);
+    if (rc < 0) {
+        return cmd_fail_err(&err);
+    }
+    if (context->json) {
+        AUTO(json_decref) json_t *o = json_object();
+        json_put(o, "target", json_name(args->v[0]));
+        json_put(o, "inputs", json_integer(tally.inputs));
+        json_put(o, "bytes", json_integer(tally.bytes));
+        json_put(o, "largest", json_integer(tally.largest));
+        json_print(stdout, o);
+        return EXIT_DONE;
+    }
+    str_bytes_show(bytes, sizeof(bytes), tally.bytes);
+    str_bytes_show(largest, sizeof(largest), tally.largest);
+    (void)printf("%s: %lld inputs, %s, the largest %s\n", args->v[0],
+                 (long long)tally.inputs, bytes, largest);
+    return EXIT_DONE;
+}
+
+/* --- prune --- */
+
+/* The command behind "--", else the target's AFL++ build in nightjar.yaml. */
+static int
+find_command(const struct cmd_context *context, const struct corpus_options *options,
+             const char *name, const struct strv *argv, struct command *out,
+             struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    AUTO(strv_clear) struct strv words = {0};
+
+    if (argv->n > 0) {
+        return corpus_command(options, argv, out, err);
+    }
+    int rc = config_load(context->config, &config, err);
+    const struct target *target =
+        rc < 0 ? NULL : target_list_find(&config->targets, name);
+    if (rc == 0 && (target == NULL || target->builds[BUILD_AFL] == NULL)) {
+        return err_set(err, -EINVAL,
+                       "nightjar.yaml names no AFL++ build of %s: give one behind --",
+                       name);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    strv_add(&words, target->builds[BUILD_AFL]);
+    strv_add_all(&words, &target->args);
+    rc = corpus_command(options, &words, out, err);
+    if (rc == 0) {
+        strv_add_all(&out->env, &target->env);
+        strv_add_all(&out->read, &target->read);
+    }
+    return rc;
+}
+
+int
+corpus_prune(const struct cmd_context *context, const struct corpus_options *options,
+             const struct strv *args, const struct strv *argv)
+{
+    AUTO(command_clear) struct command command = {0};
+    AUTO(library_close) struct library *library = NULL;
+    struct cmd_context copy = *context;
+    struct cover_sum sum;
+    struct err err = ERR_INIT;
+    int jobs = 0;
+
+    if (args->n != 1) {
+        return cmd_fail(EXIT_USAGE, "nightjar corpus prune TARGET [-- COMMAND @@]");
+    }
+    int rc = library_open(context->state, args->v[0], false, &library, &err);
+    rc = rc < 0 ? rc : find_command(context, options, args->v[0], argv, &command, &err);
+    rc = rc < 0 ? rc : corpus_jobs(options, &jobs, &err);
+    const struct cover_config config = {
+        .command = &command, .jobs = jobs, .progress = corpus_progress, .user = &copy};
+    rc = rc < 0 ? rc : library_prune(library, &config, &sum, &err);
+    if (rc < 0) {
+        return cmd_fail_err(&err);
+    }
+    corpus_print_sum(context, "pruned", &sum);
+    if (sum.kinds[MEASURE_CRASH] + sum.kinds[MEASURE_HANG] > 0) {
+        cmd_next(context, "nightjar triage %s/corpus/%s/quarantine", context->state,
+                 args->v[0]);
+    }
+    return EXIT_DONE;
+}

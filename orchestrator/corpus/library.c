@@ -1,0 +1,274 @@
+#include "orchestrator/corpus/library.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/target.h"
+
+struct library {
+    char *folder, *inputs, *quarantine, *traces, *made;
+    char *target;
+    int lock;
+};
+
+static int
+take_lock(struct library *library, struct err *err)
+{
+    AUTO(mem_free) char *path = fs_join(library->folder, "lock");
+
+    if (library->lock >= 0) {
+        return 0;
+    }
+    library->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (library->lock < 0) {
+        return err_sys(err, "open '%s'", path);
+    }
+    if (flock(library->lock, LOCK_EX | LOCK_NB) < 0) {
+        bool busy = errno == EWOULDBLOCK;
+        fd_close(FD_STEAL(library->lock));
+        return busy ? err_set(err, -EBUSY, "the corpus of %s is being changed",
+                              library->target)
+                    : err_sys(err, "lock '%s'", path);
+    }
+    return 0;
+}
+
+int
+library_open(const char *state, const char *target, bool create, struct library **out,
+             struct err *err)
+{
+    AUTO(library_close) struct library *library = mem_alloc(sizeof(*library));
+    AUTO(mem_free) char *shown = str_name_dup(target);
+
+    library->lock = -1;
+    if (!target_name_valid(target)) {
+        return err_set(err, -EINVAL, "'%s' is no target's name", shown);
+    }
+    AUTO(mem_free) char *root = fs_absolute(state);
+    library->target = mem_strdup(target);
+    library->folder = mem_printf("%s/corpus/%s", root, target);
+    library->inputs = fs_join(library->folder, "inputs");
+    library->quarantine = fs_join(library->folder, "quarantine");
+    library->traces = fs_join(library->folder, "traces");
+    library->made = fs_join(library->folder, "new");
+    if (!create && !fs_is_folder(library->inputs)) {
+        return err_set(err, -ENOENT,
+                       "there is no corpus of %s: nightjar corpus import %s PATH...",
+                       shown, shown);
+    }
+    int rc = create ? fs_mkdirs(library->inputs, 0700, err) : 0;
+    if (rc == 0) {
+        *out = STEAL(library);
+    }
+    return rc;
+}
+
+void
+library_close(struct library *library)
+{
+    if (library == NULL) {
+        return;
+    }
+    fd_close(library->lock);
+    mem_free(library->folder);
+    mem_free(library->inputs);
+    mem_free(library->quarantine);
+    mem_free(library->traces);
+    mem_free(library->made);
+    mem_free(library->target);
+    mem_free(library);
+}
+
+int
+library_walk(const struct library *library, fs_visit *visit, void *user, struct err *err)
+{
+    return fs_walk(library->inputs, visit, user, err);
+}
+
+/* folder/ab/abcd..., its folder made. */
+static int
+place_of(const char *folder, const char *name, char **out, struct err *err)
+{
+    AUTO(mem_free) char *fan = mem_printf("%s/%.2s", folder, name);
+    int rc = fs_mkdirs(fan, 0700, err);
+
+    if (rc == 0) {
+        *out = fs_join(fan, name);
+    }
+    return rc;
+}
+
+/* --- import --- */
+
+struct arrival {
+    const struct library *library;
+    int64_t added;
+};
+
+static int
+settle(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    struct arrival *arrival = user;
+    AUTO(mem_free) char *to = NULL;
+
+    if (st == NULL) {
+        return err_set(err, -EIO, "what was unpacked cannot be read");
+    }
+    int rc = place_of(arrival->library->inputs, fs_base(path), &to, err);
+    if (rc < 0) {
+        return rc;
+    }
+    bool known = fs_exists(to);
+    if (rename(path, to) < 0) {
+        return err_sys(err, "move an input to '%s'", to);
+    }
+    arrival->added += !known;
+    return 0;
+}
+
+int
+library_import(struct library *library, const struct strv *paths, int64_t *added,
+               struct err *err)
+{
+    struct arrival arrival = {library, 0};
+    struct target source = {.name = library->target};
+    int64_t count = 0;
+    int rc = take_lock(library, err);
+
+    for (size_t i = 0; i < paths->n && rc == 0; i++) {
+        AUTO(strv_clear) struct strv one = {0};
+        strv_add(&one, paths->v[i]);
+        source.seeds = one;
+        rc = target_count_seeds(&source, &count, err);
+        rc = rc < 0 ? rc : fs_remove(library->made, err);
+        if (rc == 0 && count > 0) { /* of none it would make one */
+            rc = target_unpack_seeds(&source, library->made, &count, err);
+            rc = rc < 0 ? rc : fs_walk(library->made, settle, &arrival, err);
+        }
+    }
+    int gone = fs_remove(library->made, rc < 0 ? NULL : err);
+    rc = rc < 0 ? rc : gone;
+    if (rc == 0) {
+        *added = arrival.added;
+    }
+    return rc;
+}
+
+/* --- export --- */
+
+struct departure {
+    const char *folder;
+    int64_t count;
+};
+
+static int
+copy_out(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    struct departure *departure = user;
+    AUTO(mem_free) char *to = fs_join(departure->folder, fs_base(path));
+
+    departure->count++;
+    return st == NULL ? err_set(err, -EIO, "'%s' cannot be read", path)
+                      : fs_copy(path, to, 0644, NULL, err);
+}
+
+int
+library_export(const struct library *library, const char *folder, int64_t *count,
+               struct err *err)
+{
+    struct departure departure = {folder, 0};
+    AUTO(mem_free) char *shown = str_name_dup(folder);
+
+    if (fs_exists(folder) && rmdir(folder) < 0) {
+        return err_set(err, -EEXIST, "'%s' is no empty folder", shown);
+    }
+    int rc = fs_mkdirs(folder, 0755, err);
+    rc = rc < 0 ? rc : library_walk(library, copy_out, &departure, err);
+    if (rc == 0) {
+        *count = departure.count;
+    }
+    return rc;
+}
+
+/* --- prune --- */
+
+static int
+offer(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    return st == NULL ? err_set(err, -EIO, "'%s' cannot be read", path)
+                      : cover_add(user, path, st, err);
+}
+
+static int
+link_input(const char *path, const char *to, struct err *err)
+{
+    return link(path, to) < 0 && errno != EEXIST ? err_sys(err, "link '%s'", to) : 0;
+}
+
+static int
+keep_input(const struct library *library, const char *path, struct err *err)
+{
+    AUTO(mem_free) char *to = NULL;
+    int rc = place_of(library->made, fs_base(path), &to, err);
+
+    return rc < 0 ? rc : link_input(path, to, err);
+}
+
+/* The chosen, and what was not run; offenders wait for triage. */
+static int
+sort_inputs(const struct library *library, const struct cover *cover, struct err *err)
+{
+    struct measured input;
+    size_t at = 0;
+    int64_t from = 0;
+    int rc = fs_remove(library->made, err);
+
+    rc = rc < 0 ? rc : fs_mkdirs(library->made, 0700, err);
+    rc = rc < 0 ? rc : fs_mkdirs(library->quarantine, 0700, err);
+    while (rc == 0 && cover_next(cover, &at, &input)) {
+        rc = keep_input(library, input.path, err);
+    }
+    while (rc == 0 && cover_each(cover, &from, &input)) {
+        AUTO(mem_free) char *aside = fs_join(library->quarantine, fs_base(input.path));
+        if (!fs_exists(input.path) || input.kind == MEASURE_TRACE) {
+            continue;
+        }
+        rc = input.kind == MEASURE_REFUSED ? keep_input(library, input.path, err)
+                                           : link_input(input.path, aside, err);
+    }
+    return rc;
+}
+
+int
+library_prune(struct library *library, const struct cover_config *config,
+              struct cover_sum *sum, struct err *err)
+{
+    AUTO(cover_close) struct cover *cover = NULL;
+    struct cover_config own = *config;
+
+    own.spool = library->traces;
+    own.what = library->inputs;
+    int rc = take_lock(library, err);
+    rc = rc < 0 ? rc : cover_open(&own, &cover, err);
+    rc = rc < 0 ? rc : library_walk(library, offer, cover, err);
+    rc = rc < 0 ? rc : cover_solve(cover, sum, err);
+    rc = rc < 0 ? rc : sort_inputs(library, cover, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (renameat2(AT_FDCWD, library->made, AT_FDCWD, library->inputs, RENAME_EXCHANGE) <
+        0) {
+        return err_sys(err, "exchange '%s' and '%s'", library->made, library->inputs);
+    }
+    rc = fs_sync_folder(library->folder, err);
+    rc = rc < 0 ? rc : fs_remove(library->made, err);
+    (void)unlink(library->traces);
+    return rc;
+}

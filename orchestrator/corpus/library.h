@@ -1,0 +1,55 @@
+/*
+ * A target's corpus in the state folder, each input once, by its content:
+ *
+ *   STATE/corpus/TARGET/inputs/ab/<SHA-256>   the inputs, in 256 folders
+ *   STATE/corpus/TARGET/quarantine/<SHA-256>  what crashed, hung or broke its sandbox
+ * when the corpus was pruned: inputs for triage STATE/corpus/TARGET/traces what a prune
+ * that was killed had measured STATE/corpus/TARGET/lock                  held while it is
+ * changed
+ *
+ * The files are all there is to know, so that a copy of the folder is a corpus too, and a
+ * kill leaves nothing that disagrees with them. Who changes it holds the lock; readers
+ * need none. A prune takes effect by one exchange of two folders.
+ */
+#ifndef ORCHESTRATOR_CORPUS_LIBRARY_H
+#define ORCHESTRATOR_CORPUS_LIBRARY_H
+
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "orchestrator/corpus/cover.h"
+
+struct library;
+
+/* `create` makes it; else -ENOENT says how one is made. -EINVAL for a name that is none
+ * of a target. What changes it answers -EBUSY while somebody else does. */
+int library_open(const char *state, const char *target, bool create, struct library **out,
+                 struct err *err);
+void library_close(struct library *library); /* NULL is a no-op */
+AUTO_DEFINE(struct library *, library_close)
+
+/* Add files, folders, AFL++ queues and archives, with the limits and warnings of
+ * target_unpack_seeds(). *added receives how many inputs are new. */
+int library_import(struct library *library, const struct strv *paths, int64_t *added,
+                   struct err *err);
+
+/* Each input, in the order of their names. */
+int library_walk(const struct library *library, fs_visit *visit, void *user,
+                 struct err *err);
+
+/* Copy all inputs into a flat folder, which is made or empty (-EEXIST). */
+int library_export(const struct library *library, const char *folder, int64_t *count,
+                   struct err *err);
+
+/*
+ * Leave the fewest and smallest inputs for the same edges (cover.h); what could not be
+ * run for its size stays. Does nothing before the choice is verified. To be called daily:
+ * a killed one goes on where it stood. config->spool and ->what are the library's.
+ */
+int library_prune(struct library *library, const struct cover_config *config,
+                  struct cover_sum *sum, struct err *err);
+
+#endif
