@@ -416,6 +416,8 @@ static const struct {
     {"Uncaught exception", "Catch it where the input can cause it, and return an error."},
     {"Unexpected-exit", "Return from the code under test instead of exit()."},
     {"Overwrites-const-input", "Copy the input before changing it."},
+    {"Unparsed", "Read what it printed (nightjar show --report): what failed is known "
+                 "only from there."},
     {"SIGABRT", ABORTED},
     {"SIGFPE", "Check the divisor for zero before the division."},
     {"SIGSEGV", WILD},

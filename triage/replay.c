@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "triage/judge.h"
 #include "triage/limit.h"
 #include "triage/native.h"
@@ -245,12 +246,29 @@ is_targets_fault(int code)
            code == -ELIBBAD;
 }
 
+/* A file that is there and yet "not there": what would have to run or load it is
+ * missing. */
+static char *
+why_not_started(const struct command *command, int code, const struct err *own)
+{
+    const char *program = command->argv.v[0];
+
+    if (code != -ENOENT || access(program, F_OK) != 0) {
+        return mem_strdup(own->msg);
+    }
+    AUTO(mem_free) char *shown = str_name_dup(program);
+    return mem_printf("'%s' is there, but its interpreter is not: the #! line, or the "
+                      "loader that it names",
+                      shown);
+}
+
 /* A failure that is the target's is no failure: *broken says it. */
 static int
-blame(int rc, const struct err *own, char **broken, struct err *err)
+blame(const struct command *command, int rc, const struct err *own, char **broken,
+      struct err *err)
 {
     if (is_targets_fault(rc)) {
-        *broken = mem_strdup(own->msg);
+        *broken = why_not_started(command, rc, own);
         return 0;
     }
     return rc < 0 ? err_set(err, rc, "%s", own->msg) : 0;
@@ -269,7 +287,7 @@ replay_start(const struct replay_config *config, const void *input, size_t len,
         return 0;
     }
     int rc = runner_start(config->runner, config->command, &limit, &bytes, &own);
-    return blame(rc, &own, broken, err);
+    return blame(config->command, rc, &own, broken, err);
 }
 
 static int
@@ -313,7 +331,7 @@ replay_finish(const struct replay_config *config, const void *input, size_t len,
     int rc = finish_run(config, input, len, out, &own);
 
     *broken = NULL;
-    return blame(rc, &own, broken, err);
+    return blame(config->command, rc, &own, broken, err);
 }
 
 int

@@ -344,6 +344,10 @@ static const struct severity_rule rules[] = {
      "the input chose the host that was looked up"},
     {"PySecSan", "Undefined", "CWE-20", FLAG_YES, 6.0, 0,
      "PySecSan found a dangerous call"},
+
+    /* ours: a failure whose report is kept as it is */
+    {"Unparsed", "Undefined", "CWE-703", FLAG_DEFAULT, 4.0, 0,
+     "it failed, and no parser knows what it printed"},
 };
 
 /* A kind that nobody knows: ClusterFuzz holds it for a security problem, and so do we. */

@@ -490,6 +490,9 @@ test_what_never_ran_is_broken(void **state)
     use(fix, script, NULL);
     once(fix, "x");
     expect(fix, REPLAY_BROKEN);
+    if (fix->config.runner != NULL) { /* else bubblewrap says it in its own words */
+        assert_non_null(strstr(fix->run.reason, "is there, but its interpreter is not"));
+    }
 
     victim_write(the_folder, "script", "#!/bin/sh\nexec /nowhere/program\n", 0755);
     use(fix, script, NULL);
