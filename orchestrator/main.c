@@ -23,7 +23,7 @@
 #define VERBS(X) \
     X(triage) X(import) X(fuzz) X(bugs) X(show) X(repro) X(minimize) X(corpus) X(verify) X(gate) X(push) \
     X(slo) X(outbox) X(serve) X(status) \
-    X(init) X(doctor) X(db) X(disk) X(parse_verb) X(help_verb) X(scribe) X(triage_worker)
+    X(init) X(doctor) X(db) X(disk) X(coverage) X(parse_verb) X(help_verb) X(scribe) X(triage_worker)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct cmd cmd_##name;

@@ -90,6 +90,13 @@ int store_put_builds(struct store *store, int64_t target, const struct build_lis
 /* The row of a target. -ENODATA: there is none. */
 int store_target(struct store *store, const char *name, int64_t *id, struct err *err);
 
+/* Visit the targets whose coverage dropped ("dropped", else "ok") or that are held for
+ * their disk ("full"): where their last events left them. visit may not use the store. */
+typedef int target_trouble(void *user, const char *target, const char *coverage,
+                           const char *disk, struct err *err);
+int store_target_troubles(struct store *store, target_trouble *visit, void *user,
+                          struct err *err);
+
 /* --- the ledger --- */
 
 enum { STORE_INPUT_MAX = 128 << 20 }; /* bytes of an input or a report */
@@ -442,13 +449,13 @@ int store_since(struct store *store, int64_t *at, struct err *err);
 /* --- events: every state change has one; each goes to the outbox of every sink --- */
 
 struct event {
-    const char
-        *kind;           /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
+    const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
                             "bug.backlog" "bug.override" "bug.merge"
                             "bug.split" "bug.pin" "bug.unpin" "bug.regroup"
                             "bug.verify" (triage/regression.h) "crash.state"
                             "worker.state"    "campaign.start"           "campaign.end"
-                            "target.replay" "target.disk" (corpus/disk.h) "gate.verdict" ... */
+                            "target.replay" "target.disk" (corpus/disk.h) "target.coverage"
+                            "gate.verdict" ... */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" */
     int64_t subject_id;
     const char *from, *to; /* states, or NULL */

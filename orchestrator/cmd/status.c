@@ -80,6 +80,33 @@ print_worker(void *user, const struct worker_row *row, const char *target,
     return 0;
 }
 
+static int
+print_trouble(void *user, const char *target, const char *coverage, const char *disk,
+              struct err *err)
+{
+    const struct printer *printer = user;
+    bool dropped = strcmp(coverage, "ok") != 0;
+
+    (void)err;
+    if (printer->context->json) {
+        AUTO(json_decref) json_t *o = json_object();
+        json_put(o, "target", json_text(target));
+        json_put(o, "coverage", json_text(coverage));
+        json_put(o, "disk", json_text(disk));
+        json_print(stdout, o);
+        return 0;
+    }
+    if (dropped) {
+        (void)printf(
+            "%s: its corpus reaches far less than before: nightjar coverage %s\n", target,
+            target);
+    }
+    if (strcmp(disk, "full") == 0) {
+        (void)printf("%s: held until there is room: nightjar disk\n", target);
+    }
+    return 0;
+}
+
 static void
 print_counts(const struct cmd_context *context, const struct store_counts *counts)
 {
@@ -130,6 +157,7 @@ run(const struct cmd_context *context, const struct strv *args,
     if (rc == 0) {
         rc = store_workers(store, print_worker, &printer, &err);
     }
+    rc = rc < 0 ? rc : store_target_troubles(store, print_trouble, &printer, &err);
     if (rc == 0) {
         rc = store_counts(store, &counts, &err);
     }

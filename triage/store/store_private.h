@@ -30,6 +30,7 @@
  *   store_run.c     campaigns, workers
  *   store_regression.c  reproducers for good, and what became of them
  *   store_target.c  targets by name; where events left a subject
+ *   store_coverage.c  what a corpus reaches, over time (triage/coverage.h)
  *   store_backup.c  a copy of all of it (triage/upkeep.h)
  *   store_check.c   the invariants
  *
@@ -111,6 +112,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_regression_sql) \
     X(store_backup_sql)     \
     X(store_target_sql)     \
+    X(store_coverage_sql)   \
     X(store_life_sql)       \
     X(store_minimize_sql)
 /* clang-format on */

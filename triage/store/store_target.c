@@ -8,13 +8,26 @@
 enum {
     TARGET,
     LAST_STATE,
+    TROUBLES,
     STATEMENTS,
 };
+
+#define LAST_OF(event_kind)                                               \
+    "coalesce((SELECT e.to_state FROM event e WHERE e.subject = 'target'" \
+    " AND e.subject_id = t.id AND e.kind = '" event_kind                  \
+    "' ORDER BY e.id DESC LIMIT 1), 'ok')"
 
 static const char *const sql[STATEMENTS] = {
     [TARGET] = "SELECT id FROM target WHERE name = ?1",
     [LAST_STATE] = "SELECT to_state FROM event WHERE subject = ?1 AND subject_id = ?2"
                    " AND kind = ?3 ORDER BY id DESC LIMIT 1",
+    [TROUBLES] = "SELECT name, coverage, disk FROM (SELECT t.name, " LAST_OF(
+        "target.coverage") " AS coverage, " LAST_OF("target.disk") " AS disk FROM target "
+                                                                   "t"
+                                                                   " ORDER BY t.name) "
+                                                                   "WHERE coverage <> "
+                                                                   "'ok' OR disk = "
+                                                                   "'full'",
 };
 const struct store_sql store_target_sql = {sql, STATEMENTS};
 
@@ -44,4 +57,18 @@ store_last_state(struct store *store, const struct event *of, char **state,
     *state = rc == 1 && !stmt_null(row, 0) ? mem_strdup(stmt_text(row, 0)) : NULL;
     stmt_reset(row);
     return 0;
+}
+
+int
+store_target_troubles(struct store *store, target_trouble *visit, void *user,
+                      struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[TROUBLES], "");
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        rc = visit(user, stmt_text(row, 0), stmt_text(row, 1), stmt_text(row, 2), err);
+    }
+    stmt_reset(row);
+    return rc;
 }

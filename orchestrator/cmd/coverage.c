@@ -1,0 +1,182 @@
+#include "orchestrator/corpus/coverage.h"
+
+#include <errno.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/cmd.h"
+#include "orchestrator/config.h"
+
+enum { NAME_COLUMNS = 40 };
+
+static struct strv corpus;
+static const char *html, *rung_name;
+
+static const struct cmd_option *
+options(void)
+{
+    static const struct cmd_option table[] = {
+        {CMD_LIST, "corpus", 0, &corpus, "PATH", "further inputs: a file or a folder"},
+        {CMD_TEXT, "html", 0, &html, "DIR", "write a report of the sources, too"},
+        {CMD_TEXT, "sandbox", 0, &rung_name, "RUNG", "auto, bwrap, landlock or none"},
+        {.kind = CMD_END}};
+
+    return table;
+}
+
+static json_t *
+counts_json(const struct coverage_counts *c)
+{
+    json_t *o = json_object();
+
+    json_put(o, "lines", json_integer(c->lines));
+    json_put(o, "lines_covered", json_integer(c->lines_covered));
+    json_put(o, "functions", json_integer(c->functions));
+    json_put(o, "functions_covered", json_integer(c->functions_covered));
+    json_put(o, "regions", json_integer(c->regions));
+    json_put(o, "regions_covered", json_integer(c->regions_covered));
+    return o;
+}
+
+static void
+print_json(const char *target, const struct coverage *c, bool alarm)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        AUTO(json_decref) json_t *o = counts_json(&c->files[i].counts);
+        json_put(o, "file", json_text(c->files[i].name));
+        json_print(stdout, o);
+    }
+    AUTO(json_decref) json_t *o = counts_json(&c->total);
+    json_put(o, "target", json_text(target));
+    json_put(o, "inputs", json_integer(c->inputs));
+    json_put(o, "failed", json_integer(c->failed));
+    json_put(o, "build_id", json_text(c->build_id));
+    json_put(o, "dropped", json_boolean(alarm));
+    json_print(stdout, o);
+}
+
+static void
+print_row(const char *name, const struct coverage_counts *c)
+{
+    AUTO(buf_clear) struct buf line = BUF_INIT;
+    double percent =
+        c->lines == 0 ? 0 : 100.0 * (double)c->lines_covered / (double)c->lines;
+
+    bug_table_cell(&line, name, NAME_COLUMNS);
+    (void)printf("%s %5.1f %%  %6lld of %6lld lines  %5lld of %5lld functions\n",
+                 buf_str(&line), percent, (long long)c->lines_covered,
+                 (long long)c->lines, (long long)c->functions_covered,
+                 (long long)c->functions);
+}
+
+static void
+print(const struct cmd_context *context, const char *target, const struct coverage *c,
+      bool alarm)
+{
+    if (context->json) {
+        print_json(target, c, alarm);
+        return;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        print_row(fs_base(c->files[i].name), &c->files[i].counts);
+    }
+    print_row(target, &c->total);
+    (void)printf("%lld inputs, %lld of them crashed or hung\n", (long long)c->inputs,
+                 (long long)c->failed);
+    if (alarm) {
+        (void)printf("%sdropped%s: more than a tenth fewer lines than before: is the "
+                     "harness broken?\n",
+                     cmd_color(context, "31;1"), cmd_color(context, "0"));
+    }
+}
+
+static int
+choose_rung(const struct config *config, enum sandbox_rung *out, struct err *err)
+{
+    enum sandbox_rung wanted = config->sandbox;
+    int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
+
+    return rc < 0 ? rc : sandbox_choose(wanted, out, NULL, err);
+}
+
+static int
+measure(const struct cmd_context *context, const char *name, struct coverage *out,
+        bool *alarm, struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    AUTO(store_close) struct store *store = NULL;
+    struct coverage_call call = {.paths = &corpus, .html = html};
+    AUTO(mem_free) char *shown = str_name_dup(name);
+    int64_t id = 0;
+    int rc = config_load(context->config, &config, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    call.target = target_list_find(&config->targets, name);
+    if (call.target == NULL) {
+        return err_set(err, -EINVAL, "nightjar.yaml has no target '%.100s'", shown);
+    }
+    rc = store_open(context->state, DB_CREATE, &store, err);
+    rc = rc < 0 ? rc : choose_rung(config, &call.rung, err);
+    if (rc < 0) {
+        return rc;
+    }
+    call.state = store_folder(store);
+    const struct record_settings settings = {
+        .ooms_and_hangs = config->triage.ooms_and_hangs,
+        .asserts_are_security = config->triage.asserts_are_security,
+        .checks_are_security = config->triage.checks_are_security,
+        .ignore_frames = call.target->ignore_frames};
+    rc = coverage_measure(&call, out, err);
+    rc = rc < 0 ? rc : store_target(store, name, &id, err);
+    if (rc == -ENODATA && out->build_id != NULL) {
+        rc = store_put_target(store, name, NULL, &settings, &id, err);
+    }
+    return rc < 0 ? rc : coverage_put(store, id, out, alarm, err);
+}
+
+static int
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
+{
+    AUTO(coverage_clear) struct coverage coverage = {0};
+    struct err err = ERR_INIT;
+    bool alarm = false;
+
+    (void)command;
+    if (args->n != 1) {
+        return cmd_fail(EXIT_USAGE, "of which target? nightjar coverage TARGET");
+    }
+    int rc = measure(context, args->v[0], &coverage, &alarm, &err);
+    if (rc < 0) {
+        return cmd_fail_err(&err);
+    }
+    print(context, args->v[0], &coverage, alarm);
+    return alarm ? EXIT_FOUND : EXIT_DONE;
+}
+
+const struct cmd cmd_coverage = {
+    .name = "coverage",
+    .summary = "what a target's corpus reaches, in lines, functions and regions",
+    .usage = "TARGET [--corpus PATH]... [--html DIR]",
+    .about =
+        "Run the seeds of a target, and what its workers keep, through its coverage "
+        "build "
+        "(clang\n"
+        "-fprofile-instr-generate -fcoverage-mapping) in the sandbox, and keep what they "
+        "reach, file\n"
+        "by file, in the database. Inputs that crash cost their own profile and no "
+        "other's.\n\n"
+        "Exit status 1, and an event (target.coverage): the same or a larger corpus "
+        "reaches more\n"
+        "than a tenth fewer lines than the last time, so that the harness may be "
+        "broken.\n\n"
+        "  nightjar coverage stb_vorbis\n"
+        "  nightjar coverage stb_vorbis --html report --json",
+    .options = options,
+    .run = run,
+};
