@@ -11,30 +11,57 @@ def pairs(n):
     return n * (n - 1) // 2
 
 
+def bugs_of(truth):
+    """The labels that are needed: those that some crash has alone, and one for each crash that has none of them."""
+    bugs = {labels[0] for labels in truth if len(labels) == 1}
+    for labels in sorted(set(truth)):
+        if not bugs & set(labels):
+            bugs.add(labels[0])
+    return bugs
+
+
+def majority(truth, group):
+    """{group: the bug that most of its crashes may be; among equals, that most of them are alone}."""
+    bugs = bugs_of(truth)
+    may, alone = defaultdict(Counter), defaultdict(Counter)
+    for labels, g in zip(truth, group):
+        for label in bugs & set(labels):
+            may[g][label] += 1
+            alone[g][label] += len(labels) == 1
+    return {g: max(sorted(counts), key=lambda label, g=g: (counts[label], alone[g][label])) for g, counts in may.items()}
+
+
+def apart(labels, counts):
+    """How many of these crashes, {labels: n}, are of another bug for certain."""
+    return sum(n for other, n in counts.items() if not set(labels) & set(other))
+
+
 def score(truth, group):
-    """Both are lists of the same length, one entry for each crash."""
+    """
+    Both are lists of the same length, one entry for each crash; its truth is a tuple of labels, sorted. Two crashes of equal
+    labels are one bug, of disjoint ones two; what is between is not known, and counts neither way.
+    """
     n = len(truth)
     by_truth = Counter(truth)
-    by_group = Counter(group)
-    both = Counter(zip(truth, group))
-    together = sum(pairs(c) for c in both.values())
-    p = together / max(1, sum(pairs(c) for c in by_group.values()))
+    groups = defaultdict(Counter)
+    for labels, g in zip(truth, group):
+        groups[g][labels] += 1
+    cells = [(labels, c, apart(labels, counts)) for counts in groups.values() for labels, c in counts.items()]
+    together = sum(pairs(c) for _, c, _ in cells)
+    wrong = sum(c * others for _, c, others in cells) // 2
+    p = together / max(1, together + wrong)
     r = together / max(1, sum(pairs(c) for c in by_truth.values()))
-    bp = sum(c * c / by_group[g] for (_, g), c in both.items()) / max(1, n)
-    br = sum(c * c / by_truth[t] for (t, _), c in both.items()) / max(1, n)
-    major = set()
-    groups_of = defaultdict(set)
-    for g in by_group:
-        counts = sorted(((c, str(t), t) for (t, other), c in both.items() if other == g), reverse=True)
-        major.add(counts[0][2])
-    for t, g in both:
-        groups_of[t].add(g)
+    bp = sum(c * c / (c + others) for _, c, others in cells) / max(1, n)
+    br = sum(c * c / by_truth[labels] for labels, c, _ in cells) / max(1, n)
+    bugs = bugs_of(truth)
+    sure = [{labels[0] for labels in counts if len(labels) == 1} for counts in groups.values()]
+    known = sum(pairs(c) for c in by_truth.values()) + sum(c * apart(labels, by_truth) for labels, c in by_truth.items()) // 2
     return {
         "pair_p": p, "pair_r": r, "pair_f1": f1(p, r), "b3_p": bp, "b3_r": br, "b3_f1": f1(bp, br),
-        "bugs": len(by_truth), "groups": len(by_group),
-        "over": sum(len(groups) - 1 for groups in groups_of.values()),
-        "under": sum(len({t for t, other in both if other == g}) - 1 for g in by_group),
-        "hidden": sorted(str(t) for t in by_truth if t not in major),
+        "bugs": len(bugs), "groups": len(groups), "unknown": pairs(n) - known,
+        "over": sum(max(0, sum(bug in some for some in sure) - 1) for bug in bugs),
+        "under": sum(max(0, len(some) - 1) for some in sure),
+        "hidden": sorted(bugs - set(majority(truth, group).values())),
     }
 
 
