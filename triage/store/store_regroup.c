@@ -14,6 +14,7 @@
  *
  * Old signatures stay in the table. What a hand decided stays where it is.
  */
+#include "triage/store/regroup_keys.h"
 #include "triage/store/store_private.h"
 
 #include <errno.h>
@@ -67,23 +68,10 @@ const struct store_sql store_regroup_sql = {sql, STATEMENTS};
 
 /* --- signing --- */
 
-struct item { /* a crash whose signature changes */
-    int64_t crash, home, target, version, blob, old_place;
-    char old_major[RECORD_HASH_MAX], old_minor[RECORD_HASH_MAX];
-    char major[RECORD_HASH_MAX], minor[RECORD_HASH_MAX];
-    char entry[RECORD_HASH_MAX]; /* what cluster_find() looks up: the place, else major */
-    bool is_report;
-    char *json;   /* the record, signed anew */
-    size_t key;   /* of its first fellow in the list */
-    size_t leads; /* the key that most items of its old signature have */
-    bool present; /* its bytes */
-    bool decided; /* by a hand: it stays */
-};
-
 struct regroup {
     struct store *store;
     const struct decision *decision;
-    struct item *v;
+    struct regroup_item *v;
     size_t n;
     struct regrouped *sum;
     struct moves moves;
@@ -153,17 +141,17 @@ add_item(struct regroup *r, struct stmt *row)
     }
     AUTO(json_decref) json_t *object = record_to_json(record);
     r->v = mem_resize(r->v, (r->n + 1) * sizeof(*r->v));
-    struct item *item = &r->v[r->n];
-    *item = (struct item){.crash = stmt_int(row, 0),
-                          .home = stmt_int(row, 1),
-                          .target = stmt_int(row, 2),
-                          .version = stmt_int(row, 3),
-                          .blob = stmt_int(row, 6),
-                          .is_report = stmt_int(row, 11) != 0,
-                          .old_place = stmt_int(row, 12),
-                          .json = json_line(object),
-                          .key = r->n,
-                          .present = strcmp(stmt_text(row, 9), "present") == 0};
+    struct regroup_item *item = &r->v[r->n];
+    *item = (struct regroup_item){.crash = stmt_int(row, 0),
+                                  .home = stmt_int(row, 1),
+                                  .target = stmt_int(row, 2),
+                                  .version = stmt_int(row, 3),
+                                  .blob = stmt_int(row, 6),
+                                  .is_report = stmt_int(row, 11) != 0,
+                                  .old_place = stmt_int(row, 12),
+                                  .json = json_line(object),
+                                  .key = r->n,
+                                  .present = strcmp(stmt_text(row, 9), "present") == 0};
     copy_hash(item->old_major, stmt_text(row, 4));
     copy_hash(item->old_minor, stmt_text(row, 5));
     copy_hash(item->major, record->hash_major);
@@ -200,7 +188,7 @@ ask_hands(struct regroup *r, struct err *err)
     int rc = 0;
 
     for (size_t i = 0; i < r->n && rc >= 0; i++) {
-        struct item *item = &r->v[i];
+        struct regroup_item *item = &r->v[i];
         const struct group_key key = {.blob = item->blob,
                                       .target = item->target,
                                       .version = item->version,
@@ -210,144 +198,6 @@ ask_hands(struct regroup *r, struct err *err)
         item->decided = rc == 1;
     }
     return rc < 0 ? rc : 0;
-}
-
-/* --- keys --- */
-
-static int
-by_key(const void *a, const void *b)
-{
-    const struct item *x = a;
-    const struct item *y = b;
-    int order = strcmp(x->entry, y->entry);
-
-    order = order != 0 ? order : (x->target > y->target) - (x->target < y->target);
-    return order != 0 ? order : (x->crash > y->crash) - (x->crash < y->crash);
-}
-
-/* Fellows become neighbours, in the order of their crashes. */
-static void
-make_keys(struct regroup *r)
-{
-    if (r->n > 0) {
-        qsort(r->v, r->n, sizeof(*r->v), by_key);
-    }
-    for (size_t i = 0; i < r->n; i++) {
-        bool fellow = i > 0 && strcmp(r->v[i].entry, r->v[i - 1].entry) == 0 &&
-                      r->v[i].target == r->v[i - 1].target;
-        r->v[i].key = fellow ? r->v[i - 1].key : i;
-    }
-}
-
-static size_t
-key_end(const struct regroup *r, size_t key)
-{
-    size_t end = key;
-
-    while (end < r->n && r->v[end].key == key) {
-        end++;
-    }
-    return end;
-}
-
-struct weight { /* of a key: how many of its crashes its main bug has */
-    size_t key;
-    int64_t bug, n;
-};
-
-/* The bug with most items of the key, the oldest among equals. */
-static struct weight
-weigh_key(const struct regroup *r, size_t key)
-{
-    size_t end = key_end(r, key);
-    struct weight best = {.key = key};
-
-    for (size_t i = key; i < end; i++) {
-        int64_t n = 0;
-        for (size_t k = key; k < end; k++) {
-            n += r->v[k].home == r->v[i].home && !r->v[k].decided ? 1 : 0;
-        }
-        if (n > best.n || (n == best.n && r->v[i].home < best.bug)) {
-            best = (struct weight){key, r->v[i].home, n};
-        }
-    }
-    return best;
-}
-
-static int
-by_weight(const void *a, const void *b)
-{
-    const struct weight *x = a;
-    const struct weight *y = b;
-    int order = (y->n > x->n) - (y->n < x->n);
-
-    return order != 0 ? order : (x->key > y->key) - (x->key < y->key);
-}
-
-/* --- where crashes without a record go --- */
-
-static int
-compare_old(const struct item *x, const struct item *y)
-{
-    int order = (x->old_place > y->old_place) - (x->old_place < y->old_place);
-
-    if (x->old_place != 0 && order == 0) {
-        return 0;
-    }
-    order = order != 0 ? order : strcmp(x->old_major, y->old_major);
-    order = order != 0 ? order : (x->target > y->target) - (x->target < y->target);
-    return order != 0 ? order : (x->version > y->version) - (x->version < y->version);
-}
-
-static int
-by_old(const void *a, const void *b)
-{
-    const struct item *x = *(struct item *const *)a;
-    const struct item *y = *(struct item *const *)b;
-    int order = compare_old(x, y);
-
-    return order != 0 ? order : (x->key > y->key) - (x->key < y->key);
-}
-
-/* The key of the longest run of items with one key; they are sorted by it. */
-static size_t
-main_key(struct item *const *items, size_t n)
-{
-    size_t best = 0;
-    size_t best_n = 0;
-    size_t run = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        run = i > 0 && items[i]->key == items[i - 1]->key ? run + 1 : 1;
-        if (run > best_n) {
-            best_n = run;
-            best = items[i]->key;
-        }
-    }
-    return best;
-}
-
-static void
-choose_leads(struct regroup *r)
-{
-    AUTO(mem_free) struct item **items = mem_array(r->n + 1, sizeof(void *));
-
-    for (size_t i = 0; i < r->n; i++) {
-        items[i] = &r->v[i];
-    }
-    if (r->n > 0) {
-        qsort(items, r->n, sizeof(void *), by_old);
-    }
-    for (size_t i = 0; i < r->n;) {
-        size_t end = i;
-        while (end < r->n && compare_old(items[i], items[end]) == 0) {
-            end++;
-        }
-        size_t leads = main_key(items + i, end - i);
-        for (; i < end; i++) {
-            items[i]->leads = leads;
-        }
-    }
 }
 
 /* --- one key --- */
@@ -368,7 +218,8 @@ has_stayed(const struct regroup *r, int64_t bug)
 /* Whether a key of this release stayed with the bug: in this run, or in one that was
  * killed. */
 static int
-is_taken(struct regroup *r, const struct weight *weight, bool *taken, struct err *err)
+is_taken(struct regroup *r, const struct regroup_weight *weight, bool *taken,
+         struct err *err)
 {
     int64_t n = 0;
     int rc = r->v[weight->key].version == SIGNATURE_VERSION
@@ -381,10 +232,10 @@ is_taken(struct regroup *r, const struct weight *weight, bool *taken, struct err
 }
 
 /* The first item that may found a bug; NULL: the bytes of all were dropped. */
-static const struct item *
+static const struct regroup_item *
 founder(const struct regroup *r, size_t key)
 {
-    for (size_t i = key; i < key_end(r, key); i++) {
+    for (size_t i = key; i < regroup_key_end(r->v, r->n, key); i++) {
         if (r->v[i].present && !r->v[i].decided) {
             return &r->v[i];
         }
@@ -394,10 +245,10 @@ founder(const struct regroup *r, size_t key)
 
 /* Where the key goes that no bug is known for. */
 static int
-settle_owner(struct regroup *r, const struct weight *weight, int64_t *owner, bool *is_new,
-             struct err *err)
+settle_owner(struct regroup *r, const struct regroup_weight *weight, int64_t *owner,
+             bool *is_new, struct err *err)
 {
-    const struct item *first = founder(r, weight->key);
+    const struct regroup_item *first = founder(r, weight->key);
     bool taken = false;
     int rc = is_taken(r, weight, &taken, err);
 
@@ -413,7 +264,7 @@ settle_owner(struct regroup *r, const struct weight *weight, int64_t *owner, boo
 }
 
 static int
-parse_item(const struct item *item, struct record **out, struct err *err)
+parse_item(const struct regroup_item *item, struct record **out, struct err *err)
 {
     AUTO(json_decref) json_t *object = NULL;
     int rc = json_parse(item->json, strlen(item->json), &object, err);
@@ -422,10 +273,10 @@ parse_item(const struct item *item, struct record **out, struct err *err)
 }
 
 static int
-find_owner(struct regroup *r, const struct weight *weight, int64_t *owner, bool *is_new,
-           struct err *err)
+find_owner(struct regroup *r, const struct regroup_weight *weight, int64_t *owner,
+           bool *is_new, struct err *err)
 {
-    const struct item *item = &r->v[weight->key];
+    const struct regroup_item *item = &r->v[weight->key];
     AUTO(record_free) struct record *record = NULL;
     struct cluster_match match = {0};
     int rc = parse_item(item, &record, err);
@@ -450,7 +301,8 @@ find_owner(struct regroup *r, const struct weight *weight, int64_t *owner, bool 
 
 /* Sign the crash anew, and take it to its bug; one that a hand decided stays. */
 static int
-sign_item(struct regroup *r, const struct item *item, int64_t owner, struct err *err)
+sign_item(struct regroup *r, const struct regroup_item *item, int64_t owner,
+          struct err *err)
 {
     struct db *db = r->store->db;
     int64_t home = item->decided ? item->home : owner;
@@ -472,7 +324,7 @@ sign_item(struct regroup *r, const struct item *item, int64_t owner, struct err 
 }
 
 static int
-follow(struct regroup *r, const struct item *item, int64_t owner, struct err *err)
+follow(struct regroup *r, const struct regroup_item *item, int64_t owner, struct err *err)
 {
     struct db *db = r->store->db;
     int64_t from = 0;
@@ -551,9 +403,9 @@ settle_moves(struct regroup *r, int64_t owner, bool is_new, struct err *err)
 }
 
 static int
-regroup_key(struct regroup *r, const struct weight *weight, struct err *err)
+regroup_key(struct regroup *r, const struct regroup_weight *weight, struct err *err)
 {
-    size_t end = key_end(r, weight->key);
+    size_t end = regroup_key_end(r->v, r->n, weight->key);
     int64_t owner = 0;
     bool is_new = false;
     int rc = weight->n == 0 ? 0 : find_owner(r, weight, &owner, &is_new, err);
@@ -574,7 +426,8 @@ regroup_key(struct regroup *r, const struct weight *weight, struct err *err)
 /* --- all of it --- */
 
 static int
-regroup_keys(struct regroup *r, const struct weight *weights, size_t n, struct err *err)
+regroup_keys(struct regroup *r, const struct regroup_weight *weights, size_t n,
+             struct err *err)
 {
     bool dry = r->decision->dry_run;
     int rc = dry ? db_begin(r->store->db, err) : 0;
@@ -609,12 +462,12 @@ store_regroup(struct store *store, const struct decision *decision, struct regro
     if (rc < 0) {
         return rc;
     }
-    make_keys(&r);
-    choose_leads(&r);
-    AUTO(mem_free) struct weight *weights = mem_array(r.n + 1, sizeof(*weights));
-    for (size_t i = 0; i < r.n; i = key_end(&r, i)) {
-        weights[n++] = weigh_key(&r, i);
+    regroup_make_keys(r.v, r.n);
+    regroup_choose_leads(r.v, r.n);
+    AUTO(mem_free) struct regroup_weight *weights = mem_array(r.n + 1, sizeof(*weights));
+    for (size_t i = 0; i < r.n; i = regroup_key_end(r.v, r.n, i)) {
+        weights[n++] = regroup_weigh(r.v, r.n, i);
     }
-    qsort(weights, n, sizeof(*weights), by_weight);
+    qsort(weights, n, sizeof(*weights), regroup_by_weight);
     return regroup_keys(&r, weights, n, err);
 }
