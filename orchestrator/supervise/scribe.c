@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/supervise/channel.h"
-#include "orchestrator/supervise/scribe_message.h"
+#include "orchestrator/supervise/scribe_ops.h"
 #include "triage/store.h"
 
 enum {
@@ -16,19 +16,11 @@ enum {
     BUSY_TRIES = 12, /* each waits as long as the database's own busy timeout */
 };
 
-struct known_target {
-    char *name;
-    int64_t id;
-};
-
 struct scribe {
     sd_event *event;
     sd_event_source *drained; /* runs when nothing more waits to be read */
     struct channel *channel;
-    struct store *store;
-    struct known_target *targets;
-    size_t n_targets;
-    int64_t campaign;
+    struct scribe_books books;
     json_t *headed; /* the request that waits for its body; or NULL */
     json_t *batch[SCRIBE_BATCH_MAX];
     size_t n_batch;
@@ -36,10 +28,6 @@ struct scribe {
     size_t n_group;
     int status;
 };
-
-/* A request's handler fills in the answer; body is NULL for requests without one. */
-typedef int handler(struct scribe *scribe, const json_t *request, const char *body,
-                    size_t len, json_t *answer, struct err *err);
 
 static void
 answer_send(struct scribe *scribe, json_t *answer)
@@ -66,62 +54,6 @@ answer_error(struct scribe *scribe, int64_t seq, const struct err *err)
     answer_send(scribe, answer);
 }
 
-/* --- targets --- */
-
-static int64_t
-target_id(const struct scribe *scribe, const char *name)
-{
-    for (size_t i = 0; i < scribe->n_targets; i++) {
-        if (strcmp(scribe->targets[i].name, name) == 0) {
-            return scribe->targets[i].id;
-        }
-    }
-    return 0;
-}
-
-static int
-op_target(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-          json_t *answer, struct err *err)
-{
-    AUTO(build_list_clear) struct build_list builds = {0};
-    AUTO(strv_clear) struct strv ignore = {0};
-    const json_t *given = json_object_get(request, "settings");
-    const char *name = json_get_str(request, "name", "");
-    int64_t id = 0;
-
-    (void)body;
-    (void)len;
-    int rc = build_list_from_json(json_object_get(request, "builds"), &builds, err);
-    if (rc < 0) {
-        return rc;
-    }
-    json_get_strv(given, "ignore_frames", &ignore);
-    enum keep_level keep = KEEP_MAJOR;
-    (void)keep_level_parse(json_get_str(given, "keep", "major"), &keep, NULL);
-    const struct record_settings settings = {
-        .keep = keep,
-        .ooms_and_hangs = json_get_bool(given, "ooms_and_hangs", true),
-        .asserts_are_security = json_get_bool(given, "asserts_are_security", true),
-        .checks_are_security = json_get_bool(given, "checks_are_security", false),
-        .ignore_frames = ignore};
-    /* reports alone need no command */
-    rc =
-        store_put_target(scribe->store, name, builds.n == 0 ? NULL : &builds.v[0].command,
-                         &settings, &id, err);
-    rc = rc < 0 || builds.n == 0 ? rc : store_put_builds(scribe->store, id, &builds, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (target_id(scribe, name) == 0) {
-        scribe->targets = mem_resize(scribe->targets,
-                                     (scribe->n_targets + 1) * sizeof(*scribe->targets));
-        scribe->targets[scribe->n_targets++] =
-            (struct known_target){mem_strdup(name), id};
-    }
-    json_put(answer, "target", json_integer(id));
-    return 0;
-}
-
 /* --- the ledger --- */
 
 static json_t *
@@ -146,7 +78,7 @@ intake_item(const struct scribe *scribe, const json_t *request, struct intake_it
 {
     const char *target = json_get_str(request, "target", "");
 
-    item->target = target_id(scribe, target);
+    item->target = scribe_target(&scribe->books, target);
     if (item->target == 0) {
         return err_set(err, -EPROTO, "intake for target '%s', which was not registered",
                        target);
@@ -184,7 +116,7 @@ batch_file(struct scribe *scribe, struct intake_result *results, struct err *err
         }
     }
     for (int tries = 1; rc == 0; tries++) {
-        rc = store_intake(scribe->store, items, scribe->n_batch, results, err);
+        rc = store_intake(scribe->books.store, items, scribe->n_batch, results, err);
         if (rc != -EBUSY || tries == BUSY_TRIES) {
             return rc;
         }
@@ -225,7 +157,7 @@ group_end(struct scribe *scribe)
 {
     struct err err = ERR_INIT;
     size_t n = scribe->n_group;
-    int rc = n == 0 ? 0 : store_group_end(scribe->store, &err);
+    int rc = n == 0 ? 0 : store_group_end(scribe->books.store, &err);
 
     scribe->n_group = 0;
     for (size_t i = 0; i < n; i++) {
@@ -238,240 +170,18 @@ group_end(struct scribe *scribe)
     }
 }
 
-/* --- jobs --- */
-
-static int
-op_next(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-        json_t *answer, struct err *err)
-{
-    AUTO(mem_free) char *folder = NULL;
-    AUTO(job_clear) struct job job = {0};
-
-    (void)body;
-    (void)len;
-    int rc = str_unname(json_get_str(request, "folder", ""), &folder, err);
-    if (rc < 0) {
-        return rc;
-    }
-    const struct job_options options = {.folder = folder,
-                                        .runs = (int)json_get_int(request, "runs", 3),
-                                        .minimize_ms =
-                                            json_get_int(request, "minimize_ms", 0),
-                                        .minimize_only_idle = true};
-    rc = store_next_job(scribe->store, &options, &job, err);
-    if (rc < 0) {
-        return rc;
-    }
-    json_put(answer, "job", rc == 0 ? json_null() : job_to_json(&job));
-    return 0;
-}
-
-static void
-put_end(json_t *answer, const struct job *job, const struct job_end *end)
-{
-    struct job_end whole = *end;
-
-    whole.kind = job->kind;
-    whole.crash = job->crash;
-    json_put(answer, "outcome", job_end_to_json(&whole));
-}
-
-/* What a worker answered: hostile, and judged by the store field by field. Only what is
- * not even an answer to this job is refused here. */
-static int
-read_worker_answer(const char *body, size_t len, const struct job *job, json_t **out,
-                   struct err *err)
-{
-    AUTO(json_decref) json_t *answer = NULL;
-    int rc = json_parse(body, len, &answer, err);
-
-    if (rc < 0) {
-        return err_wrap(err, rc, "the worker answered");
-    }
-    if (json_get_int(answer, "job", -1) != job->id) {
-        return err_set(err, -EBADMSG,
-                       "the worker answered to another job than it was given");
-    }
-    *out = STEAL(answer);
-    return 0;
-}
-
-/* An answer that did not settle its crash was refused by the store, or says itself that
- * the machine failed. */
-static bool
-is_unsettled(const struct job *job, const struct job_outcome *outcome)
-{
-    return job->kind != JOB_MINIMIZE && !outcome->again &&
-           (strcmp(outcome->state, "queued") == 0 ||
-            strcmp(outcome->state, "untriageable") == 0);
-}
-
-static int
-op_finish(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-          json_t *answer, struct err *err)
-{
-    AUTO(job_clear) struct job job = {0};
-    AUTO(json_decref) json_t *worker = NULL;
-    struct job_end end = {0};
-    struct err why = ERR_INIT;
-    int rc = job_from_json(json_object_get(request, "job"), &job, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    if (read_worker_answer(body, len, &job, &worker, &why) < 0) {
-        end.died = true;
-        end.reason = why.msg;
-        rc = store_fail_job(scribe->store, &job, why.msg, &end.outcome, err);
-    } else {
-        rc = store_finish_job(scribe->store, &job, worker, &end.outcome, err);
-        end.died = is_unsettled(&job, &end.outcome);
-        end.reason = json_get_str(worker, end.died ? "error" : "reason",
-                                  end.died ? "its answer was malformed" : NULL);
-    }
-    put_end(answer, &job, &end);
-    return rc;
-}
-
-static int
-op_fail(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-        json_t *answer, struct err *err)
-{
-    AUTO(job_clear) struct job job = {0};
-    struct job_end end = {.died = true,
-                          .reason = json_get_str(request, "reason", "the worker died")};
-
-    (void)body;
-    (void)len;
-    int rc = job_from_json(json_object_get(request, "job"), &job, err);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = store_fail_job(scribe->store, &job, end.reason, &end.outcome, err);
-    put_end(answer, &job, &end);
-    return rc;
-}
-
-/* --- campaigns, workers, events, counts --- */
-
-static int
-op_campaign(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-            json_t *answer, struct err *err)
-{
-    const json_t *begin = json_object_get(request, "begin");
-
-    (void)body;
-    (void)len;
-    if (begin != NULL) {
-        int rc = store_campaign_begin(scribe->store, begin, &scribe->campaign, err);
-        json_put(answer, "campaign", json_integer(scribe->campaign));
-        return rc;
-    }
-    return store_campaign_end(scribe->store,
-                              json_get_int(request, "campaign", scribe->campaign),
-                              json_get_str(request, "end", "finished"), err);
-}
-
-static int
-op_worker(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-          json_t *answer, struct err *err)
-{
-    const struct worker_row row = {
-        .name = json_get_str(request, "name", ""),
-        .target = target_id(scribe, json_get_str(request, "target", "")),
-        .engine = json_get_str(request, "engine", ""),
-        .state = json_get_str(request, "state", ""),
-        .pid = json_get_int(request, "pid", 0),
-        .restarts = json_get_int(request, "restarts", 0),
-        .execs = json_get_int(request, "execs", 0),
-        .execs_per_sec = json_get_real(request, "execs_per_sec", 0),
-        .edges = json_get_int(request, "edges", 0),
-        .corpus = json_get_int(request, "corpus", 0),
-        .productive_ms = json_get_int(request, "productive_ms", 0),
-        .reason = json_get_str(request, "reason", NULL)};
-
-    (void)body;
-    (void)len;
-    (void)answer;
-    if (row.target == 0) {
-        return err_set(err, -EPROTO,
-                       "worker '%s' of target '%s', which was not registered", row.name,
-                       json_get_str(request, "target", ""));
-    }
-    return store_put_worker(
-        scribe->store, json_get_int(request, "campaign", scribe->campaign), &row, err);
-}
-
-static int
-op_event(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-         json_t *answer, struct err *err)
-{
-    const struct event event = {.kind = json_get_str(request, "kind", ""),
-                                .subject = json_get_str(request, "subject", ""),
-                                .subject_id = json_get_int(request, "subject_id", 0),
-                                .from = json_get_str(request, "from", NULL),
-                                .to = json_get_str(request, "to", NULL),
-                                .detail = json_object_get(request, "detail")};
-
-    (void)body;
-    (void)len;
-    (void)answer;
-    return store_event(scribe->store, &event, err);
-}
-
-static int
-op_counts(struct scribe *scribe, const json_t *request, const char *body, size_t len,
-          json_t *answer, struct err *err)
-{
-    struct store_counts counts = {0};
-    json_t *object = json_object();
-
-    (void)request;
-    (void)body;
-    (void)len;
-    int rc = store_counts(scribe->store, &counts, err);
-    json_put(object, "queued", json_integer(counts.queued));
-    json_put(object, "bugs", json_integer(counts.bugs_total));
-    json_put(object, "minimize_waiting", json_integer(counts.minimize_waiting));
-    json_put(answer, "counts", object);
-    return rc;
-}
-
 /* --- requests --- */
-
-struct request_kind {
-    const char *op;
-    handler *run;
-    bool grouped; /* with those before and after it, in one transaction */
-};
-
-static const struct request_kind *
-find_kind(const char *op)
-{
-    static const struct request_kind table[] = {
-        {"next", op_next, true},          {"finish", op_finish, true},
-        {"fail", op_fail, true},          {"target", op_target, false},
-        {"worker", op_worker, false},     {"event", op_event, false},
-        {"campaign", op_campaign, false}, {"counts", op_counts, false}};
-
-    for (size_t i = 0; i < COUNT(table); i++) {
-        if (strcmp(table[i].op, op) == 0) {
-            return &table[i];
-        }
-    }
-    return NULL;
-}
 
 /* The answer, new, or NULL. Another nightjar may hold the database for longer than its
  * busy timeout: that is waited for. */
 static json_t *
-run_handler(struct scribe *scribe, handler *run, const json_t *request, const char *body,
-            size_t len, struct err *err)
+run_handler(struct scribe *scribe, scribe_handler *run, const json_t *request,
+            const char *body, size_t len, struct err *err)
 {
     for (int tries = 1;; tries++) {
         AUTO(json_decref) json_t *answer = json_object();
         json_put(answer, "seq", json_integer(json_get_int(request, "seq", 0)));
-        int rc = run(scribe, request, body, len, answer, err);
+        int rc = run(&scribe->books, request, body, len, answer, err);
         if (rc != -EBUSY || tries == BUSY_TRIES) {
             return rc < 0 ? NULL : STEAL(answer);
         }
@@ -493,7 +203,7 @@ static void
 serve(struct scribe *scribe, const json_t *request, const char *body, size_t len)
 {
     const char *op = json_get_str(request, "op", "");
-    const struct request_kind *kind = find_kind(op);
+    const struct scribe_op *kind = scribe_op_find(op);
     struct err err = ERR_INIT;
 
     batch_flush(scribe);
@@ -506,7 +216,7 @@ serve(struct scribe *scribe, const json_t *request, const char *body, size_t len
     if (!kind->grouped) {
         group_end(scribe);
     } else if (scribe->n_group == 0) {
-        store_group_begin(scribe->store);
+        store_group_begin(scribe->books.store);
     }
     AUTO(json_decref)
     json_t *answer = run_handler(scribe, kind->run, request, body, len, &err);
@@ -596,12 +306,8 @@ scribe_clear(struct scribe *scribe)
 {
     channel_free(scribe->channel);
     (void)sd_event_source_disable_unref(scribe->drained);
-    store_close(scribe->store);
+    scribe_books_clear(&scribe->books);
     json_decref(scribe->headed);
-    for (size_t i = 0; i < scribe->n_targets; i++) {
-        mem_free(scribe->targets[i].name);
-    }
-    mem_free(scribe->targets);
     (void)sd_event_unref(scribe->event);
 }
 AUTO_DEFINE_CLEAR(struct scribe, scribe_clear)
@@ -619,7 +325,7 @@ scribe_main(const char *state)
         log_line(LOG_ERROR, "scribe", "msg=\"%s\"", err.msg);
         return 3;
     }
-    rc = store_open(state, DB_WRITE, &scribe.store, &err);
+    rc = store_open(state, DB_WRITE, &scribe.books.store, &err);
     if (rc < 0) {
         answer_error(&scribe, 0, &err);
         return 3;
