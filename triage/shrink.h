@@ -3,8 +3,9 @@
  * and one row each, triage/shrink/strategy.h) propose what to take away: ends, blocks,
  * whole elements of structures, repetitions, lines, words, what brackets enclose; at
  * sizes that fall by halves. Lengths and checksums that cover what goes are made right
- * again (triage/shrink/layout.h). When nothing more can go, bytes become dull ('0' for
- * what can be printed, NUL for the rest) and numbers small, and it begins anew.
+ * again (triage/shrink/layout.h). When nothing more goes easily, bytes become dull ('0'
+ * for what can be printed, NUL for the rest) and numbers small; then what brings little
+ * for its runs has its turn, and each time that it does bring something it begins anew.
  *
  * Deterministic: the same input and the same answers give the same result, whatever the
  * width. Whoever tries may try several candidates at a time: they are handed out on the
