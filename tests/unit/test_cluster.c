@@ -330,7 +330,7 @@ test_two_inputs_of_another_build_join_two_bugs(void **state)
     assert_int_equal(number(fix,
                             "SELECT count(*) FROM event WHERE kind = 'bug.merge'"
                             " AND subject_id = 1 AND actor = 'nightjar' AND detail LIKE"
-                            " '%the same input shows it in target t, in run as here%'"),
+                            " '%the same input is in the same function in target t%'"),
                      1);
     assert_clean(fix);
 }
@@ -398,6 +398,28 @@ test_a_missing_pointer_and_a_wrong_one_are_not_joined(void **state)
     assert_clean(fix);
 }
 
+static void
+test_what_an_input_showed_itself_goes_before_what_stands_for_its_bug(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said here = {.frames = {"strip", "prop", "main"}, .into = 20};
+    const struct said worse = {
+        .frames = {"strip", "load", "main"}, .into = 20, .write = true};
+    const struct said there = {.frames = {"prop", "main"}, .build = "1a2b", .offset = 64};
+    const struct said rebuilt = {
+        .frames = {"prop", "main"}, .build = "3c4d", .offset = 72};
+
+    (void)triage(fix, "a", &here);
+    int64_t first = fix->target;
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &there).bug, 1);
+    fix->target = first;
+    assert_int_equal(triage(fix, "b", &worse).bug, 1);
+    fix->target = put_target(fix, "v", "/bin/true");
+    assert_int_equal(triage(fix, "a", &rebuilt).bug, 1);
+    assert_clean(fix);
+}
+
 int
 main(void)
 {
@@ -421,6 +443,7 @@ main(void)
         TEST(test_what_a_person_took_apart_is_not_joined_again),
         TEST(test_two_bugs_that_a_build_tells_apart_are_not_joined),
         TEST(test_a_missing_pointer_and_a_wrong_one_are_not_joined),
+        TEST(test_what_an_input_showed_itself_goes_before_what_stands_for_its_bug),
     };
 
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);

@@ -186,6 +186,18 @@ same_steps(const char *a, const char *b)
     return steps != NULL && other != NULL && strcmp(steps, other) == 0;
 }
 
+/* Two places but for what a compiler may change: their lines and instructions. */
+static bool
+same_functions(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b && *a != '+' && *a != '?') {
+        a++;
+        b++;
+    }
+    return strcspn(a, "+?") == 0 && strcspn(b, "+?") == 0 && *a != '\0' && *b != '\0' &&
+           strchr(a, ' ') == NULL && strchr(b, ' ') == NULL;
+}
+
 /* Whether the crash that the same input showed elsewhere is this one. */
 static bool
 is_same_crash(const struct cluster_clue *clue, struct stmt *row,
@@ -208,6 +220,13 @@ is_same_crash(const struct cluster_clue *clue, struct stmt *row,
     if (is_endless(type)) {
         (void)snprintf(why, CLUSTER_WHY_MAX,
                        "the same input does the same (%s) in target %s", type,
+                       stmt_text(row, 1));
+        return true;
+    }
+    if (clue->record->place != NULL &&
+        same_functions(clue->record->place, stmt_text(row, 4))) {
+        (void)snprintf(why, CLUSTER_WHY_MAX,
+                       "the same input is in the same function in target %s",
                        stmt_text(row, 1));
         return true;
     }
