@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "orchestrator/publish/bug.h"
 #include "orchestrator/supervise/solo.h"
+#include "triage/regression.h"
 #include "triage/sandbox.h"
 #include "triage/worker.h"
 
@@ -188,17 +189,28 @@ run_it(const struct cmd_context *context, const struct subject *subject, json_t 
     return rc;
 }
 
-static bool
-same_bug(const struct subject *subject, const json_t *answer)
+/* Whether triage would file it under this bug, which `nightjar verify` asks as well. */
+static int
+is_same_bug(const struct cmd_context *context, const struct subject *subject,
+            const json_t *answer, bool *same, struct err *err)
 {
-    const json_t *record = json_object_get(answer, "record");
-    const char *major = json_get_str(json_object_get(record, "hash"), "major", "");
+    AUTO(store_close) struct store *store = NULL;
+    AUTO(verified_clear) struct verified seen = {0};
+    struct regression regression = {.bug = subject->bug.id,
+                                    .target = subject->bug.target,
+                                    .major = subject->bug.signature};
+    int rc = store_open(context->state, DB_READ, &store, err);
 
-    return strcmp(major, subject->bug.signature) == 0;
+    rc = rc < 0 ? rc : store_target(store, regression.target, &regression.target_id, err);
+    rc = rc < 0 ? rc
+                : regression_judge(store, &regression, json_get_int(answer, "job", 0),
+                                   answer, &seen, err);
+    *same = rc == 0 && seen.as == VERIFIED_SAME;
+    return rc;
 }
 
 static void
-print_answer(const struct subject *subject, const json_t *answer)
+print_answer(const struct subject *subject, const json_t *answer, bool same)
 {
     const json_t *record = json_object_get(answer, "record");
     const char *outcome = json_get_str(answer, "outcome", "");
@@ -215,7 +227,7 @@ print_answer(const struct subject *subject, const json_t *answer)
         char *frame =
             record_top_frame(crash_type, json_get_str(record, "crash_state", ""));
         buf_addf(&text, "reproduces in %lld of %lld runs%s: %s in %s", k, n,
-                 same_bug(subject, answer) ? "" : ", but as another crash", type, frame);
+                 same ? "" : ", but as another crash", type, frame);
     } else if (strcmp(outcome, "clean") == 0) {
         buf_addf(&text, "does not crash any more in %lld runs", n);
     } else {
@@ -229,12 +241,12 @@ print_answer(const struct subject *subject, const json_t *answer)
 }
 
 static void
-print_json(const struct subject *subject, json_t *answer)
+print_json(const struct subject *subject, json_t *answer, bool same)
 {
     json_t *line = json_object();
 
     json_put(line, "id", json_string(subject->bug.name));
-    json_put(line, "same", json_boolean(same_bug(subject, answer)));
+    json_put(line, "same", json_boolean(same));
     (void)json_object_del(answer, "job");
     (void)json_object_update(line, answer);
     json_print(stdout, line);
@@ -246,15 +258,17 @@ repro(const struct cmd_context *context, const struct subject *subject, int *sta
       struct err *err)
 {
     AUTO(json_decref) json_t *answer = NULL;
+    bool same = false;
     int rc = run_it(context, subject, &answer, err);
 
+    rc = rc < 0 ? rc : is_same_bug(context, subject, answer, &same, err);
     if (rc < 0) {
         return rc;
     }
     if (context->json) {
-        print_json(subject, answer);
+        print_json(subject, answer, same);
     } else {
-        print_answer(subject, answer);
+        print_answer(subject, answer, same);
         cmd_next(context, "nightjar show %s, or nightjar repro %s --export DIR",
                  subject->bug.name, subject->bug.name);
     }

@@ -223,5 +223,43 @@ exits 2 "--gdb talks to a person" "$NIGHTJAR" repro "$id" --gdb --json
 exits 3 "no such bug" "$NIGHTJAR" repro NJ-99
 exits 2 "no such id" "$NIGHTJAR" repro nonsense
 exits 2 "no id" "$NIGHTJAR" repro
+# two bugs of one function have one signature: the place says which of them it is
+cat >sites.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+static void
+store(char *to, int c)
+{
+    volatile int steps = 0;
+    steps++;
+    steps++;
+    if (c == 'A') {
+        to[8] = 1;
+    }
+    steps++;
+    if (c == 'B') {
+        to[9] = 1;
+    }
+}
+int
+main(int argc, char **argv)
+{
+    FILE *file = fopen(argv[1], "r");
+    store(malloc(8), fgetc(file));
+    return 0;
+}
+END
+sed "s/'A'/'X'/; s/'B'/'A'/" sites.c >swapped.c
+clang-14 -g -O0 -w -fsanitize=address -o sites sites.c
+clang-14 -g -O0 -w -fsanitize=address -o swapped swapped.c
+mkdir sites.inputs
+printf A >sites.inputs/a
+printf B >sites.inputs/b
+exits 0 "two sites" "$NIGHTJAR" triage --state sites.state --minimize no sites.inputs -- ./sites @@
+id=$("$NIGHTJAR" bugs --state sites.state --crashes --json | jq -r 'select(.path | endswith("/a")) | .bug')
+exits 0 "repro of one" "$NIGHTJAR" repro --state sites.state "$id"
+has "is that one" "$OUT" "3 of 3 runs: Heap-buffer-overflow WRITE 1 in store"
+exits 0 "repro on a build where the input is at the other" "$NIGHTJAR" repro --state sites.state "$id" -- ./swapped @@
+has "is the other" "$OUT" "3 of 3 runs, but as another crash: Heap-buffer-overflow WRITE 1 in store"
 is "nothing is left in TMPDIR at the end" "$(left)" 0
 finish

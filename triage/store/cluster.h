@@ -4,12 +4,14 @@
  * function) and joins what several keys cover (one bug by several paths, as several kinds
  * of crash). The first rule that holds decides; each is one indexed lookup:
  *
- *   1. the place is known for this target: its bug. A further duplicate costs this alone;
+ *   1. the place is known for this target: its bug. A further duplicate costs this, and
+ *      a look at what its input showed elsewhere (cluster_find_join());
  *   2. the same input is known on another target, where it shows a crash at this place,
  *      or one of the same kind in this place's functions, or in a bug whose stack has the
- * top function of this one, or this one has the top function of that, or one of them has
- * no function of its own: its bug. An input may hold two bugs, hence the conditions. What
- * a compiler makes of a line, or of a call, is bridged by this rule alone;
+ *      top function of this one, or this one has the top function of that, or one of them
+ *      has no function of its own: its bug. An input may hold two bugs, hence the
+ *      conditions. What a compiler makes of a line, or of a call, is bridged by this rule
+ *      alone;
  *   3. the place is known on another target, and the top frames' source files, where both
  *      are known, have one name: that bug. Builds and fuzz targets of one project share
  *      its bugs;
