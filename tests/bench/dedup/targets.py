@@ -52,12 +52,13 @@ def make_own(how, program, output):
 
 
 def make_catdoc(how, program, output):
-    """By its configure; the tables of characters that it reads at start are in the copy, too."""
+    """By its configure; the tables of characters that it reads at start go beside the program, where the sandbox shows them."""
     flags = " ".join(how.flags)
     if not os.path.exists(os.path.join(how.copy, "src/Makefile")):
-        os.makedirs(os.path.join(how.copy, "as-installed/catdoc"))
-        run_in(how.copy, "./configure", "--quiet", "--disable-wordview", f"--prefix={how.copy}/as-installed",
-               f"--datadir={how.copy}/as-installed", f"CC={how.compiler}", f"CFLAGS={flags}")
+        tables = os.path.join(os.path.dirname(output), os.path.basename(how.copy) + ".tables")
+        os.makedirs(os.path.join(tables, "catdoc"))
+        run_in(how.copy, "./configure", "--quiet", "--disable-wordview", f"--prefix={tables}", f"--datadir={tables}",
+               f"CC={how.compiler}", f"CFLAGS={flags}")
         run_in(how.copy, "make", "-s", "-C", "charsets", "install")
     run_in(how.copy, "make", "-s", "-C", "src", f"LDFLAGS={flags}", program)
     shutil.copy(os.path.join(how.copy, "src", program), output)
