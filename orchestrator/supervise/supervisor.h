@@ -37,7 +37,7 @@ struct supervisor_config {
     int runs; /* replays */
     int64_t minimize_ms;
     bool ooms_and_hangs, asserts_are_security, checks_are_security;
-    enum keep_level keep; /* of minimization */
+    enum keep_level keep;        /* of minimization */
     bool live;                   /* standard error is a terminal */
     struct herald_config herald; /* who is told meanwhile: config, jobs, n */
 };

@@ -97,9 +97,11 @@ test_intake_refuses_what_is_no_file(void **state)
     const char *const paths[] = {gone, fifo, fix->folder, "/dev/zero", large, good};
     static const int codes[] = {-ENOENT, -EINVAL, -EINVAL, -EINVAL, -EFBIG, 0};
     static const char *const sources[] = {"triage", "aflpp"};
-    AUTO(mem_free) char *too_large = mem_printf("'%s' holds more than 128 MiB, the limit of an input or a report; of a "
-                   "log give the part round the crash",
-                   large);
+    AUTO(mem_free)
+    char *too_large = mem_printf(
+        "'%s' holds more than 128 MiB, the limit of an input or a report; of a "
+        "log give the part round the crash",
+        large);
 
     assert_int_equal(mkfifo(fifo, 0644), 0);
     assert_int_equal(truncate(large, (off_t)STORE_INPUT_MAX + 1), 0);

@@ -303,9 +303,9 @@ take_answer(struct runner *runner, const struct limit *limit, struct limit_run *
     struct cell *cell = STEAL(runner->asked);
     struct err why = ERR_INIT;
     int code = 0;
-    int rc = runner->refused
-                 ? err_set(&why, -EPIPE, "the sandbox has gone")
-                 : receive_answer(cell, clock_mono_ms() + most_ms(limit), run, &code, &why);
+    int rc = runner->refused ? err_set(&why, -EPIPE, "the sandbox has gone")
+                             : receive_answer(cell, clock_mono_ms() + most_ms(limit), run,
+                                              &code, &why);
 
     if (rc == 0) {
         return code < 0 ? err_set(err, code, "%s", why.msg) : 1;
