@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 
+enum { AT_ONCE = 200 };
+
 static const char asan[] = "==1==ERROR: AddressSanitizer: heap-buffer-overflow";
 
 /* So many further crashes of the bug, larger than those before, each with one of `stacks`
@@ -190,12 +192,11 @@ disk_use(struct fixture *fix)
     return bytes;
 }
 
-/* So many duplicates at a time, as in a campaign. */
+/* So many duplicates at a time, as in a campaign, with one of `stacks` exact stacks in
+ * turn. */
 static void
-flood_at_once(struct fixture *fix, int first)
+flood_at_once(struct fixture *fix, int first, int stacks)
 {
-    enum { AT_ONCE = 200 };
-    const struct said said = {.report = asan, .file = "/src/t/0.c"};
     AUTO(mem_free) char *path = fs_join(fix->folder, "many");
     struct intake_item items[AT_ONCE] = {{0}};
     struct intake_result results[AT_ONCE];
@@ -215,31 +216,59 @@ flood_at_once(struct fixture *fix, int first)
     store_group_begin(fix->store);
     for (int i = 0; i < AT_ONCE; i++) {
         assert_int_equal(results[i].code, 0);
+        AUTO(mem_free) char *file = mem_printf("/src/t/%d.c", (first + i) % stacks);
+        const struct said said = {.report = asan, .file = file};
         assert_int_equal(triage_next(fix, &said).bug, 1);
     }
     must(fix, store_group_end(fix->store, &fix->err));
 }
 
-/* Rows and paths alone: the ten thousandth keeps neither bytes nor record. */
 static void
-test_ten_thousand_duplicates_cost_counters(void **state)
+put_build(struct fixture *fix, int number)
 {
-    struct fixture *fix = *state;
+    execute(fix, "UPDATE build SET current = 0");
+    must(fix, db_run(store_db(fix->store), &fix->err,
+                     "INSERT INTO build(target, kind, path, build_id, first_seen)"
+                     " VALUES(?1, 'sanitizer', '/b/t', 'b' || ?2, 1)",
+                     "ii", fix->target, (int64_t)number));
+}
 
-    flood_at_once(fix, 0);
-    (void)trim(fix);
-    int64_t few = disk_use(fix);
-    int64_t records = number(fix, "SELECT count(*) FROM record");
-    assert_true(few > 0);
-    for (int i = 1; i < 50; i++) {
-        flood_at_once(fix, i * 200);
+/* Rows and paths alone, but for an example of each build and each stack: the ten
+ * thousandth keeps neither bytes nor record. */
+static void
+test_ten_thousand_duplicates_keep_one_of_each_build_and_stack(void **state)
+{
+    enum { BUILDS = 3, STACKS = 5, EACH = 3400 };
+    struct fixture *fix = *state;
+    int64_t few = 0;
+
+    for (int i = 0; i < BUILDS * EACH; i += AT_ONCE) {
+        if (i % EACH == 0) {
+            put_build(fix, i / EACH);
+        }
+        flood_at_once(fix, i, STACKS);
+        if (i == 0) {
+            (void)trim(fix);
+            few = disk_use(fix);
+        }
     }
     (void)trim(fix);
-    assert_int_equal(number(fix, "SELECT crashes FROM bug"), 10000);
-    assert_int_equal(number(fix, "SELECT count(*) FROM record"), records);
+    assert_int_equal(number(fix, "SELECT crashes FROM bug"), BUILDS * EACH);
+    assert_int_equal(number(fix, "SELECT count(*) FROM example WHERE kind = 'stack'"),
+                     STACKS);
+    assert_int_equal(number(fix, "SELECT count(*) FROM example WHERE kind = 'source'"),
+                     BUILDS);
+    assert_int_equal(number(fix, "SELECT crash FROM example WHERE name = 'triage b1'"),
+                     EACH + 1);
+    /* the first of the first build is the first of a stack as well */
+    assert_int_equal(number(fix, "SELECT count(*) FROM record"), STACKS + BUILDS - 1);
+    assert_int_equal(number(fix, "SELECT count(*) FROM example e JOIN crash c ON c.id ="
+                                 " e.crash JOIN blob b ON b.id = c.blob"
+                                 " WHERE b.state <> 'present'"),
+                     0);
     /* less than would be worth the next trim */
-    assert_true(number(fix, PRESENT) < STORE_TRIM_FROM + 3);
-    assert_true(disk_use(fix) < few + STORE_TRIM_FROM * 4096);
+    assert_true(number(fix, PRESENT) < STORE_TRIM_FROM + STACKS + BUILDS + 2);
+    assert_true(few > 0 && disk_use(fix) < few + (STORE_TRIM_FROM + BUILDS) * 4096);
     assert_clean(fix);
 }
 
@@ -303,7 +332,7 @@ main(void)
         TEST(test_trim_keeps_smallest_and_pinned),
         TEST(test_trim_weighs_nothing_behind_what_waits),
         TEST(test_trim_weighs_what_was_queued_again),
-        TEST(test_ten_thousand_duplicates_cost_counters),
+        TEST(test_ten_thousand_duplicates_keep_one_of_each_build_and_stack),
         TEST(test_flood_is_trimmed_while_it_lasts),
         TEST(test_spare_time_is_used_to_trim),
         TEST(test_merged_bug_is_weighed_anew),

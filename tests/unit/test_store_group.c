@@ -1,5 +1,9 @@
 #include "tests/unit/store_fixture.h"
 
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+
 /* Frames that count are the same; the exact stacks differ. */
 static const struct said one = {.frames = {"parse", "load", "main"}};
 static const struct said same_top = {.frames = {"parse", "load", "main"},
@@ -411,6 +415,119 @@ test_pin_says_what_is_wrong(void **state)
     assert_clean(fix);
 }
 
+/* --- killed in between --- */
+
+static int
+    steps_left; /* until this process kills itself; before and after each statement */
+
+static int
+count_down(unsigned what, void *context, void *statement, void *detail)
+{
+    (void)what;
+    (void)context;
+    (void)statement;
+    (void)detail;
+    if (--steps_left == 0) {
+        (void)raise(SIGKILL);
+    }
+    return 0;
+}
+
+static int
+watch(sqlite3 *db, char **message, const struct sqlite3_api_routines *api)
+{
+    (void)message;
+    (void)api;
+    return sqlite3_trace_v2(db, SQLITE_TRACE_STMT | SQLITE_TRACE_PROFILE, count_down,
+                            NULL);
+}
+
+static int
+merge_two(struct fixture *fix)
+{
+    const struct decision decision = {.actor = "eve"};
+    AUTO(buf_clear) struct buf others = BUF_INIT;
+    const int64_t other = 2;
+
+    buf_add(&others, &other, sizeof(other));
+    return store_merge(fix->store, 1, &others, &decision, &fix->err);
+}
+
+static int
+split_second(struct fixture *fix)
+{
+    char sha256[HASH_HEX_MAX];
+    int64_t bug = 0;
+
+    sha_of(fix, 2, sha256);
+    return split(fix, 1, sha256, &bug);
+}
+
+/* Do it in a process that is killed at the given step; whether it was. */
+static bool
+is_killed(struct fixture *fix, int (*act)(struct fixture *), int step)
+{
+    int status = 0;
+
+    store_close(STEAL(fix->store));
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        steps_left = step;
+        (void)sqlite3_auto_extension((void (*)(void))watch);
+        int rc = store_open(fix->state, DB_WRITE, &fix->store, &fix->err);
+        _exit(rc < 0 || act(fix) < 0 ? 1 : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    must(fix, store_open(fix->state, DB_WRITE, &fix->store, &fix->err));
+    assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
+                                    : WEXITSTATUS(status) == 0);
+    return WIFSIGNALED(status);
+}
+
+/* Kill it at each step in turn until it was done: before that nothing was, then all, the
+ * event as well. `done` counts the crashes where they belong then, `event` its events. */
+static void
+assert_whole(struct fixture *fix, int (*act)(struct fixture *), const char *done,
+             const char *event)
+{
+    int step = 1;
+    bool killed = true;
+
+    while (killed && number(fix, done) == 0) {
+        assert_int_equal(number(fix, event), 0);
+        killed = is_killed(fix, act, step++);
+        assert_clean(fix);
+    }
+    assert_int_equal(number(fix, done), 2);
+    assert_int_equal(number(fix, event), 1);
+    assert_true(step > 20); /* it has that many steps to be killed at */
+}
+
+static void
+test_merge_that_is_killed_is_whole(void **state)
+{
+    struct fixture *fix = *state;
+
+    (void)triage(fix, "1", &one);
+    (void)triage(fix, "2", &two);
+    (void)triage(fix, "22", &two);
+    assert_whole(fix, merge_two, "SELECT count(*) FROM crash WHERE id > 1 AND bug = 1",
+                 "SELECT count(*) FROM event WHERE kind = 'bug.merge'");
+}
+
+static void
+test_split_that_is_killed_is_whole(void **state)
+{
+    struct fixture *fix = *state;
+
+    (void)triage(fix, "1", &one);
+    (void)triage(fix, "2", &same_top);
+    (void)triage(fix, "22", &same_top);
+    assert_whole(fix, split_second, "SELECT count(*) FROM crash WHERE id > 1 AND bug = 2",
+                 "SELECT count(*) FROM event WHERE kind = 'bug.split'");
+}
+
 int
 main(void)
 {
@@ -427,6 +544,8 @@ main(void)
         TEST(test_pin_holds_a_crash_against_every_rule),
         TEST(test_pin_waits_for_a_crash_that_is_queued),
         TEST(test_pin_says_what_is_wrong),
+        TEST(test_merge_that_is_killed_is_whole),
+        TEST(test_split_that_is_killed_is_whole),
     };
 
     return cmocka_run_group_tests_name("store_group", tests, NULL, NULL);

@@ -3,8 +3,9 @@
  * and its paths for ever, but only examples keep more:
  *
  *   - record and bytes: the first crash of each exact stack (hash.minor), as many as
- *     `triage: examples:` says (STORE_EXAMPLES); the first of each source (which engine's
- *     build found it), STORE_SOURCES_MAX at most
+ *     `triage: examples:` says (STORE_EXAMPLES); the first of each source and build (who
+ *     found it; the build-id of the build that inputs were replayed on first then),
+ *     STORE_SOURCES_MAX at most
  *   - the report as well: what stands for the bug
  *   - bytes alone: the smallest, the newest, the first input, the reproducer, what a
  *     person pinned

@@ -23,8 +23,9 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [CRASH] =
         "SELECT c.state, c.is_report, c.target, c.blob, b.bytes, t.name, t.settings,"
-        " c.first_seen, c.written, c.backlog, c.source FROM crash c JOIN blob b ON b.id "
-        "= c.blob"
+        " c.first_seen, c.written, c.backlog, c.source || coalesce((SELECT ' ' ||"
+        " build_id FROM build WHERE target = c.target AND current AND build_id <> ''"
+        " ORDER BY place, id LIMIT 1), '') FROM crash c JOIN blob b ON b.id = c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"

@@ -47,7 +47,7 @@
 enum {
     STORE_NAME_MAX = 512,    /* bytes of a target's or worker's escaped name */
     STORE_REASON_MAX = 1000, /* bytes of a reason */
-    STORE_SOURCES_MAX = 8,   /* sources of a bug of which one crash each is an example */
+    STORE_SOURCES_MAX = 8,   /* of a bug: sources and builds with an example each */
     STORE_TRIM_FROM = 64,    /* crashes that a bug has more than when it was trimmed */
     STORE_TRIM_MAX = 512,    /* blobs that are weighed at a time */
     STORE_TRIM_EVERY = 256,  /* crashes that are filed until a flood is trimmed */
@@ -433,7 +433,7 @@ const char *store_minimizable(bool is_report, const char *reproducibility, int64
 /* --- examples (store_example.c); the rule stands at the head of that file --- */
 
 struct example {
-    const char *minor, *source;  /* of the crash; borrowed */
+    const char *minor, *source;  /* of the crash, with the build-id; borrowed */
     bool first_stack, of_source; /* it is the first with this, so that it is kept */
 };
 
