@@ -431,10 +431,10 @@ run_all(struct trial *trial, struct err *err)
 }
 
 int
-trial_test(void *user, const struct buf *list, size_t n, size_t *shown, int64_t *execs,
+trial_test(void *of, const struct buf *list, size_t n, size_t *shown, int64_t *execs,
            struct err *err)
 {
-    struct trial *trial = user;
+    struct trial *trial = of;
     AUTO(mem_free) enum fate *fate = mem_array(n, sizeof(*fate));
     int64_t before = trial->counts.runs;
 

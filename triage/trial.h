@@ -78,8 +78,8 @@ void trial_free(struct trial *trial); /* ends what runs; NULL is a no-op */
 AUTO_DEFINE(struct trial *, trial_free)
 
 /* shrink_oracle.test; -ECANCELED when go_on said so: verdicts so far are kept. */
-int trial_test(void *trial, const struct buf *list, size_t n, size_t *shown,
-               int64_t *execs, struct err *err);
+int trial_test(void *of, const struct buf *list, size_t n, size_t *shown, int64_t *execs,
+               struct err *err);
 
 const struct trial_counts *trial_counts(const struct trial *trial);
 

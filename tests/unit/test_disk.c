@@ -76,17 +76,17 @@ test_relieve_drops_then_holds_then_lets_go(void **state)
     AUTO(mem_free) char *hold = disk_hold_path(fix->state, "t");
     AUTO(mem_free) char *a = put_file(fix, "queue/id:0", "a");
     AUTO(mem_free) char *b = put_file(fix, "queue/id:1", "b");
-    AUTO(mem_free) char *c = put_file(fix, "queue/id:2", "c");
     AUTO(mem_free) char *hang = put_file(fix, "hangs/id:0", "hang");
     struct disk_report report;
 
+    mem_free(put_file(fix, "queue/id:2", "c"));
     (void)give(fix, "h", "hang");
     must(fix, disk_relieve(fix->store, "t", &limits, &report, &fix->err));
     assert_false(fs_exists(hang)); /* that was enough */
     assert_int_equal(report.now, DISK_OK);
     assert_int_equal(report.dropped.files[LEFTOVER_HANGS], 1);
     assert_int_equal(events(fix), 0);
-    AUTO(mem_free) char *d = put_file(fix, "queue/id:3", "d");
+    mem_free(put_file(fix, "queue/id:3", "d"));
     must(fix, disk_relieve(fix->store, "t", &limits, &report, &fix->err));
     assert_int_equal(report.now, DISK_FULL);
     assert_true(fs_exists(hold));

@@ -276,11 +276,10 @@ make_edit(const struct sketch *sketch, const struct plan *plan, const struct pla
     edit->to = place->to;
     if (place->keep > 0) { /* what stands behind goes too: what is between is put back */
         const struct node *node = plan->nodes;
-        size_t end = place->to;
         while (node->field.from != place->to) {
             node++;
         }
-        end = node->field.to;
+        size_t end = node->field.to;
         buf_add(&edit->with, sketch->bytes.data + place->to, end - place->to);
         edit->to = end + place->keep;
     }

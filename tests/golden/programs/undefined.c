@@ -236,8 +236,7 @@ nullability_argument(void)
     return count(nothing);
 }
 
-NOINLINE static const char *_Nonnull
-promised(void)
+NOINLINE static const char *_Nonnull promised(void)
 {
     const char *volatile nothing = NULL;
 
