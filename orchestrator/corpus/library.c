@@ -99,10 +99,11 @@ place_of(const char *folder, const char *name, char **out, struct err *err)
     AUTO(mem_free) char *fan = mem_printf("%s/%.2s", folder, name);
     int rc = fs_mkdirs(fan, 0700, err);
 
-    if (rc == 0) {
-        *out = fs_join(fan, name);
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    *out = fs_join(fan, name);
+    return 0;
 }
 
 /* --- import --- */

@@ -95,9 +95,9 @@ test_targets_are_folders_with_a_targets_name(void **state)
 
     must(fix, leftovers_targets(fix->store, &names, &fix->err));
     assert_int_equal(names.n, 0);
-    AUTO(mem_free) char *a = put_file(fix, "t/aflpp-1.log", "x", 0);
-    AUTO(mem_free) char *b = put_file(fix, "-odd/x", "x", 0);
-    AUTO(mem_free) char *c = put_file(fix, "file", "x", 0);
+    mem_free(put_file(fix, "t/aflpp-1.log", "x", 0));
+    mem_free(put_file(fix, "-odd/x", "x", 0));
+    mem_free(put_file(fix, "file", "x", 0));
     must(fix, leftovers_targets(fix->store, &names, &fix->err));
     assert_int_equal(names.n, 1);
     assert_string_equal(names.v[0], "t");
