@@ -53,20 +53,6 @@ read_sandbox(const struct config_reader *reader, const struct config_key *key,
 }
 
 static int
-read_severity(const struct config_reader *reader, const struct config_key *key,
-              const struct config_node *node, void *to, struct err *err)
-{
-    struct err why = ERR_INIT;
-    const char *text = "";
-    int rc = config_value(reader, key, node, &text, err);
-
-    if (rc == 0 && severity_parse(text, to, &why) < 0) {
-        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
-    }
-    return rc;
-}
-
-static int
 read_keep(const struct config_reader *reader, const struct config_key *key,
           const struct config_node *node, void *to, struct err *err)
 {
@@ -183,7 +169,7 @@ static const struct config_key disk_keys[] = {
 
 static const struct config_key gate_keys[] = {
     {.name = "fail_on",
-     .read = read_severity,
+     .read = config_read_level,
      .offset = offsetof(struct config, gate.fail_on)},
     {.name = NULL},
 };

@@ -63,20 +63,6 @@ read_url_env(const struct config_reader *reader, const struct config_key *key,
     return rc;
 }
 
-static int
-read_level(const struct config_reader *reader, const struct config_key *key,
-           const struct config_node *node, void *to, struct err *err)
-{
-    struct err why = ERR_INIT;
-    const char *text = "";
-    int rc = config_value(reader, key, node, &text, err);
-
-    if (rc == 0 && severity_parse(text, to, &why) < 0) {
-        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
-    }
-    return rc;
-}
-
 static const struct config_key sink_keys[] = {
     {.name = "name",
      .read = config_read_text,
@@ -93,7 +79,7 @@ static const struct config_key sink_keys[] = {
      .read = config_read_texts,
      .offset = offsetof(struct notify_sink, events)},
     {.name = "severity",
-     .read = read_level,
+     .read = config_read_level,
      .offset = offsetof(struct notify_sink, at_least)},
     {.name = NULL},
 };

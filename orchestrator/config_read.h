@@ -86,6 +86,10 @@ int config_wrong_type(const struct config_reader *reader, const struct config_ke
 int config_read_severity(const struct config_reader *reader, const struct config_key *key,
                          const struct config_node *node, void *to, struct err *err);
 
+/* A severity's name (config_severity.c). [enum severity] */
+int config_read_level(const struct config_reader *reader, const struct config_key *key,
+                      const struct config_node *node, void *to, struct err *err);
+
 /* `notify:` (config_notify.c). [struct config_sinks] */
 int config_read_notify(const struct config_reader *reader, const struct config_key *key,
                        const struct config_node *node, void *to, struct err *err);

@@ -23,6 +23,20 @@ read_pattern(const struct config_reader *reader, const struct config_key *key,
     return rc < 0 ? rc : config_read_text(reader, key, node, to, err);
 }
 
+int
+config_read_level(const struct config_reader *reader, const struct config_key *key,
+                  const struct config_node *node, void *to, struct err *err)
+{
+    struct err why = ERR_INIT;
+    const char *text = "";
+    int rc = config_value(reader, key, node, &text, err);
+
+    if (rc == 0 && severity_parse(text, to, &why) < 0) {
+        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
+    }
+    return rc;
+}
+
 static const struct config_key rule_keys[] = {
     {.name = "target",
      .read = read_pattern,
