@@ -8,7 +8,8 @@ report() { # FUNCTION ACCESS
 }
 report writes WRITE >one
 report reads READ >two
-ok "two bugs" "$NIGHTJAR" triage --reports one two
+ok "a bug" "$NIGHTJAR" triage --reports one
+ok "and another" "$NIGHTJAR" triage --reports two
 later() { # DAYS COMMAND...
   local days=$1
   shift
