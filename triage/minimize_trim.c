@@ -12,6 +12,13 @@ struct trimming {
     int tries;
 };
 
+/* "" where there is none. */
+static const char *
+word_at(const struct strv *words, size_t i)
+{
+    return i < words->n && words->v != NULL ? words->v[i] : "";
+}
+
 /* Whether the result shows the same with that command, in every one of the runs that a
  * candidate gets: 1 or 0. */
 static int
@@ -123,7 +130,7 @@ trim_environment(struct trimming *trimming, struct err *err)
 {
     for (size_t i = trimming->command.env.n; i-- > 0;) {
         AUTO(command_clear) struct command less = {0};
-        const char *variable = trimming->command.env.v[i];
+        const char *variable = word_at(&trimming->command.env, i);
         bool options = strstr(variable, "_OPTIONS=") != NULL;
         char *what = mem_printf(options ? "%s" : "variable %s", variable);
         command_copy(&less, &trimming->command);
@@ -168,8 +175,9 @@ static int
 trim_arguments(struct trimming *trimming, struct err *err)
 {
     for (size_t i = trimming->command.argv.n; i-- > 1;) {
-        char *const *argv = trimming->command.argv.v;
-        bool value = i > 1 && argv[i - 1][0] == '-' && argv[i][0] != '-';
+        const struct strv *argv = &trimming->command.argv;
+        bool value = i > 1 && str_starts(word_at(argv, i - 1), "-") &&
+                     !str_starts(word_at(argv, i), "-");
         int rc = value ? trim_arguments_at(trimming, i - 1, 2, err) : 0;
         if (rc == 1) {
             i--;
