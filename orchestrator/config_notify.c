@@ -42,8 +42,10 @@ read_kind(const struct config_reader *reader, const struct config_key *key,
     int rc = config_value(reader, key, node, &text, err);
 
     if (rc == 0 && notify_find(text) == NULL) {
+        AUTO(buf_clear) struct buf kinds = BUF_INIT;
+        notify_kinds(&kinds);
         return config_node_fail(reader->shown, node, err, "%s: there is no '%s', only %s",
-                                key->name, text, notify_kinds());
+                                key->name, text, buf_str(&kinds));
     }
     return rc < 0 ? rc : config_read_text(reader, key, node, to, err);
 }

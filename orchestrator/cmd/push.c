@@ -92,10 +92,10 @@ choose(const struct config *config, struct chosen *out, struct err *err)
     size_t n = 0;
 
     if (only == NULL) {
-        (void)err_set(err, -EINVAL,
-                      "--sink: there is no '%s': pushgateway, remote_write, otlp or "
-                      "textfile",
-                      sink_name);
+        AUTO(buf_clear) struct buf names = BUF_INIT;
+        sink_names(&names);
+        (void)err_set(err, -EINVAL, "--sink: there is no '%s', only %s", sink_name,
+                      buf_str(&names));
         return 0;
     }
     if (to_what != NULL) {

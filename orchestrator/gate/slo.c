@@ -112,28 +112,32 @@ closes(const char *state)
            strcmp(state, "duplicate") == 0;
 }
 
-/* The spans in which it is open, in order; what is open still ends at `now`. New; *n of
- * them. */
-static struct span *
-open_spans(const struct bug_life *life, int64_t now, size_t *n)
-{
-    struct span *spans = mem_array(life->n + 1, sizeof(*spans));
-    int64_t from = life->first_seen;
+/* Where a walk over the spans in which a bug is open has come to. */
+struct walk {
+    const struct bug_life *life;
+    size_t next;  /* change */
+    int64_t from; /* 0: it is closed there */
+};
 
-    *n = 0;
-    for (size_t i = 0; i < life->n; i++) {
-        bool closed = closes(life->changes[i].to);
-        if (closed && from > 0) {
-            spans[(*n)++] = (struct span){from, life->changes[i].at};
-            from = 0;
-        } else if (!closed && from == 0) {
-            from = life->changes[i].at;
+/* The next span, in order; what is open still ends at `now`. */
+static bool
+next_span(struct walk *walk, int64_t now, struct span *out)
+{
+    while (walk->next < walk->life->n) {
+        const struct life_change *change = &walk->life->changes[walk->next++];
+        bool closed = closes(change->to);
+        if (closed && walk->from > 0) {
+            *out = (struct span){walk->from, change->at};
+            walk->from = 0;
+            return true;
+        }
+        if (!closed && walk->from == 0) {
+            walk->from = change->at;
         }
     }
-    if (from > 0) {
-        spans[(*n)++] = (struct span){from, now};
-    }
-    return spans;
+    *out = (struct span){walk->from, now};
+    walk->from = 0;
+    return out->from > 0;
 }
 
 static bool
@@ -177,16 +181,16 @@ days_within(const struct span *span, int64_t from, int64_t to)
 static double
 spent_by(const struct slo_policy *policy, const struct bug_life *life, int64_t end)
 {
-    size_t n = 0;
-    AUTO(mem_free) struct span *spans = open_spans(life, end, &n);
+    struct walk walk = {.life = life, .from = life->first_seen};
+    struct span span;
     int64_t begin = end - policy->window_ms;
     int64_t grown = life->first_seen + policy->window_ms; /* backlog counts in full */
     double points = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        points += days_within(&spans[i], begin, end < grown ? end : grown) *
+    while (next_span(&walk, end, &span)) {
+        points += days_within(&span, begin, end < grown ? end : grown) *
                   weight_at(policy, life, life->first_seen);
-        points += days_within(&spans[i], begin > grown ? begin : grown, end) *
+        points += days_within(&span, begin > grown ? begin : grown, end) *
                   weight_at(policy, life, grown);
     }
     return points;

@@ -18,7 +18,7 @@
 #define ORCHESTRATOR_GATE_SLO_H
 
 #include "base/err.h"
-#include "triage/store.h"
+#include "triage/life.h"
 
 enum { SLO_SEVERITIES = SEVERITY_CRITICAL + 1, SLO_WORST_MAX = 5 };
 #define SLO_DAY_MS INT64_C(86400000)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "triage/outbox.h"
 
 /* --- totals that the store counts --- */
 

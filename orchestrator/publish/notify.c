@@ -19,10 +19,12 @@ notify_find(const char *kind)
     return NULL;
 }
 
-const char *
-notify_kinds(void)
+void
+notify_kinds(struct buf *out)
 {
-    return "webhook, slack";
+    for (size_t i = 0; i < COUNT(notifiers); i++) {
+        buf_addf(out, "%s%s", i == 0 ? "" : ", ", notifiers[i]->name);
+    }
 }
 
 /* What somebody would want to be told of; `to` NULL: whatever it becomes. */

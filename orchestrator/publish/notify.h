@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "orchestrator/publish/http.h"
-#include "triage/store.h"
+#include "triage/outbox.h"
 
 /* An entry of `notify:` in nightjar.yaml. */
 struct notify_sink {
@@ -35,7 +35,7 @@ struct notifier_ops {
 };
 
 const struct notifier_ops *notify_find(const char *kind); /* NULL: no such kind */
-const char *notify_kinds(void);                           /* "webhook, slack" */
+void notify_kinds(struct buf *out);                       /* appends "webhook, slack" */
 
 /* Whether a sink is told of such an event. By default: a bug is new, is fixed, is back or
  * is decided about; a target's replays broke; a worker is given up. */

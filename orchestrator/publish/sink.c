@@ -23,3 +23,11 @@ sink_find(const char *name)
     }
     return NULL;
 }
+
+void
+sink_names(struct buf *out)
+{
+    for (size_t i = 0; i < COUNT(sinks); i++) {
+        buf_addf(out, "%s%s", i == 0 ? "" : ", ", sinks[i]->name);
+    }
+}

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "orchestrator/publish/metrics.h"
 
@@ -28,6 +29,8 @@ struct sink_ops {
 
 const struct sink_ops *sink_at(size_t i);           /* NULL behind the last */
 const struct sink_ops *sink_find(const char *name); /* NULL: no such sink */
+
+void sink_names(struct buf *out); /* appends "pushgateway, ..." */
 
 extern const struct sink_ops sink_pushgateway;
 extern const struct sink_ops sink_remote_write;

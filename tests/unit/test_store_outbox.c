@@ -1,6 +1,7 @@
 #include "tests/unit/store_fixture.h"
 
 #include "base/clock.h"
+#include "triage/outbox.h"
 
 /* What was visited, in order: "NJ subject:kind" of each. */
 struct seen {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "triage/life.h"
 
 enum {
     LIVES,

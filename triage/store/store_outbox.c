@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "triage/outbox.h"
 
 enum {
     INACTIVE,

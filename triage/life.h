@@ -1,0 +1,35 @@
+/*
+ * When things happened to each bug, for service level indicators.
+ */
+#ifndef TRIAGE_LIFE_H
+#define TRIAGE_LIFE_H
+
+#include "triage/store.h"
+
+struct life_change {
+    int64_t at;
+    char to[16]; /* the state */
+};
+struct bug_life { /* times are wall ms, 0: never */
+    int64_t bug;
+    char *target;
+    enum severity severity;
+    bool backlog;
+    bool released;               /* it shows on a build that is shipped */
+    int64_t written;             /* the file of what stands for it */
+    int64_t first_seen;          /* in the ledger */
+    int64_t told;                /* its first event that goes to sinks */
+    int64_t campaign;            /* the campaign before `written` began */
+    int64_t acknowledged;        /* the first thing that a person did to it */
+    struct life_change *changes; /* of state, in order */
+    size_t n;
+};
+void bug_life_clear(struct bug_life *life);
+AUTO_DEFINE_CLEAR(struct bug_life, bug_life_clear)
+
+/* Visit each bug but those that do not reproduce, duplicates too. visit may use the
+ * store, and may take the life over (leaving zeroes). */
+typedef int life_visit(void *user, struct bug_life *life, struct err *err);
+int store_lives(struct store *store, life_visit *visit, void *user, struct err *err);
+
+#endif
