@@ -82,6 +82,10 @@ int runner_finish(struct runner *runner, const struct command *command,
                   struct limit_run *out, struct err *err);
 void runner_cancel(struct runner *runner);
 
+/* Begin to make the command's sandbox, with the program started in it as far as a fork
+ * server takes it, before its first run. */
+int runner_prepare(struct runner *runner, const struct command *command, struct err *err);
+
 /* The hidden verb's main: the runner within. Its standard input is the socket. */
 #define RUNNER_VERB "run-inside"
 int runner_inside_main(void);

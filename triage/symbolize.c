@@ -444,6 +444,16 @@ symbolize_record(struct symbolizer *symbolizer, struct record *record)
 
 /* --- construction --- */
 
+void
+symbolizer_prepare(struct symbolizer *symbolizer)
+{
+    struct err ignored = ERR_INIT;
+
+    if (symbolizer->fd < 0) {
+        (void)start(symbolizer, &ignored); /* a lookup tries again and says why */
+    }
+}
+
 static int
 find_program(const char *wanted, char **out, struct err *err)
 {

@@ -29,6 +29,9 @@ AUTO_DEFINE(struct symbolizer *, symbolizer_free)
  * module. */
 void symbolizer_set_timeout(struct symbolizer *symbolizer, int64_t answer_ms);
 
+/* Start the program before there is something to look up. */
+void symbolizer_prepare(struct symbolizer *symbolizer);
+
 /* Fill in function, file, line, column, start_line of the frames that have module+offset
  * and no function; inlined frames are inserted before the frame that they are inlined
  * into and marked. What cannot be named stays as it is, and so do libc's frames below

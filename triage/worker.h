@@ -21,6 +21,9 @@
  *         {"job":11, "op":"core",    "input":"/abs/core", "command":{...},
  *         "options":{...}} what gdb sees in a core file, not read into memory, which the
  *         command may read
+ *         {"job":0,  "op":"prepare", "input":"/abs/path", "options":{}, "command":{...}}
+ * begin what the command will need, if there is one; the file is read, and all that is
+ * answered is {"job":0, "ready":true}
  * options: {"fuzz_target":...,
  * "ooms_and_hangs":bool, "asserts_are_security":bool, "checks_are_security":bool,
  * "ignore_frames":[...]} answer:

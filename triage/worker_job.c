@@ -348,6 +348,26 @@ do_core(struct work *work, struct err *err)
     return 0;
 }
 
+/* What takes time is begun, and nothing waited for. A command that cannot be prepared
+ * says why when it runs. */
+static int
+do_prepare(struct work *work, struct err *err)
+{
+    const json_t *command = json_object_get(work->request, "command");
+    struct err ignored = ERR_INIT;
+
+    if (work->worker->symbolizer != NULL) {
+        symbolizer_prepare(work->worker->symbolizer);
+    }
+    if (command != NULL && work->worker->runner != NULL &&
+        command_from_json(command, &work->command, &ignored) == 0) {
+        (void)runner_prepare(work->worker->runner, &work->command, &ignored);
+    }
+    json_put(work->answer, "ready", json_true());
+    (void)err;
+    return 0;
+}
+
 static const struct operation {
     const char *name;
     bool runs;  /* needs a command */
@@ -356,7 +376,8 @@ static const struct operation {
 } operations[] = {{"triage", true, true, do_triage},
                   {"minimize", true, true, do_minimize},
                   {"report", false, true, do_report},
-                  {"core", true, false, do_core}};
+                  {"core", true, false, do_core},
+                  {"prepare", false, true, do_prepare}};
 
 int
 worker_serve(struct worker *worker, const json_t *request, json_t *answer,
@@ -372,7 +393,8 @@ worker_serve(struct worker *worker, const json_t *request, json_t *answer,
     }
     if (operation == NULL) {
         return err_set(err, -EINVAL,
-                       "'op' is '%.40s', not triage, minimize, report or core", name);
+                       "'op' is '%.40s', not triage, minimize, report, core or prepare",
+                       name);
     }
     int rc = take_options(&work, err);
     rc = rc < 0 || !operation->reads ? rc : take_input(&work, operation->runs, err);

@@ -233,6 +233,11 @@ register_targets(struct run *run, struct err *err)
             return rc;
         }
     }
+    for (size_t i = 0; i < run->plan.n_targets && !run->plan.reports; i++) {
+        bool last = i + 1 == run->plan.n_targets;
+        pipeline_expect(run->pipeline, &run->plan.targets[i].builds,
+                        last ? run->unfed : 0);
+    }
     return 0;
 }
 

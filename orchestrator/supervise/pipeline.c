@@ -506,6 +506,14 @@ pipeline_target(struct pipeline *pipeline, const char *name,
     return 0;
 }
 
+void
+pipeline_expect(struct pipeline *pipeline, const struct build_list *builds, size_t files)
+{
+    if (pipeline->pool != NULL) {
+        pool_expect(pipeline->pool, builds, files);
+    }
+}
+
 static void
 on_campaign(void *user, const json_t *answer)
 {

@@ -97,6 +97,12 @@ int pipeline_target(struct pipeline *pipeline, const char *name,
                     const struct build_list *builds,
                     const struct record_settings *settings, struct err *err);
 
+/* So many files will come for a target of these builds: what a triage worker takes to
+ * start overlaps with their way into the ledger. 0: for targets of which others follow.
+ */
+void pipeline_expect(struct pipeline *pipeline, const struct build_list *builds,
+                     size_t files);
+
 /* A file on its way into the ledger, as struct intake_item has it. */
 struct pipeline_file {
     const char *target, *source, *path; /* source is a constant */

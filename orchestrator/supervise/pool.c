@@ -1,57 +1,23 @@
-#include "orchestrator/supervise/pool.h"
+#include "orchestrator/supervise/pool_private.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 
-#include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/proc.h"
 #include "base/str.h"
-#include "orchestrator/supervise/channel.h"
-#include "orchestrator/supervise/pool_policy.h"
 #include "triage/build.h"
 #include "triage/limit.h"
 #include "triage/native.h"
 #include "triage/worker.h"
 
 enum {
-    TAIL_MAX = 600, /* bytes kept of a worker's standard error */
-    ENDING_MS = 300,
     PAUSE_FIRST_MS = 100, /* after a death; doubles with each further one in a row */
     PAUSE_MAX_MS = 30000,
     RUN_SLACK_MS = 1000, /* of each single run: starting and reading it */
-};
-
-enum slot_state { SLOT_EMPTY, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY, SLOT_PAUSED };
-
-struct slot {
-    struct pool *pool;
-    int number;
-    enum slot_state state;
-    char *folder;
-    struct proc proc;
-    struct channel *channel;
-    int err_fd;
-    struct buf tail;
-    sd_event_source *err_source, *timer;
-    size_t knows; /* of the pool's known commands */
-    json_t *job;
-};
-
-struct pool {
-    struct pool_config config;
-    struct pool_policy policy;
-    struct slot *slots;
-    int bad_starts; /* in a row */
-    int bad_ends;   /* deaths of a job in a row */
-    int64_t deaths;
-    bool failed;
-    char *worker_path; /* PATH of the workers' environment */
 };
 
 static void give(struct slot *slot);
@@ -71,7 +37,8 @@ on_timer(sd_event_source *source, uint64_t usec, void *user)
         slot->state = SLOT_EMPTY;
         if (slot->job != NULL) {
             give(slot);
-        } else {
+        } else if (slot->owes_ready) {
+            slot->owes_ready = false;
             slot->pool->config.ready(slot->pool->config.user, slot->number);
         }
         break;
@@ -141,60 +108,6 @@ fail(struct pool *pool, const struct err *why)
     }
 }
 
-/* What it said last, on one line. */
-static void
-add_tail(const struct slot *slot, struct buf *how)
-{
-    AUTO(buf_clear) struct buf clean = BUF_INIT;
-
-    str_clean(&clean, buf_str(&slot->tail), slot->tail.len);
-    while (clean.len > 0 && strchr("\n ", clean.data[clean.len - 1]) != NULL) {
-        buf_cut(&clean, clean.len - 1);
-    }
-    for (size_t i = 0; i < clean.len; i++) {
-        if (clean.data[i] == '\n') {
-            clean.data[i] = ' ';
-        }
-    }
-    buf_addf(how, "%s%s", clean.len > 0 ? ": " : "", buf_str(&clean));
-}
-
-/* Kill and reap it, and append how it ended and what it said last to `how`. A worker that
- * ends by itself is given a moment to do so: its exit status tells more than our signal.
- */
-static void
-reap(struct slot *slot, bool by_itself, struct buf *how)
-{
-    struct err ignored = ERR_INIT;
-    int status = 0;
-    char text[80];
-
-    set_timer(slot, 0);
-    channel_free(STEAL(slot->channel));
-    if (slot->proc.pid > 0 && by_itself &&
-        proc_wait(&slot->proc, ENDING_MS, &status, &ignored) == 0) {
-        proc_status_show(text, sizeof(text), status);
-        buf_addf(how, " (%s)", text);
-    }
-    proc_clear(&slot->proc);
-    if (slot->err_fd >= 0) { /* what it said just before its end */
-        (void)fd_read_some(slot->err_fd, &slot->tail, TAIL_MAX, &ignored);
-    }
-    slot->err_source = sd_event_source_disable_unref(slot->err_source);
-    fd_close(FD_STEAL(slot->err_fd));
-    add_tail(slot, how);
-    buf_clear(&slot->tail);
-}
-
-/* A worker that was taken over may have left anything there. */
-static int
-clean_folder(struct slot *slot, struct err *err)
-{
-    int rc = fs_remove(slot->folder, err);
-
-    return rc < 0 ? rc : sandbox_mkdir(slot->folder, err);
-}
-
 static void
 pause_slot(struct slot *slot, int in_a_row)
 {
@@ -237,7 +150,7 @@ lose(struct slot *slot, const char *why, bool by_itself)
     struct err err = ERR_INIT;
 
     buf_adds(&how, why);
-    reap(slot, by_itself, &how);
+    slot_reap(slot, by_itself, &how);
     slot->state = SLOT_EMPTY;
     if (pool->failed) {
         return;
@@ -252,10 +165,11 @@ lose(struct slot *slot, const char *why, bool by_itself)
     AUTO(json_decref) json_t *job = STEAL(slot->job);
     pool->deaths++;
     pool->bad_ends++;
-    if (clean_folder(slot, &err) < 0) {
+    if (slot_clean_folder(slot, &err) < 0) {
         fail(pool, &err);
         return;
     }
+    slot->owes_ready = true;
     pool->config.died(pool->config.user, slot->number, job, buf_str(&how));
     pause_slot(slot, pool->bad_ends);
 }
@@ -316,123 +230,19 @@ on_end(void *user, const struct err *why)
     lose(user, ended ? "it ended" : why->msg, ended);
 }
 
-static int
-on_stderr(sd_event_source *source, int fd, uint32_t events, void *user)
-{
-    struct slot *slot = user;
-    struct err err = ERR_INIT;
-
-    (void)events;
-    int rc = fd_read_some(fd, &slot->tail, SIZE_MAX, &err);
-    if (rc <= 0 && rc != -EAGAIN) {
-        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    }
-    if (slot->tail.len > TAIL_MAX) {
-        buf_drop(&slot->tail, slot->tail.len - TAIL_MAX);
-    }
-    return 0;
-}
-
-/* --- starting a worker --- */
-
-struct pipes {
-    int in[2], out[2], err[2];
-};
-
-static void
-pipes_clear(struct pipes *pipes)
-{
-    int *all[] = {pipes->in, pipes->out, pipes->err};
-
-    for (size_t i = 0; i < COUNT(all); i++) {
-        fd_close(all[i][0]);
-        fd_close(all[i][1]);
-    }
-}
-AUTO_DEFINE_CLEAR(struct pipes, pipes_clear)
-
-static int
-spawn(struct slot *slot, struct pipes *pipes, struct err *err)
-{
-    struct pool *pool = slot->pool;
-    AUTO(strv_clear) struct strv argv = {0};
-    char *envp[] = {pool->worker_path, (char[]){"LANG=C.UTF-8"}, (char[]){"TZ=UTC"},
-                    (char[]){"HOME=/nonexistent"}, NULL};
-    int rc = pool_policy_wrap(&pool->policy, slot->folder, &argv, err);
-
-    rc = rc < 0 ? rc : fd_pipe(pipes->in, err);
-    rc = rc < 0 ? rc : fd_pipe(pipes->out, err);
-    rc = rc < 0 ? rc : fd_pipe(pipes->err, err);
-    rc = rc < 0 ? rc : fd_set_nonblock(pipes->err[0], true, err);
-    if (rc < 0) {
-        return rc;
-    }
-    const struct proc_spec spec = {.argv = argv.v,
-                                   .envp = envp,
-                                   .in_fd = pipes->in[0],
-                                   .out_fd = pipes->out[1],
-                                   .err_fd = pipes->err[1]};
-    return proc_spawn(&spec, &slot->proc, err);
-}
-
-static int
-watch(struct slot *slot, struct pipes *pipes, struct err *err)
-{
-    struct pool *pool = slot->pool;
-
-    int from = FD_STEAL(pipes->out[0]);
-    int to = FD_STEAL(pipes->in[1]);
-
-    slot->err_fd = FD_STEAL(pipes->err[0]);
-    int rc = sd_event_add_io(pool->config.event, &slot->err_source, slot->err_fd, EPOLLIN,
-                             on_stderr, slot);
-    if (rc < 0) {
-        fd_close(from);
-        fd_close(to);
-        return err_set(err, rc, "watch a pipe: %s", strerror(-rc));
-    }
-    const struct channel_config config = {.event = pool->config.event,
-                                          .in_fd = from,
-                                          .out_fd = to,
-                                          .line_max = WORKER_LINE_MAX,
-                                          .queue_max = WORKER_LINE_MAX,
-                                          .events = {slot, on_line, on_end}};
-    return channel_new(&config, &slot->channel, err);
-}
-
-/* The first job: a report's text of our own. Its answer shows that everything stands. */
-static int
-say_hello(struct slot *slot, struct err *err)
-{
-    static const char text[] = "nightjar: a worker's first text\n";
-    AUTO(mem_free) char *path = fs_join(slot->folder, "hello");
-    AUTO(json_decref) json_t *request = json_object();
-    int rc = fs_write(path, text, sizeof(text) - 1, 0644, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    json_put(request, "job", json_integer(0));
-    json_put(request, "op", json_string("report"));
-    json_put(request, "input", json_name(path));
-    json_put(request, "options", json_object());
-    return channel_send(slot->channel, request, err);
-}
+/* --- starting and giving --- */
 
 static void
 start(struct slot *slot)
 {
-    AUTO(pipes_clear) struct pipes pipes = {{-1, -1}, {-1, -1}, {-1, -1}};
+    const struct channel_events events = {slot, on_line, on_end};
     AUTO(buf_clear) struct buf ignored = BUF_INIT;
     struct err err = ERR_INIT;
 
     slot->state = SLOT_STARTING;
-    slot->knows = slot->pool->policy.keys.n;
-    int rc = spawn(slot, &pipes, &err);
-    rc = rc < 0 ? rc : watch(slot, &pipes, &err);
-    rc = rc < 0 ? rc : say_hello(slot, &err);
+    int rc = slot_spawn(slot, &events, &err);
     if (rc < 0) { /* this machine refuses it: the next try would end alike */
-        reap(slot, false, &ignored);
+        slot_reap(slot, false, &ignored);
         slot->state = SLOT_EMPTY;
         (void)err_wrap(&err, rc, "start a triage worker");
         fail(slot->pool, &err);
@@ -441,27 +251,54 @@ start(struct slot *slot)
     set_timer(slot, POOL_START_MS);
 }
 
+static bool
+same_json(const json_t *a, const json_t *b)
+{
+    return a == NULL || b == NULL ? a == b : json_equal(a, b) == 1;
+}
+
+/* How many of the known commands a worker must see for a request. Mostly those of the
+ * request before. */
+static size_t
+needs_of(struct pool *pool, const json_t *request)
+{
+    json_t *wanted = json_object_get(request, "command");
+    json_t *others = json_object_get(request, "builds");
+    AUTO(command_clear) struct command command = {0};
+    AUTO(build_list_clear) struct build_list builds = {0};
+    struct err err = ERR_INIT;
+    size_t needs = 0;
+
+    if (same_json(wanted, pool->usual) && same_json(others, pool->usual_builds)) {
+        return pool->usual_needs;
+    }
+    if (command_from_json(wanted, &command, &err) == 0) {
+        needs = pool_policy_know(&pool->policy, &command);
+    }
+    (void)build_list_from_json(others, &builds, &err);
+    for (size_t i = 0; i < builds.n; i++) {
+        size_t too = pool_policy_know(&pool->policy, &builds.v[i].command);
+        needs = too > needs ? too : needs;
+    }
+    json_decref(pool->usual);
+    json_decref(pool->usual_builds);
+    pool->usual = json_incref(wanted);
+    pool->usual_builds = json_incref(others);
+    pool->usual_needs = needs;
+    return needs;
+}
+
 /* Bring the slot's job to a worker that can see what the job needs. */
 static void
 give(struct slot *slot)
 {
     const json_t *request = json_object_get(slot->job, "request");
-    AUTO(command_clear) struct command command = {0};
-    AUTO(build_list_clear) struct build_list builds = {0};
+    size_t needs = needs_of(slot->pool, request);
     AUTO(buf_clear) struct buf ignored = BUF_INIT;
     struct err err = ERR_INIT;
-    size_t needs = 0;
 
-    if (command_from_json(json_object_get(request, "command"), &command, &err) == 0) {
-        needs = pool_policy_know(&slot->pool->policy, &command);
-    }
-    (void)build_list_from_json(json_object_get(request, "builds"), &builds, &err);
-    for (size_t i = 0; i < builds.n; i++) {
-        size_t too = pool_policy_know(&slot->pool->policy, &builds.v[i].command);
-        needs = too > needs ? too : needs;
-    }
     if (slot->state == SLOT_IDLE && slot->knows < needs) {
-        reap(slot, false, &ignored);
+        slot_reap(slot, false, &ignored);
         slot->state = SLOT_EMPTY;
     }
     if (slot->state == SLOT_EMPTY) {
@@ -480,13 +317,31 @@ pool_give(struct pool *pool, int slot, json_t *job)
 {
     struct slot *at = &pool->slots[slot];
 
-    assert(at->job == NULL && (at->state == SLOT_EMPTY || at->state == SLOT_IDLE));
+    assert(at->job == NULL && at->state != SLOT_BUSY && !at->owes_ready);
     if (pool->failed) {
         json_decref(job);
         return;
     }
     at->job = job;
-    give(at);
+    if (at->state == SLOT_EMPTY || at->state == SLOT_IDLE) {
+        give(at); /* else when the start that was expected of it is through */
+    }
+}
+
+void
+pool_expect(struct pool *pool, const struct build_list *builds, size_t jobs)
+{
+    for (size_t i = 0; i < builds->n; i++) {
+        (void)pool_policy_know(&pool->policy, &builds->v[i].command);
+    }
+    if (builds->n > 0 && pool->usual == NULL) {
+        pool->usual = command_to_json(&builds->v[0].command);
+    }
+    for (int i = 0; i < pool->config.jobs && (size_t)i < jobs && !pool->failed; i++) {
+        if (pool->slots[i].state == SLOT_EMPTY) {
+            start(&pool->slots[i]);
+        }
+    }
 }
 
 void
@@ -500,9 +355,9 @@ pool_cancel(struct pool *pool, int slot)
         return;
     }
     json_decref(STEAL(at->job));
-    reap(at, false, &ignored);
+    slot_reap(at, false, &ignored);
     at->state = SLOT_EMPTY;
-    if (clean_folder(at, &err) < 0) {
+    if (slot_clean_folder(at, &err) < 0) {
         fail(pool, &err);
     }
 }
@@ -531,7 +386,7 @@ make_slot(struct pool *pool, int number, struct err *err)
                           .err_fd = -1,
                           .tail = BUF_INIT};
     slot->folder = mem_printf("%s/work/triage-%d", state, number + 1);
-    return clean_folder(slot, err);
+    return slot_clean_folder(slot, err);
 }
 
 static int
@@ -584,13 +439,15 @@ pool_free(struct pool *pool)
         struct slot *slot = &pool->slots[i];
         AUTO(buf_clear) struct buf ignored = BUF_INIT;
         struct err err = ERR_INIT;
-        reap(slot, false, &ignored);
+        slot_reap(slot, false, &ignored);
         json_decref(slot->job);
         (void)fs_remove(slot->folder, &err);
         mem_free(slot->folder);
     }
     mem_free(pool->slots);
     mem_free(pool->worker_path);
+    json_decref(pool->usual);
+    json_decref(pool->usual_builds);
     pool_policy_clear(&pool->policy);
     mem_free(pool);
 }

@@ -5,9 +5,11 @@
  *
  *   empty -> starting -> idle -> busy -> idle ...
  *
- *  1. A slot stands empty until pool_give() brings a job: nothing is started for nothing.
- *  2. A worker that starts gets a job of ours first, the text of a file that we wrote.
- * Its answer proves that the sandbox, the program and the folder work. A worker that dies
+ *  1. A slot stands empty until pool_give() brings a job, or pool_expect() says that some
+ * will come: nothing is started for nothing.
+ *  2. A worker that starts gets a job of ours first, to read a file that we wrote and to
+ * prepare for the command that comes next. Its answer proves that the sandbox, the
+ * program and the folder work. A worker that dies
  * before is not the fault of an input: it is started again, and after POOL_STARTS_MAX
  * failures in a row (of any slot) the pool fails.
  *  3. A worker that dies, passes its deadline, says a line too long or a line that nobody
@@ -33,6 +35,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "triage/build.h"
 #include "triage/sandbox.h"
 
 enum {
@@ -80,6 +83,11 @@ const char *pool_folder(const struct pool *pool, int slot);
  * whose "command" tells what the worker must be able to see and how long it may take;
  * stolen. */
 void pool_give(struct pool *pool, int slot, json_t *job);
+
+/* Jobs for these builds will come, so many: show them to the workers that start from now
+ * on, and start as many workers (at most one for each slot) before a job is there. 0:
+ * start none. */
+void pool_expect(struct pool *pool, const struct build_list *builds, size_t jobs);
 
 /* Kill what the slot runs and forget its job without a word; the slot is ready at once
  * (no call). */

@@ -372,6 +372,89 @@ write_program(const struct fixture *fix, const char *name, const char *text, cha
 }
 
 static void
+expect(struct fixture *fix, size_t jobs)
+{
+    AUTO(build_list_clear) struct build_list builds = {0};
+    AUTO(json_decref)
+    json_t *array =
+        json_pack("[{s:s,s:{s:[s],s:[],s:[],s:s,s:i,s:i,s:b}}]", "kind", "sanitizer",
+                  "command", "argv", "/bin/true", "env", "read", "mode", "stdin",
+                  "timeout_ms", 1, "memory_bytes", 0, "asan", 0);
+
+    assert_int_equal(build_list_from_json(array, &builds, &fix->err), 0);
+    pool_expect(fix->pool, &builds, jobs);
+}
+
+static void
+test_expected_jobs_find_a_worker_that_runs(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *program = NULL;
+    AUTO(mem_free) char *log = fs_join(fix->folder, "started");
+    AUTO(mem_free)
+    char *text = mem_printf("#!/bin/sh\necho x >>%s\nwhile read -r line; do\n"
+                            "case $line in *prepare*/bin/true*) echo y >>%s ;; esac\n"
+                            "echo '{\"job\":0}'; done\n",
+                            log, log);
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+
+    write_program(fix, "eager", text, &program);
+    make_pool(fix, program);
+    expect(fix, 0);
+    assert_false(fs_exists(log));
+    expect(fix, 1);
+    assert_int_equal(pool_running(fix->pool), 0);
+    for (int i = 0; i < 400 && said.len < 4; i++) {
+        (void)sd_event_run(fix->event, 20000);
+        buf_clear(&said);
+        (void)fs_read(log, 99, &said, NULL);
+    }
+    assert_string_equal(buf_str(&said), "x\ny\n");
+    assert_int_equal(fix->n_ready, 0);
+    give(fix, 0, "answer"); /* it runs */
+    give(fix, 1, "answer"); /* nothing was started there */
+    until_ready(fix, 2);
+    assert_int_equal(fix->answers.n, 2);
+    expect(fix, 2); /* both run */
+    buf_clear(&said);
+    assert_int_equal(fs_read(log, 99, &said, NULL), 0);
+    assert_string_equal(buf_str(&said), "x\ny\nx\ny\n");
+}
+
+static void
+test_a_job_waits_for_the_start_that_was_expected_of_it(void **state)
+{
+    struct fixture *fix = *state;
+
+    expect(fix, 2);
+    give(fix, 0, "answer");
+    give(fix, 1, "answer");
+    until_ready(fix, 2);
+    assert_int_equal(fix->answers.n, 2);
+    assert_int_equal(fix->n_ready, 2);
+}
+
+static void
+test_an_expected_worker_that_cannot_start_is_nobodys_job(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *program = NULL;
+
+    write_program(fix, "ill", "#!/bin/sh\nexit 3\n", &program);
+    make_pool(fix, program);
+    expect(fix, 1);
+    for (int i = 0; i < 10; i++) { /* it ends, and a pause */
+        (void)sd_event_run(fix->event, 20000);
+    }
+    assert_int_equal(fix->failed.code, 0);
+    give(fix, 0, "answer");
+    until_ready(fix, 1);
+    assert_int_equal(fix->failed.code, -ENOTSUP);
+    assert_int_equal(fix->n_ready, 0);
+    assert_int_equal(fix->n_died, 0);
+}
+
+static void
 test_worker_that_cannot_start_fails_the_pool_after_three_times(void **state)
 {
     struct fixture *fix = *state;
@@ -436,6 +519,9 @@ main(int argc, char **argv)
         TEST(test_worker_that_was_killed_while_idle_is_replaced),
         TEST(test_target_that_the_worker_cannot_see_starts_it_anew),
         TEST(test_cancel_forgets_the_job_and_frees_the_slot),
+        TEST(test_expected_jobs_find_a_worker_that_runs),
+        TEST(test_a_job_waits_for_the_start_that_was_expected_of_it),
+        TEST(test_an_expected_worker_that_cannot_start_is_nobodys_job),
         TEST(test_worker_that_cannot_start_fails_the_pool_after_three_times),
         TEST(test_worker_whose_first_answer_is_an_error_cannot_start),
         TEST(test_program_that_is_not_there_fails_the_pool_at_once),

@@ -402,7 +402,7 @@ test_nonsense_gets_an_answer_and_no_harm(void **state)
         {"garbage", "not JSON at byte 7: invalid token near 'garbage'"},
         {"[]", "'job' is not a number"},
         {"{\"job\":\"x\",\"op\":\"triage\"}", "'job' is not a number"},
-        {"{\"job\":3}", "'op' is '', not triage, minimize, report or core"},
+        {"{\"job\":3}", "'op' is '', not triage, minimize, report, core or prepare"},
         {"{\"job\":3,\"op\":\"report\"}", "'input' is not an absolute path"},
         {"{\"job\":3,\"op\":\"report\",\"input\":\"x\"}",
          "'input' is not an absolute path"},

@@ -228,6 +228,8 @@ runner_inside_main(void)
     rc = rc < 0 ? rc : room_learn(&inside.room, &err);
     rc = rc < 0 ? rc : take_setting(&inside, &err);
     rc = rc == 0 && !make_sound(&inside) ? err_set(&err, -EIO, "it is not empty") : rc;
+    rc = rc < 0 ? rc : server_prepare(&inside.server, &inside.setting, &err);
+    rc = rc == 0 && !make_sound(&inside) ? err_set(&err, -EIO, "it is not empty") : rc;
     while (rc == 0) {
         rc = serve_one(&inside, &err);
     }

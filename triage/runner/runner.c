@@ -174,6 +174,14 @@ begin(struct runner *runner, const struct command *command, struct cell **out,
     return 0;
 }
 
+int
+runner_prepare(struct runner *runner, const struct command *command, struct err *err)
+{
+    struct cell *cell = NULL;
+
+    return begin(runner, command, &cell, err);
+}
+
 /* --- a run --- */
 
 static int

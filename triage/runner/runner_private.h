@@ -116,6 +116,9 @@ struct setting {
 
 void server_end(struct server *server);
 
+/* Start it before the first run; it may be refused. */
+int server_prepare(struct server *server, const struct setting *setting, struct err *err);
+
 /*
  * A run on the bytes of the file `input`. 1: *out holds it, status and all; 0: there is
  * no server, or a fork is no witness of this run: start the program; negative: the

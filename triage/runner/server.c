@@ -181,6 +181,14 @@ server_start(struct server *server, const struct setting *setting, struct err *e
     return 1;
 }
 
+int
+server_prepare(struct server *server, const struct setting *setting, struct err *err)
+{
+    int rc = server_start(server, setting, err);
+
+    return rc < 0 ? rc : 0;
+}
+
 /* --- a run --- */
 
 static int
