@@ -197,7 +197,8 @@ structures(const struct arm64 *arm, struct place *out)
         [0] = 4, [2] = 4, [4] = 3, [6] = 3, [7] = 1, [8] = 2, [10] = 2};
 
     out->access = load_or_store(bits(arm, 22, 22) != 0);
-    out->bytes = registers[bits(arm, 15, 12)] * (bits(arm, 30, 30) != 0 ? 16 : 8);
+    out->bytes =
+        (int64_t)registers[bits(arm, 15, 12)] * (bits(arm, 30, 30) != 0 ? 16 : 8);
 }
 
 /* One lane of each register, or one element for all lanes. */

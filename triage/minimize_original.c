@@ -173,7 +173,7 @@ make_levels(struct original *out)
         return;
     }
     int64_t timeout_ms = minimize_timeout(full->timeout_ms, out->run.wall_ms);
-    for (int64_t part = LEVEL_FACTOR * LEVEL_FACTOR; memory && part > 1;
+    for (int64_t part = (int64_t)LEVEL_FACTOR * LEVEL_FACTOR; memory && part > 1;
          part /= LEVEL_FACTOR) {
         if (full->memory_bytes / part >= MEMORY_LEAST) {
             add_level(out, timeout_ms, full->memory_bytes / part);

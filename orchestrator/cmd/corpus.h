@@ -27,13 +27,13 @@ void corpus_print_sum(const struct cmd_context *context, const char *what,
 
 /* The fewest and smallest files of args in the new folder options->output. */
 int corpus_merge(const struct cmd_context *context, const struct corpus_options *options,
-                 const struct strv *args, const struct strv *command);
+                 const struct strv *args, const struct strv *argv);
 
 /* On the corpora of the state folder (orchestrator/corpus/library.h). */
 int corpus_import(const struct cmd_context *context, const struct strv *args);
 int corpus_export(const struct cmd_context *context, const struct strv *args);
 int corpus_stat(const struct cmd_context *context, const struct strv *args);
 int corpus_prune(const struct cmd_context *context, const struct corpus_options *options,
-                 const struct strv *args, const struct strv *command);
+                 const struct strv *args, const struct strv *argv);
 
 #endif

@@ -59,9 +59,9 @@ static int
 make_segment(size_t bytes, int *id, unsigned char **at, struct err *err)
 {
     *id = shmget(IPC_PRIVATE, bytes, IPC_CREAT | IPC_EXCL | 0600);
-    void *mapped = *id < 0 ? (void *)-1 : shmat(*id, NULL, 0);
+    void *mapped = *id < 0 ? NULL : shmat(*id, NULL, 0);
 
-    if (mapped == (void *)-1) {
+    if (mapped == NULL || (intptr_t)mapped == -1) {
         return err_sys(err, "make %zu bytes of shared memory", bytes);
     }
     *at = mapped;

@@ -215,7 +215,7 @@ count_single(struct cover *cover, int64_t tuple, uint32_t *sum)
 static void
 grow_slots(struct cover *cover)
 {
-    size_t n_slots = cover->n_slots == 0 ? 4 * ENTRIES_MIN : 2 * cover->n_slots;
+    size_t n_slots = cover->n_slots == 0 ? (size_t)4 * ENTRIES_MIN : 2 * cover->n_slots;
     size_t *slots = mem_array(n_slots, sizeof(*slots));
 
     for (size_t i = 0; i < cover->n; i++) {
@@ -359,7 +359,7 @@ sink(struct entry **heap, size_t n, size_t i)
 static void
 keep_greedily(struct cover *cover)
 {
-    AUTO(mem_free) struct entry **heap = mem_array(cover->n + 1, sizeof(*heap));
+    AUTO(mem_free) struct entry **heap = mem_array(cover->n + 1, sizeof(struct entry *));
     size_t n = 0;
 
     for (size_t i = 0; i < cover->n; i++) {
@@ -400,7 +400,7 @@ by_size(const void *a, const void *b)
 static void
 drop_superfluous(struct cover *cover)
 {
-    AUTO(mem_free) struct entry **kept = mem_array(cover->n + 1, sizeof(*kept));
+    AUTO(mem_free) struct entry **kept = mem_array(cover->n + 1, sizeof(struct entry *));
     size_t n = 0;
 
     for (size_t i = 0; i < cover->n; i++) {

@@ -355,11 +355,14 @@ measure_push(struct measure *measure, const char *path, struct err *err)
     struct ask ask = {0};
     int rc = 0;
 
-    while (cell == NULL && rc == 0) {
+    while (cell == NULL) {
         rc = step(measure, err);
+        if (rc < 0) {
+            return rc;
+        }
         cell = most_idle(measure);
     }
-    rc = rc < 0 ? rc : cell_begin(measure, cell, err);
+    rc = cell_begin(measure, cell, err);
     if (rc < 0) {
         return rc;
     }

@@ -7,6 +7,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
@@ -52,23 +55,12 @@ changed_of(const struct stat *st)
 /* --- which files have a record --- */
 
 static uint64_t
-mix(uint64_t hash, const void *data, size_t len)
-{
-    const unsigned char *at = data;
-
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ at[i]) * 0x100000001b3;
-    }
-    return hash;
-}
-
-static uint64_t
 identity(const char *path, int64_t size, int64_t changed_ns, uint64_t inode)
 {
     const uint64_t state[] = {(uint64_t)size, (uint64_t)changed_ns, inode};
-    uint64_t hash = mix(0xcbf29ce484222325, path, strlen(path));
+    XXH64_hash_t seed = XXH3_64bits(state, sizeof(state));
+    uint64_t hash = XXH3_64bits_withSeed(path, strlen(path), seed);
 
-    hash = mix(hash, state, sizeof(state));
     return hash == 0 ? 1 : hash;
 }
 
