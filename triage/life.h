@@ -16,8 +16,8 @@ struct bug_life { /* times are wall ms, 0: never */
     enum severity severity;
     bool backlog;
     bool released;               /* it shows on a build that is shipped */
-    int64_t written;             /* the file of what stands for it */
-    int64_t first_seen;          /* in the ledger */
+    int64_t written;             /* the file of its first crash that is no backlog */
+    int64_t filed;               /* in the ledger */
     int64_t told;                /* its first event that goes to sinks */
     int64_t campaign;            /* the campaign before `written` began */
     int64_t acknowledged;        /* the first thing that a person did to it */

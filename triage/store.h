@@ -108,8 +108,10 @@ struct intake_item {
     bool is_report;     /* a report's text, not an input */
     /* The part of the file that is meant, e.g. one report of a log; bytes 0: all of it */
     int64_t from, bytes;
-    int64_t written; /* when it was found, wall ms, never in the future; 0: the file's own
-                        time */
+    /* When it was found, wall ms; 0: the time of the file. What no clock can have shown
+     * (in the future, before 2000, before the first campaign where a worker found it) is
+     * taken for a clock that was wrong: then it was found now. */
+    int64_t written;
     /* Found before nightjar looked, or by somebody else: its bug is backlog (no alert, no
      * deadline; its events go to no sink) until a crash joins that is not. The same bytes
      * given again without it make the crash a fresh one. */
@@ -226,11 +228,13 @@ struct bug {
     char *decided_reason; /* and why; NULL */
     bool security;
     char *class_name, *exploitability, *cwe;
-    int64_t crashes;               /* distinct inputs that joined */
-    int64_t first_seen, last_seen; /* wall ms */
-    int64_t reproducer_bytes;      /* of the smallest known */
-    char *reproducer;              /* sha256 */
-    char *original;                /* sha256 of the first input */
+    int64_t crashes; /* distinct inputs that joined */
+    /* Wall ms. Seen: when its crashes were found, the times of their files; of backlog,
+     * when it came here. Filed: when the first of them came into the ledger. */
+    int64_t first_seen, last_seen, filed;
+    int64_t reproducer_bytes; /* of the smallest known */
+    char *reproducer;         /* sha256 */
+    char *original;           /* sha256 of the first input */
     bool minimized;
     bool is_report; /* it stems from a text: reproducer is that text, and nothing runs */
     char *source;   /* of the crash that stands for it: see struct intake_item */
@@ -406,8 +410,8 @@ struct variant {
     /* of its oldest crash whose record is kept; "" where none is */
     const char *crash_type, *crash_state, *sanitizer, *build;
     int64_t crashes, stacks;       /* inputs; distinct stacks (hash.minor) among them */
-    int64_t first_seen, last_seen; /* wall ms: when they came into the ledger */
-    int64_t written;               /* when the oldest was found */
+    int64_t first_seen, last_seen; /* wall ms, as of a bug */
+    int64_t written;               /* when the oldest was found, backlog too */
     const char *sha256;            /* of that crash's input */
 };
 

@@ -135,9 +135,11 @@ show_head(struct page *page, const struct show *show)
     const struct bug *bug = &show->bug;
     char first[CLOCK_TEXT_MAX];
     char last[CLOCK_TEXT_MAX];
+    char filed[CLOCK_TEXT_MAX];
 
     clock_iso(first, bug->first_seen);
     clock_iso(last, bug->last_seen);
+    clock_iso(filed, bug->filed);
     AUTO(mem_free) char *title = title_of(bug);
     AUTO(mem_free)
     char *severity =
@@ -147,8 +149,9 @@ show_head(struct page *page, const struct show *show)
     char *class = mem_printf("%s, %s%s%s", bug->class_name, bug->exploitability,
                              bug->cwe[0] == '\0' ? "" : ", ", bug->cwe);
     AUTO(mem_free)
-    char *seen = mem_printf("%" PRId64 " crash%s, first %s, last %s", bug->crashes,
-                            bug->crashes == 1 ? "" : "es", first, last);
+    char *seen =
+        mem_printf("%" PRId64 " crash%s, first %s, last %s; filed %s", bug->crashes,
+                   bug->crashes == 1 ? "" : "es", first, last, filed);
     AUTO(mem_free)
     char *input = mem_printf("%" PRId64 " byte%s%s, sha256 %.16s", bug->reproducer_bytes,
                              bug->reproducer_bytes == 1 ? "" : "s",

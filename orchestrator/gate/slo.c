@@ -162,7 +162,7 @@ fixed_at(const struct bug_life *life)
 static double
 weight_at(const struct slo_policy *policy, const struct bug_life *life, int64_t at)
 {
-    bool young = at - life->first_seen < policy->window_ms;
+    bool young = at - life->filed < policy->window_ms;
 
     return policy->weight[life->severity] *
            (life->backlog && young ? policy->backlog_weight : 1);
@@ -181,15 +181,15 @@ days_within(const struct span *span, int64_t from, int64_t to)
 static double
 spent_by(const struct slo_policy *policy, const struct bug_life *life, int64_t end)
 {
-    struct walk walk = {.life = life, .from = life->first_seen};
+    struct walk walk = {.life = life, .from = life->filed};
     struct span span;
     int64_t begin = end - policy->window_ms;
-    int64_t grown = life->first_seen + policy->window_ms; /* backlog counts in full */
+    int64_t grown = life->filed + policy->window_ms; /* backlog counts in full */
     double points = 0;
 
     while (next_span(&walk, end, &span)) {
         points += days_within(&span, begin, end < grown ? end : grown) *
-                  weight_at(policy, life, life->first_seen);
+                  weight_at(policy, life, life->filed);
         points += days_within(&span, begin > grown ? begin : grown, end) *
                   weight_at(policy, life, grown);
     }
@@ -275,7 +275,7 @@ decide_budget(const struct slo_policy *policy, const struct bug_life *lives, siz
         const struct slo_burning burning = {.bug = lives[i].bug,
                                             .severity = lives[i].severity,
                                             .per_day = weight_at(policy, &lives[i], now),
-                                            .open_ms = now - lives[i].first_seen};
+                                            .open_ms = now - lives[i].filed};
         out->open[lives[i].severity]++;
         out->per_day += burning.per_day;
         if (burning.per_day > 0) {
@@ -309,7 +309,7 @@ count_deadline(const struct slo_policy *policy, const struct bug_life *life, int
                struct slo *out)
 {
     int64_t deadline = policy->deadline_ms[life->severity];
-    int64_t due = life->first_seen + deadline;
+    int64_t due = life->filed + deadline;
     int64_t fixed = fixed_at(life);
     bool dropped = fixed == 0 && !is_open(life); /* it is none, or another one */
 
@@ -324,9 +324,9 @@ static void
 count_bug(const struct slo_policy *policy, const struct bug_life *life, int64_t now,
           struct slo *out)
 {
-    bool young = life->first_seen > now - policy->window_ms;
+    bool young = life->filed > now - policy->window_ms;
     bool open = is_open(life);
-    int64_t age = now - life->first_seen;
+    int64_t age = now - life->filed;
 
     count_deadline(policy, life, now, out);
     if (open && age > out->oldest_open_ms[life->severity]) {
@@ -361,14 +361,14 @@ measure(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
         if (life->backlog) {
             continue;
         }
-        if (life->first_seen > now - policy->window_ms) {
+        if (life->filed > now - policy->window_ms) {
             add_duration(&lists[CAMPAIGN], life->campaign, life->written);
             add_duration(&lists[NOTIFY], life->campaign > 0 ? life->written : 0,
                          life->told);
-            add_duration(&lists[ACKNOWLEDGE], life->first_seen, life->acknowledged);
+            add_duration(&lists[ACKNOWLEDGE], life->filed, life->acknowledged);
         }
         if (fixed > now - policy->window_ms) {
-            add_duration(&lists[FIX], life->first_seen, fixed);
+            add_duration(&lists[FIX], life->filed, fixed);
         }
     }
     for (size_t k = 0; k < KINDS; k++) {

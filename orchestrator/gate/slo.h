@@ -3,9 +3,11 @@
  * indicators and the breach budget, from when things happened to each bug. No Prometheus
  * is needed.
  *
- * Open is a bug from when it was seen first until it is verified as fixed, or said to be
- * none (ignored, duplicate). Accepting a risk (wontfix) does not stop the clock, coming
- * back (regressed) starts it again.
+ * Open is a bug from when it was filed until it is verified as fixed, or said to be none
+ * (ignored, duplicate): deadlines run, and points accrue, from when somebody could know
+ * of it. Detection is measured from the time of the crash file, which a worker wrote long
+ * before if the supervisor was down. Accepting a risk (wontfix) does not stop the clock,
+ * coming back (regressed) starts it again.
  *
  * Budget: points of a severity accrue for each day that a bug of it is open. So many are
  * allowed in a window as the tolerated number of bugs, each open until its deadline,
@@ -27,8 +29,8 @@ struct slo_policy {
     int64_t window_ms;                   /* rolling */
     double weight[SLO_SEVERITIES];       /* points a day */
     double tolerated[SLO_SEVERITIES];    /* bugs at a time */
-    int64_t deadline_ms[SLO_SEVERITIES]; /* from seen to fixed; 0: none */
-    double backlog_weight;               /* 0 to 1, for a window after it was seen */
+    int64_t deadline_ms[SLO_SEVERITIES]; /* from filed to fixed; 0: none */
+    double backlog_weight;               /* 0 to 1, for a window after it was filed */
     double patched;                      /* share that is to meet its deadline */
     double notified;                     /* share of new bugs told within notify_ms */
     int64_t notify_ms;                   /* from the crash file to the message */
@@ -67,9 +69,9 @@ struct slo {
     struct slo_burning worst[SLO_WORST_MAX];
     size_t n_worst;
 
-    /* durations of bugs that were seen, looked at, fixed in the window; backlog left out
+    /* durations of bugs that were filed, looked at, fixed in the window; backlog left out
      */
-    struct spread since_campaign; /* seen, after the campaign began */
+    struct spread since_campaign; /* found, after the campaign began */
     struct spread to_notify;      /* told, after a campaign's crash file was written */
     struct spread to_acknowledge; /* first decision of a person */
     struct spread to_fix;         /* of those that are fixed */
@@ -81,7 +83,7 @@ struct slo {
     int64_t notify_n, notify_met;
     int64_t found, fixed; /* in the window; backlog left out of found */
 
-    /* bugs of severity high or more in a build that is shipped, seen in the window */
+    /* bugs of severity high or more in a build that is shipped, filed in the window */
     int64_t incidents;
     double incidents_low, incidents_high; /* 90 % range of a Poisson rate */
 };

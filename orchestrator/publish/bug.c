@@ -46,6 +46,7 @@ bug_to_json(const struct bug *bug)
     json_put(o, "crashes", json_integer(bug->crashes));
     json_put(o, "first_seen", json_time(bug->first_seen));
     json_put(o, "last_seen", json_time(bug->last_seen));
+    json_put(o, "filed", json_time(bug->filed));
     json_put(o, "reproducer", json_text(bug->reproducer));
     json_put(o, "reproducer_bytes", json_integer(bug->reproducer_bytes));
     json_put(o, "backlog", json_boolean(bug->backlog));

@@ -14,7 +14,7 @@ seen(int64_t bug, enum severity severity, double day)
 {
     return (struct bug_life){.bug = bug,
                              .severity = severity,
-                             .first_seen = NOW + (int64_t)(day * (double)SLO_DAY_MS)};
+                             .filed = NOW + (int64_t)(day * (double)SLO_DAY_MS)};
 }
 
 static struct life_change

@@ -144,7 +144,7 @@ test_intake_takes_a_part_and_a_time(void **state)
                                          .is_report = true,
                                          .from = 4,
                                          .bytes = 3,
-                                         .written = 1000},
+                                         .written = INT64_C(1700000000000)},
                                         {.path = path,
                                          .target = fix->target,
                                          .source = "reports",
@@ -168,7 +168,8 @@ test_intake_takes_a_part_and_a_time(void **state)
         must(fix, store_report(fix->store, results[i].crash, &bytes, &fix->err));
         assert_string_equal(buf_str(&bytes), wanted[i]);
     }
-    assert_int_equal(number(fix, "SELECT written FROM crash WHERE id = 1"), 1000);
+    assert_int_equal(number(fix, "SELECT written FROM crash WHERE id = 1"),
+                     INT64_C(1700000000000));
     assert_int_equal(number(fix, "SELECT written <= first_seen FROM crash WHERE id = 2"),
                      1);
     assert_int_equal(number(fix, "SELECT count(*) FROM crash_path"), 3);

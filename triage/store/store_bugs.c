@@ -48,7 +48,7 @@ static const char *const sql[STATEMENTS] = {
             " r.sha256, f.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
             " g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason, CASE "
             "WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
-            "crash = c.id) END, c.is_report, c.source"
+            "crash = c.id) END, c.is_report, c.source, g.filed"
             " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
             " JOIN blob r ON r.id = g.reproducer JOIN blob f ON f.id = g.original"
             /* a hand's decision comes before a rule's */
@@ -158,6 +158,7 @@ read_bug(struct stmt *row, struct bug *bug)
     bug->crashes = stmt_int(row, 13);
     bug->first_seen = stmt_int(row, 14);
     bug->last_seen = stmt_int(row, 15);
+    bug->filed = stmt_int(row, 32);
     bug->reproducer_bytes = stmt_int(row, 16);
     bug->reproducer = mem_strdup(stmt_text(row, 17));
     bug->original = mem_strdup(stmt_text(row, 18));

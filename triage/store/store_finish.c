@@ -30,9 +30,9 @@ static const char *const sql[STATEMENTS] = {
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
         " severity, severity_score, security, class, exploitability, cwe, original,"
-        " reproducer, minimize, first_seen, last_seen, backlog, computed_severity,"
-        " computed_score) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-        " ?13, 'none', ?14, ?14, ?15, ?7, ?8)",
+        " reproducer, minimize, first_seen, last_seen, filed, backlog,"
+        " computed_severity, computed_score) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+        " ?10, ?11, ?12, ?13, ?13, 'none', ?14, ?14, ?15, ?16, ?7, ?8)",
     [BUG_STANDS] = "UPDATE bug SET crash = ?2, crash_type = ?3, crash_state = ?4,"
                    " sanitizer = ?5, security = ?6, class = ?7, exploitability = ?8,"
                    " cwe = ?9 WHERE id = ?1",
@@ -131,12 +131,14 @@ static int
 add_bug(const struct filing *filing, int64_t *bug, struct err *err)
 {
     const struct record *r = filing->answer.record;
-    int rc = db_run(
-        filing->store->db, err, sql[BUG_ADD], "iittttiditttiii", filing->target,
-        filing->job->crash, r->hash_major, r->crash_type, or_empty(r->crash_state),
-        or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
-        (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
-        or_empty(r->cwe), filing->blob, filing->first_seen, (int64_t)filing->backlog);
+    int rc =
+        db_run(filing->store->db, err, sql[BUG_ADD], "iittttiditttiiii", filing->target,
+               filing->job->crash, r->hash_major, r->crash_type, or_empty(r->crash_state),
+               or_empty(r->sanitizer), (int64_t)r->severity, r->severity_score,
+               (int64_t)r->security, or_empty(r->class_name), or_empty(r->exploitability),
+               or_empty(r->cwe), filing->blob,
+               filing->backlog ? filing->first_seen : filing->written, filing->first_seen,
+               (int64_t)filing->backlog);
     *bug = db_last_id(filing->store->db);
     rc = rc < 0 ? rc
                 : store_frames_put(filing->store, *bug, or_empty(r->crash_state), err);

@@ -15,8 +15,8 @@ enum {
 
 static const char *const sql[STATEMENTS] = {
     [VARIANTS] =
-        "SELECT t.name, c.major, count(*), count(DISTINCT c.minor), min(c.first_seen),"
-        " max(c.first_seen), min(r.crash), min(c.written)"
+        "SELECT t.name, c.major, count(*), count(DISTINCT c.minor), min(" CRASH_SEEN "),"
+        " max(" CRASH_SEEN "), min(r.crash), min(c.written)"
         " FROM crash c JOIN target t ON t.id = c.target"
         " LEFT JOIN record r ON r.crash = c.id WHERE c.bug = ?1"
         " GROUP BY c.target, c.version, c.major ORDER BY count(*) DESC, min(c.id) LIMIT "

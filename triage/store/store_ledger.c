@@ -26,6 +26,7 @@ enum {
     CRASH_FRESH,
     PATH_ADD,
     SEEN_AGAIN,
+    FIRST_CAMPAIGN,
     STATEMENTS,
 };
 
@@ -65,6 +66,8 @@ static const char *const sql[STATEMENTS] = {
     [PATH_ADD] =
         "INSERT INTO crash_path(crash, path) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
     [SEEN_AGAIN] = "UPDATE bug SET last_seen = max(last_seen, ?2) WHERE id = ?1",
+    [FIRST_CAMPAIGN] = "SELECT coalesce((SELECT started FROM campaign ORDER BY id LIMIT"
+                       " 1), 0)",
 };
 const struct store_sql store_ledger_sql = {sql, STATEMENTS};
 
@@ -302,13 +305,33 @@ cut_part(const struct intake_item *item, struct buf *bytes)
     }
 }
 
+/* When the file was found, as far as that can be true: before any of the programs that
+ * leave such files, or any worker, a clock was wrong, or an archive kept no times. */
+static int
+time_of(const struct store *store, const struct intake_item *item, const struct stat *st,
+        int64_t *out, struct err *err)
+{
+    const int64_t year_2000 = INT64_C(946684800000);
+    int64_t now = clock_wall_ms();
+    int64_t from = 0;
+    int64_t at = item->written > 0
+                     ? item->written
+                     : (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+    int rc = is_given(item->source)
+                 ? 0
+                 : db_int(store->db, &from, err, sql[FIRST_CAMPAIGN], "");
+
+    from = from < year_2000 ? year_2000 : from;
+    *out = at < from || at > now ? now : at;
+    return rc;
+}
+
 static int
 read_item(const struct store *store, const struct intake_item *item, struct buf *out,
           int64_t *written, struct err *err)
 {
     AUTO(fd_close) int fd = -1;
     struct stat st = {0};
-    int64_t now = clock_wall_ms();
     int rc = open_item(store, item, &fd, &st, err);
 
     /* one byte more than allowed shows that it is too large, or grows */
@@ -329,11 +352,7 @@ read_item(const struct store *store, const struct intake_item *item, struct buf 
                        name, STORE_INPUT_MAX >> 20);
     }
     cut_part(item, out);
-    *written = item->written > 0
-                   ? item->written
-                   : (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-    *written = *written < 0 || *written > now ? now : *written;
-    return 0;
+    return time_of(store, item, &st, written, err);
 }
 
 /* --- intake --- */
@@ -427,10 +446,10 @@ count_file(struct store *store, const struct intake_item *item, const char *targ
     return store_count(store, "crash_files_total", labels, 1, err);
 }
 
-/* A known crash is given again, perhaps under a new path. */
+/* A known crash is given again; seen 0: under a path that is known, too. */
 static int
 file_again(struct store *store, const struct intake_item *item, int64_t crash,
-           struct stmt *found, bool new_path, struct err *err)
+           struct stmt *found, int64_t seen, struct err *err)
 {
     bool broken = strcmp(stmt_text(found, 1), "broken") == 0;
     int64_t bug = stmt_int(found, 2);
@@ -445,8 +464,8 @@ file_again(struct store *store, const struct intake_item *item, int64_t crash,
     if (rc < 0) {
         return rc;
     }
-    if (new_path && bug != 0) {
-        rc = db_run(store->db, err, sql[SEEN_AGAIN], "ii", bug, clock_wall_ms());
+    if (bug != 0) {
+        rc = db_run(store->db, err, sql[SEEN_AGAIN], "ii", bug, seen);
     }
     if (rc < 0 || !broken || !is_given(item->source)) {
         return rc;
@@ -486,7 +505,8 @@ file_item(struct store *store, const struct intake_item *item, const struct file
     rc = db_run(store->db, err, sql[PATH_ADD], "it", crash, path);
     bool new_path = rc == 0 && db_changes(store->db) > 0;
     if (rc == 0 && !is_new) {
-        rc = file_again(store, item, crash, found, new_path, err);
+        int64_t seen = item->backlog ? clock_wall_ms() : filed->written;
+        rc = file_again(store, item, crash, found, new_path ? seen : 0, err);
     }
     stmt_reset(found);
     if (rc == 0 && new_path) {

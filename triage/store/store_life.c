@@ -13,17 +13,22 @@ enum {
 
 static const char *const sql[STATEMENTS] = {
     [LIVES] =
-        "SELECT g.id, g.severity, g.backlog, g.first_seen, c.written, t.name,"
-        " (SELECT min(e.at) FROM event e WHERE e.subject = 'bug' AND e.subject_id = g.id"
+        "SELECT l.id, l.severity, l.backlog, l.filed, l.written, t.name,"
+        " (SELECT min(e.at) FROM event e WHERE e.subject = 'bug' AND e.subject_id = l.id"
         "  AND e.kind IN ('bug.new', 'bug.backlog') AND NOT e.quiet),"
-        " (SELECT max(started) FROM campaign WHERE started <= c.written"
-        "  AND c.written <= coalesce(ended, c.written)),"
+        " (SELECT max(started) FROM campaign WHERE started <= l.written"
+        "  AND l.written <= coalesce(ended, l.written)),"
         " EXISTS (SELECT 1 FROM replay r JOIN build b ON b.id = r.build"
-        "  WHERE r.crash = g.crash AND b.kind = 'release' AND r.k > 0"
+        "  WHERE r.crash = l.crash AND b.kind = 'release' AND r.k > 0"
         "  AND r.outcome IN ('crash', 'timeout'))"
-        " FROM bug g JOIN crash c ON c.id = g.crash JOIN target t ON t.id = g.target"
-        " WHERE g.id > ?1 AND c.reproducibility <> 'unreproducible'"
-        " ORDER BY g.id LIMIT 1",
+        /* what stands for a bug may be a later find, a duplicate's crashes are another's
+         */
+        " FROM (SELECT g.id, g.severity, g.backlog, g.filed, g.crash, g.target,"
+        "  coalesce((SELECT f.written FROM crash f WHERE f.bug = g.id AND NOT f.backlog"
+        "   ORDER BY f.id LIMIT 1), c.written) AS written"
+        "  FROM bug g JOIN crash c ON c.id = g.crash"
+        "  WHERE g.id > ?1 AND c.reproducibility <> 'unreproducible'"
+        "  ORDER BY g.id LIMIT 1) l JOIN target t ON t.id = l.target",
     [CHANGES] = "SELECT at, kind, coalesce(to_state, ''), actor FROM event"
                 " WHERE subject = 'bug' AND subject_id = ?1 ORDER BY id",
 };
@@ -81,7 +86,7 @@ next_life(struct store *store, int64_t after, struct bug_life *out, struct err *
     *out = (struct bug_life){.bug = stmt_int(row, 0),
                              .severity = (enum severity)stmt_int(row, 1),
                              .backlog = stmt_int(row, 2) != 0,
-                             .first_seen = stmt_int(row, 3),
+                             .filed = stmt_int(row, 3),
                              .written = stmt_int(row, 4),
                              .target = mem_strdup(stmt_text(row, 5)),
                              .told = stmt_int(row, 6),

@@ -255,6 +255,9 @@ struct record *store_recent_find(const struct store *store, const struct recent_
 void store_ask_whole(struct store *store, int64_t crash, bool whole);
 bool store_wants_whole(const struct store *store, int64_t crash);
 
+/* When crash c was seen (0005_seen.sql). */
+#define CRASH_SEEN "iif(c.backlog, c.first_seen, c.written)"
+
 /* --- builds (store_build.c) --- */
 
 /* The command of the build that showed crash c, which a bug g stands on; else its

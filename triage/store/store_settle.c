@@ -54,8 +54,11 @@ static const char *const sql[STATEMENTS] = {
     /* what a merged bug made of this crash's input already */
     [OF_DUPLICATE] = "SELECT d.reproducer FROM bug d WHERE d.duplicate_of = ?1"
                      " AND d.crash = ?2 AND d.minimize = 'done' LIMIT 1",
-    [TIMES] = "UPDATE bug SET trimmed = 0, trimmed_crashes = 0, first_seen ="
-              " (SELECT min(c.first_seen) FROM crash c WHERE c.bug = ?1) WHERE id = ?1",
+    [TIMES] = "UPDATE bug SET trimmed = 0, trimmed_crashes = 0, filed = s.filed,"
+              " first_seen = s.first, last_seen = s.last FROM (SELECT"
+              " min(c.first_seen) AS filed, min(" CRASH_SEEN ") AS first,"
+              " max(" CRASH_SEEN ") AS last FROM crash c WHERE c.bug = ?1) AS s"
+              " WHERE id = ?1",
     [FRESH] = "SELECT count(*) FROM crash c WHERE c.bug = ?1 AND NOT c.backlog",
     [BACKLOG] = "UPDATE bug SET backlog = 1 WHERE id = ?1 AND NOT backlog",
     [EXAMPLES_FOLLOW] =

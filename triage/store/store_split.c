@@ -25,9 +25,10 @@ static const char *const sql[STATEMENTS] = {
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
         " severity, severity_score, computed_severity, computed_score, security, class,"
         " exploitability, cwe, original, reproducer, minimize, first_seen, last_seen,"
-        " backlog) SELECT ?2, ?3, ?4, crash_type, crash_state, sanitizer, severity,"
+        " filed, backlog) SELECT ?2, ?3, ?4, crash_type, crash_state, sanitizer, "
+        "severity,"
         " severity_score, computed_severity, computed_score, security, class,"
-        " exploitability, cwe, ?5, ?5, 'none', first_seen, first_seen, backlog"
+        " exploitability, cwe, ?5, ?5, 'none', last_seen, first_seen, filed, backlog"
         " FROM bug WHERE id = ?1",
     [PIN] = "INSERT INTO pin(blob, bug, actor, reason, at) VALUES(?1, ?2, ?3, ?4, ?5)"
             " ON CONFLICT(blob) DO UPDATE SET bug = ?2, actor = ?3, reason = ?4, at = ?5",
