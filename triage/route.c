@@ -121,6 +121,22 @@ tell_shipped(struct journey *j)
 }
 
 int
+route_release(const struct replay_config *config, const struct route_plan *plan,
+              struct route_result *out, struct err *err)
+{
+    AUTO(route_result_clear) struct route_result result = {0};
+    struct journey journey = {config, plan, &result, err};
+    int rc = ship(&journey, config->command);
+
+    if (rc < 0) {
+        return rc;
+    }
+    *out = result;
+    memset(&result, 0, sizeof(result)); /* out owns it now */
+    return 0;
+}
+
+int
 route(const struct replay_config *config, const struct route_plan *plan,
       struct route_result *out, struct err *err)
 {

@@ -43,4 +43,9 @@ struct route_plan {
 int route(const struct replay_config *config, const struct route_plan *plan,
           struct route_result *out, struct err *err);
 
+/* Replay on config->command, which is the release build, alone: `replays` has what it
+ * did, nothing else is set. */
+int route_release(const struct replay_config *config, const struct route_plan *plan,
+                  struct route_result *out, struct err *err);
+
 #endif

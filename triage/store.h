@@ -145,7 +145,12 @@ int store_intake(struct store *store, const struct intake_item *items, size_t n,
 
 /* --- jobs for triage workers --- */
 
-enum job_kind { JOB_TRIAGE, JOB_MINIMIZE, JOB_REPORT };
+enum job_kind {
+    JOB_TRIAGE,
+    JOB_MINIMIZE,
+    JOB_REPORT,
+    JOB_RELEASE, /* what stands for a bug, on a release build that came later */
+};
 
 enum {
     STORE_DEATHS_MAX = 2,    /* worker deaths that make an input untriageable */
@@ -156,7 +161,7 @@ struct job {
     enum job_kind kind;
     int64_t id; /* unique within the process */
     int64_t crash;
-    int64_t bug;      /* JOB_MINIMIZE */
+    int64_t bug;      /* JOB_MINIMIZE, JOB_RELEASE */
     int attempt;      /* 1, 2: one more than the workers that died of it */
     bool interrupted; /* JOB_MINIMIZE: asked to end before its time; does not count */
     /* What the worker gets (triage/worker.h), with "input" in the folder already written
@@ -176,8 +181,9 @@ struct job_options {
 };
 
 /* 1: *out is filled in; 0: nothing to do now; negative: failure. Oldest queued crash
- * first; minimization (of the worst bug whose reproducer was not minimized yet and shows
- * reliably) only when no crash waits. */
+ * first; when no crash waits, open bugs that their target's release build has not seen
+ * (a bounded number, once for each build); then minimization (of the worst bug whose
+ * reproducer was not minimized yet and shows reliably). */
 int store_next_job(struct store *store, const struct job_options *options,
                    struct job *out, struct err *err);
 

@@ -16,6 +16,9 @@
  *         (runs at a time; 1), "journal":"/abs/path" (verdicts.h), "trim":true (options
  *         that the bug does not need are taken away); without "major" what it shows first
  *         is kept
+ *         {"job":13, "op":"release", "input":"/abs/path", "command":{...},
+ * "options":{...}, "runs":3} whether the release build crashes, however; the answer has
+ * outcome, k, n, "other":0 and one of "replays", but no record and no report
  *         {"job":9, "op":"report",   "input":"/abs/path", "options":{...}}     parse a
  * report's text alone
  *         {"job":11, "op":"core",    "input":"/abs/core", "command":{...},

@@ -255,21 +255,32 @@ answer_shortly(struct work *work, const struct route_result *result)
 }
 
 static int
+take_runs(const struct work *work, int *out, struct err *err)
+{
+    int64_t runs = json_get_int(work->request, "runs", 1);
+
+    if (runs < 1 || runs > WORKER_RUNS_MAX) {
+        return err_set(err, -EINVAL, "'runs' is not a number from 1 to %d",
+                       WORKER_RUNS_MAX);
+    }
+    *out = (int)runs;
+    return 0;
+}
+
+static int
 do_triage(struct work *work, struct err *err)
 {
     AUTO(route_result_clear) struct route_result result = {0};
     AUTO(build_list_clear) struct build_list builds = {0};
     const struct replay_config config = replay_config_of(work);
     const char *build = json_get_str(work->request, "build", NULL);
-    int64_t runs = json_get_int(work->request, "runs", 1);
-    const struct route_plan plan = {build == NULL ? NULL : record_build_kind(build),
-                                    &builds, &work->input, (int)runs};
+    struct route_plan plan = {build == NULL ? NULL : record_build_kind(build), &builds,
+                              &work->input, 1};
+    int rc = take_runs(work, &plan.runs, err);
 
-    if (runs < 1 || runs > WORKER_RUNS_MAX) {
-        return err_set(err, -EINVAL, "'runs' is not a number from 1 to %d",
-                       WORKER_RUNS_MAX);
-    }
-    int rc = build_list_from_json(json_object_get(work->request, "builds"), &builds, err);
+    rc = rc < 0 ? rc
+                : build_list_from_json(json_object_get(work->request, "builds"), &builds,
+                                       err);
     rc = rc < 0 ? rc : route(&config, &plan, &result, err);
     if (rc < 0) {
         return rc;
@@ -280,6 +291,26 @@ do_triage(struct work *work, struct err *err)
     worker_put_counts(work->answer, result.shown.crashed, result.shown.runs,
                       result.shown.other);
     worker_put_run(work->answer, &result.shown.best);
+    put_replays(work->answer, &result);
+    return 0;
+}
+
+/* What is shipped: whether it crashes, not where. */
+static int
+do_release(struct work *work, struct err *err)
+{
+    AUTO(route_result_clear) struct route_result result = {0};
+    const struct replay_config config = replay_config_of(work);
+    struct route_plan plan = {.input = &work->input};
+    int rc = take_runs(work, &plan.runs, err);
+
+    rc = rc < 0 ? rc : route_release(&config, &plan, &result, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct route_replay *replay = &result.replays[0];
+    json_put(work->answer, "outcome", json_string(replay_outcome_name(replay->outcome)));
+    worker_put_counts(work->answer, replay->k, replay->n, 0);
     put_replays(work->answer, &result);
     return 0;
 }
@@ -373,11 +404,10 @@ static const struct operation {
     bool runs;  /* needs a command */
     bool reads; /* its input is read first */
     int (*work)(struct work *work, struct err *err);
-} operations[] = {{"triage", true, true, do_triage},
-                  {"minimize", true, true, do_minimize},
-                  {"report", false, true, do_report},
-                  {"core", true, false, do_core},
-                  {"prepare", false, true, do_prepare}};
+} operations[] = {
+    {"triage", true, true, do_triage},   {"minimize", true, true, do_minimize},
+    {"release", true, true, do_release}, {"report", false, true, do_report},
+    {"core", true, false, do_core},      {"prepare", false, true, do_prepare}};
 
 int
 worker_serve(struct worker *worker, const json_t *request, json_t *answer,
@@ -393,7 +423,8 @@ worker_serve(struct worker *worker, const json_t *request, json_t *answer,
     }
     if (operation == NULL) {
         return err_set(err, -EINVAL,
-                       "'op' is '%.40s', not triage, minimize, report, core or prepare",
+                       "'op' is '%.40s', not triage, minimize, release, report, core or "
+                       "prepare",
                        name);
     }
     int rc = take_options(&work, err);

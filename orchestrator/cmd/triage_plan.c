@@ -274,12 +274,14 @@ triage_plan_make(const struct triage_request *request, struct triage_plan *out,
         if (rc == 0) {
             limit_given(request->config, &given);
         }
-    } else if (rc == 0 && request->target != NULL && !request->reports &&
-               request->paths->n > 0) {
+    } else if (rc == 0 && request->target != NULL && !request->reports) {
         rc = builds_from_config(request, &given, &ignore_frames, err);
     }
     if (rc < 0) {
         return rc;
+    }
+    if (request->paths->n == 0 && given.n > 0) {
+        (void)add_target(&plan, request->target, &given); /* its builds may be new */
     }
     for (size_t i = 0; i < request->paths->n; i++) {
         crash_files_collect(&plan.files, request->paths->v[i]);

@@ -146,5 +146,6 @@ triage_view_summary(struct triage_view *view, const struct pipeline_stats *stats
     line(stats->unparsed, "unparsed", "failed with a report that no parser knows");
     line(stats->untriageable, "untriageable", "ended their triage worker twice");
     line(stats->broken, "broken", buf_str(&broken));
+    line(stats->released, "caught up", "bugs of before were tried on the release build");
     line(stats->queued, "queued", "still wait for triage");
 }

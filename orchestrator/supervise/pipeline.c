@@ -211,10 +211,12 @@ tell_end(struct pipeline *pipeline, const struct job_end *end)
         AUTO(mem_free) char *text = tally_death(end);
         trouble(pipeline, "%s", text);
     }
-    if (end->outcome.bug_is_new && events->new_bug != NULL) {
+    bool fresh = end->outcome.bug_is_new && end->kind != JOB_RELEASE;
+    if (fresh && events->new_bug != NULL) {
         events->new_bug(events->user, &end->outcome);
     }
-    if (end->kind != JOB_MINIMIZE && events->finished != NULL) {
+    bool settles = end->kind == JOB_TRIAGE || end->kind == JOB_REPORT; /* a crash */
+    if (settles && events->finished != NULL) {
         events->finished(events->user, &end->outcome, end->reason);
     }
 }

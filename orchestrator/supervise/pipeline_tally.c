@@ -20,6 +20,10 @@ tally_end(struct pipeline_stats *stats, const struct job_end *end)
         stats->minimized += !end->died;
         return;
     }
+    if (end->kind == JOB_RELEASE) {
+        stats->released += !end->died;
+        return;
+    }
     for (size_t i = 0; i < COUNT(table); i++) {
         if (strcmp(outcome->state, table[i].state) == 0) {
             ++*table[i].count;
@@ -34,6 +38,11 @@ tally_end(struct pipeline_stats *stats, const struct job_end *end)
 char *
 tally_death(const struct job_end *end)
 {
+    if (end->kind == JOB_RELEASE) {
+        return mem_printf("a triage worker died of crash %lld on the release build: %s",
+                          (long long)end->crash,
+                          end->reason == NULL ? "no reason" : end->reason);
+    }
     bool minimizes = end->kind == JOB_MINIMIZE;
     bool given_up = strcmp(end->outcome.state, "untriageable") == 0;
 

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const kind_names[] = {
-    [JOB_TRIAGE] = "triage", [JOB_MINIMIZE] = "minimize", [JOB_REPORT] = "report"};
+static const char *const kind_names[] = {[JOB_TRIAGE] = "triage",
+                                         [JOB_MINIMIZE] = "minimize",
+                                         [JOB_REPORT] = "report",
+                                         [JOB_RELEASE] = "release"};
 
 static int
 parse_kind(const json_t *object, enum job_kind *out, struct err *err)

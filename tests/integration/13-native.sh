@@ -134,6 +134,24 @@ is "k of n of each build is kept" "$(sqlite3 .nightjar/nightjar.db \
 exits 0 "a bug of what is shipped is minimized there" "$NIGHTJAR" triage --target tool
 is "and shows" "$(sqlite3 .nightjar/nightjar.db "SELECT count(*) FROM bug WHERE minimize = 'given_up'")" 0
 exits 0 "the database is sound" "$NIGHTJAR" db check
+
+# --- a release build that comes later ---
+fresh
+mv builds/release later
+exits 0 "bugs are filed before there is a release build" "$NIGHTJAR" triage --runs 3 --minimize no --target tool many
+is "of what is shipped nothing is known" "$(sqlite3 .nightjar/nightjar.db "SELECT count(*) FROM record WHERE json LIKE '%shipped%'")" 0
+before=$(bugs .severity_score | sort -n | tail -1)
+mv later builds/release
+exits 0 "the next triage tries them on it" "$NIGHTJAR" triage --runs 3 --minimize no --target tool
+has "and says so" "$OUT" "caught up"
+is "what crashes it: k of n" "$(record B shipped.k)/$(record B shipped.n)" 3/3
+is "what it spares" "$(record b shipped.k)/$(record b shipped.n)" 0/3
+is "severity follows" "$(bugs .severity_score | sort -n | tail -1 | awk -v b="$before" '{print ($1 > b)}')" 1
+"$NIGHTJAR" show --json "$(sqlite3 .nightjar/nightjar.db "SELECT 'NJ-' || c.bug FROM crash c JOIN crash_path p ON p.crash = c.id WHERE p.path GLOB '*/B'")" >"$OUT"
+has "and says why" "$OUT" "crashes what we ship: 3 of 3 runs"
+exits 0 "another triage" "$NIGHTJAR" triage --runs 3 --minimize no --target tool
+hasnt "has nothing to catch up with" "$OUT" "caught up"
+exits 0 "the database is sound" "$NIGHTJAR" db check
 rm nightjar.yaml
 
 # --- core files ---

@@ -236,6 +236,23 @@ test_missing_release_build_is_no_evidence(void **state)
     assert_int_equal(fix->result.replays[1].outcome, REPLAY_BROKEN);
 }
 
+/* A bug of before: whether it crashes there, however. */
+static void
+test_release_build_alone(void **state)
+{
+    struct fixture *fix = *state;
+    const struct route_plan plan = {.input = &fix->input, .runs = 3};
+
+    command_for(fix, worse, &fix->command);
+    buf_adds(&fix->input, "b");
+    if (route_release(&fix->config, &plan, &fix->result, &fix->err) < 0) {
+        fail_msg("%s", fix->err.msg);
+    }
+    assert_int_equal(fix->result.n_replays, 1);
+    assert_replay(fix, 0, "release", REPLAY_CRASH, 3, 3);
+    assert_null(fix->result.shown.best.record);
+}
+
 int
 main(void)
 {
@@ -247,6 +264,7 @@ main(void)
         TEST(test_what_is_shipped_may_bear_it),
         TEST(test_shown_by_what_is_shipped),
         TEST(test_missing_release_build_is_no_evidence),
+        TEST(test_release_build_alone),
     };
 
     return cmocka_run_group_tests(tests, build, unbuild);

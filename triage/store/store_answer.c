@@ -181,8 +181,13 @@ store_answer_read(const struct job *job, const json_t *object, struct answer *ou
     int rc = read_outcome(object, &answer, err);
     rc = rc < 0 ? rc : read_counts(object, &answer, err);
     rc = rc < 0 ? rc : read_report(object, &answer, err);
-    rc = rc < 0 ? rc : read_record(object, &answer, err);
+    if (rc == 0 && job->kind != JOB_RELEASE) {
+        rc = read_record(object, &answer, err);
+    }
     rc = rc < 0 ? rc : store_read_replays(object, &answer, err);
+    if (rc == 0 && job->kind == JOB_RELEASE && answer.n_replays != 1) {
+        rc = err_set(err, -EBADMSG, "'replays' is not of one build");
+    }
     if (rc == 0 && job->kind == JOB_MINIMIZE) {
         rc = read_number(object, "bytes", STORE_INPUT_MAX, &answer.bytes, err);
         answer.finished = json_get_bool(object, "finished", false);

@@ -519,6 +519,8 @@ read_answer(struct filing *filing, const json_t *answer, int64_t *same,
         rc = store_job_died(store, job, "broken", filing->answer.error, out, err);
     } else if (job->kind == JOB_MINIMIZE) {
         rc = store_finish_minimize(store, job, &filing->answer, out, err);
+    } else if (job->kind == JOB_RELEASE) {
+        rc = store_finish_release(store, job, &filing->answer, out, err);
     } else {
         return 0;
     }

@@ -388,15 +388,15 @@ overwrite(const char *path, const struct buf *bytes, struct err *err)
     return rc < 0 ? err_wrap(err, rc, "'%s'", path) : 0;
 }
 
-static int
-write_input(struct store *store, const struct candidate *of, const char *folder,
-            struct err *err)
+int
+store_put_input(struct store *store, const char *sha256, int64_t bytes,
+                const char *folder, struct err *err)
 {
-    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    AUTO(buf_clear) struct buf data = BUF_INIT;
     AUTO(mem_free) char *path = fs_join(folder, "input");
-    int rc = store_blob_read(store, of->sha256, of->bytes, &bytes, err);
+    int rc = store_blob_read(store, sha256, bytes, &data, err);
 
-    return rc < 0 ? rc : overwrite(path, &bytes, err);
+    return rc < 0 ? rc : overwrite(path, &data, err);
 }
 
 static int
@@ -441,7 +441,7 @@ hand_out(struct store *store, const struct candidate *of,
             "it was handed out again and again, and each time nightjar itself ended",
             err);
     }
-    int rc = write_input(store, of, options->folder, &why);
+    int rc = store_put_input(store, of->sha256, of->bytes, options->folder, &why);
     if (rc == -ENOENT || rc == -EUCLEAN) {
         return refuse(store, of, "untriageable", why.msg, err);
     }
@@ -488,6 +488,7 @@ store_next_job(struct store *store, const struct job_options *options, struct jo
         store_trim_sometimes(store, true);
         store_regressions_sometimes(store);
     }
+    rc = rc == 0 ? store_next_release(store, options, out, err) : rc;
     if (rc != 0 || options->minimize_ms <= 0) {
         return rc;
     }
@@ -572,8 +573,10 @@ store_job_died(struct store *store, const struct job *job, const char *ending,
 {
     AUTO(buf_clear) struct buf clean = {.max = STORE_REASON_MAX};
     bool is_bug = job->kind == JOB_MINIMIZE;
+    if (job->kind == JOB_RELEASE) {
+        return store_release_died(store, job, out, err);
+    }
     int rc = db_begin(store->db, err);
-
     if (rc < 0) {
         return rc;
     }

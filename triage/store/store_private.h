@@ -45,12 +45,13 @@
 #include "triage/trial.h"
 
 enum {
-    STORE_NAME_MAX = 512,    /* bytes of a target's or worker's escaped name */
-    STORE_REASON_MAX = 1000, /* bytes of a reason */
-    STORE_SOURCES_MAX = 8,   /* of a bug: sources and builds with an example each */
-    STORE_TRIM_FROM = 64,    /* crashes that a bug has more than when it was trimmed */
-    STORE_TRIM_MAX = 512,    /* blobs that are weighed at a time */
-    STORE_TRIM_EVERY = 256,  /* crashes that are filed until a flood is trimmed */
+    STORE_NAME_MAX = 512,     /* bytes of a target's or worker's escaped name */
+    STORE_REASON_MAX = 1000,  /* bytes of a reason */
+    STORE_SOURCES_MAX = 8,    /* of a bug: sources and builds with an example each */
+    STORE_TRIM_FROM = 64,     /* crashes that a bug has more than when it was trimmed */
+    STORE_TRIM_MAX = 512,     /* blobs that are weighed at a time */
+    STORE_RELEASE_MAX = 1000, /* bugs that a process hands out for the release build */
+    STORE_TRIM_EVERY = 256,   /* crashes that are filed until a flood is trimmed */
 };
 
 struct handed {  /* a job that this process handed out */
@@ -73,6 +74,10 @@ struct store {
     int64_t untrimmed; /* crashes filed since the last look for surplus inputs */
     struct recent *recent;
     bool regressions_due; /* bugs may have reproducers that lie in no file yet */
+    struct {
+        int64_t after; /* the last bug that was looked at */
+        int handed;
+    } release;
 };
 
 /* --- statements --- */
@@ -114,7 +119,8 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_target_sql)     \
     X(store_coverage_sql)   \
     X(store_life_sql)       \
-    X(store_minimize_sql)
+    X(store_minimize_sql)   \
+    X(store_release_sql)
 /* clang-format on */
 #define STORE_SQL_DECLARE(table) extern const struct store_sql table;
 STORE_SQL(STORE_SQL_DECLARE)
@@ -501,6 +507,24 @@ int store_sharing(struct store *store, int64_t bug, int64_t max, struct buf *ids
 /* --- jobs (store_jobs.c) --- */
 
 void store_forget(struct store *store, bool is_bug, int64_t id);
+
+/* The bytes of a blob into the file "input" of a worker's folder. -ENOENT, -EUCLEAN:
+ * they are not there. */
+int store_put_input(struct store *store, const char *sha256, int64_t bytes,
+                    const char *folder, struct err *err);
+
+/* --- later release builds (store_release.c) --- */
+
+/* As store_next_job(): the next open bug that was not replayed on its target's release
+ * build yet. */
+int store_next_release(struct store *store, const struct job_options *options,
+                       struct job *out, struct err *err);
+int store_finish_release(struct store *store, const struct job *job,
+                         const struct answer *answer, struct job_outcome *out,
+                         struct err *err);
+/* The worker died: the build counts as broken for this bug. */
+int store_release_died(struct store *store, const struct job *job,
+                       struct job_outcome *out, struct err *err);
 
 /* What the tables say of a crash. */
 int store_outcome_of_crash(struct store *store, int64_t crash, struct job_outcome *out,
