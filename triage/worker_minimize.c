@@ -205,6 +205,7 @@ put_result(json_t *answer, const struct minimize_result *result)
     worker_put_run(answer, &result->run);
     json_put(answer, "bytes", json_integer((json_int_t)result->bytes.len));
     json_put(answer, "execs", json_integer(result->progress.execs));
+    json_put(answer, "search_ms", json_integer(result->progress.wall_ms));
     json_put(answer, "judged", json_integer(result->counts.judged));
     json_put(answer, "recalled", json_integer(result->counts.recalled));
     json_put(answer, "need", json_integer(result->acceptance.need));

@@ -377,9 +377,9 @@ print_result(const struct run *run, const char *path)
 static void
 print_json(const struct run *run, const char *path)
 {
-    static const char *const same[] = {"execs",      "judged",  "recalled", "finished",
-                                       "k",          "n",       "need",     "of",
-                                       "kept_right", "dropped", "steps",    "record"};
+    static const char *const same[] = {
+        "execs", "judged",     "recalled", "finished", "k",         "n",     "need",
+        "of",    "kept_right", "dropped",  "steps",    "search_ms", "record"};
     json_t *line = json_object();
     json_t *found = json_array();
 

@@ -73,6 +73,10 @@ def make_stb(harness):
     return make
 
 
+HARNESSES = {"stb_image": "tests/bench/dedup/stb_image.c", "stb_truetype": "harnesses/stb_truetype/harness.c",
+             "stb_vorbis": "harnesses/stb_vorbis/harness.c"}
+
+
 @dataclass
 class Source:
     """What fixes/NAME/*.patch mend: a Debian source package and programs made of it, {name: arguments}."""
@@ -87,9 +91,7 @@ SOURCES = {
                        make_files("parseabc.c store.c genmidi.c midifile.c queues.c parser2.c music_utils.c stresspat.c")),
     "exiftags": Source("exiftags", {"exiftags": ["-a", "@@"]}, make_own),
     "catdoc": Source("catdoc", {"xls2csv": ["@@"], "catppt": ["@@"], "catdoc": ["@@"]}, make_catdoc),
-    "stb_image": Source("libstb", {"stb_image": ["@@"]}, make_stb("tests/bench/dedup/stb_image.c")),
-    "stb_truetype": Source("libstb", {"stb_truetype": ["@@"]}, make_stb("harnesses/stb_truetype/harness.c")),
-    "stb_vorbis": Source("libstb", {"stb_vorbis": ["@@"]}, make_stb("harnesses/stb_vorbis/harness.c")),
+    **{name: Source("libstb", {name: ["@@"]}, make_stb(harness)) for name, harness in HARNESSES.items()},
 }
 
 
