@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "orchestrator/cmd/corpus.h"
+#include "orchestrator/target.h"
 
 enum { RUN_MS = 5000 }; /* AFL++'s afl-cmin: -t 5000 */
 
@@ -23,7 +24,9 @@ corpus_command(const struct corpus_options *options, const struct strv *argv,
     }
     /* a build with AFL++'s driver for LLVMFuzzerTestOneInput takes its input by shared
      * memory or standard input */
-    if (out->mode == INPUT_LIBFUZZER) {
+    struct probe probe = {0};
+    if (out->mode == INPUT_LIBFUZZER &&
+        (target_probe(out->argv.v[0], &probe, NULL) < 0 || probe.afl)) {
         out->mode = INPUT_STDIN;
     }
     out->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : RUN_MS;
@@ -78,7 +81,9 @@ print_json(const char *what, const struct cover_sum *sum)
                   {"kept_bytes", sum->kept_bytes},
                   {"kept_edges", sum->kept_edges},
                   {"kept_tuples", sum->kept_tuples},
-                  {"unstable", sum->unstable}};
+                  {"unstable", sum->unstable},
+                  {"unstable_edges", sum->unstable_edges},
+                  {"flaky", sum->flaky}};
     AUTO(json_decref) json_t *o = json_object();
 
     json_put(o, "done", json_text(what));
@@ -109,10 +114,12 @@ corpus_print_sum(const struct cmd_context *context, const char *what,
                  (long long)sum->edges, (long long)sum->tuples);
     (void)printf("verified: run again they reach %lld edges (%lld with counts)\n",
                  (long long)sum->kept_edges, (long long)sum->kept_tuples);
-    if (sum->unstable > 0) {
-        (void)printf("unstable: %lld counts that no input shows again; all that ever "
-                     "showed one are kept\n",
-                     (long long)sum->unstable);
+    if (sum->flaky > 0) {
+        (void)printf("unstable: %lld of the chosen took another way when they ran again; "
+                     "%lld counts, and %lld edges altogether, no input shows again: all "
+                     "that ever showed one are kept\n",
+                     (long long)sum->flaky, (long long)sum->unstable,
+                     (long long)sum->unstable_edges);
     }
     if (sum->kinds[MEASURE_CRASH] + sum->kinds[MEASURE_HANG] +
             sum->kinds[MEASURE_BROKEN] + sum->kinds[MEASURE_REFUSED] >

@@ -134,17 +134,21 @@ find_command(const struct cmd_context *context, const struct corpus_options *opt
         return corpus_command(options, argv, out, err);
     }
     int rc = config_load(context->config, &config, err);
-    const struct target *target =
-        rc < 0 ? NULL : target_list_find(&config->targets, name);
-    if (rc == 0 && (target == NULL || target->builds[BUILD_AFL] == NULL)) {
-        return err_set(err, -EINVAL,
-                       "nightjar.yaml names no AFL++ build of %s: give one behind --",
-                       name);
-    }
     if (rc < 0) {
         return rc;
     }
-    strv_add(&words, target->builds[BUILD_AFL]);
+    const struct target *target = target_list_find(&config->targets, name);
+    const char *build = target == NULL ? NULL
+                        : target->builds[BUILD_AFL] != NULL
+                            ? target->builds[BUILD_AFL]
+                            : target->builds[BUILD_LIBFUZZER];
+    if (build == NULL) {
+        return err_set(err, -EINVAL,
+                       "nightjar.yaml names no AFL++ and no libFuzzer build of %s: give "
+                       "one behind --",
+                       name);
+    }
+    strv_add(&words, build);
     strv_add_all(&words, &target->args);
     rc = corpus_command(options, &words, out, err);
     if (rc == 0) {

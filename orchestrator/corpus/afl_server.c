@@ -48,7 +48,6 @@ afl_server_clear(struct afl_server *server)
 {
     server_end(server);
     fd_close(server->in);
-    command_clear(&server->command);
     strv_clear(&server->argv);
     strv_clear(&server->env);
 }
@@ -79,17 +78,17 @@ afl_server_prepare(struct afl_server *server, struct err *err)
     if (rc < 0) {
         return rc;
     }
-    command_arguments(&server->command, MEASURE_INPUT, &server->argv);
-    command_environment(&server->command, true, &server->env);
+    command_arguments(server->command, AFL_SERVER_INPUT, &server->argv);
+    command_environment(server->command, true, &server->env);
     strv_add(&server->env, "TMPDIR=/tmp");
     strv_add(&server->env, "LD_BIND_NOW=1"); /* not in every fork */
     strv_addf(&server->env, "__AFL_SHM_ID=%d", server->map_id);
     strv_addf(&server->env, "__AFL_SHM_FUZZ_ID=%d", server->case_id);
     strv_addf(&server->env, "AFL_MAP_SIZE=%d", MEASURE_MAP_MAX);
-    if (server->command.mode == INPUT_STDIN) {
+    if (server->command->mode == INPUT_STDIN) {
         server->in = memfd_create("input", MFD_CLOEXEC);
     }
-    return server->command.mode == INPUT_STDIN && server->in < 0
+    return server->command->mode == INPUT_STDIN && server->in < 0
                ? err_sys(err, "make a file in memory")
                : 0;
 }
@@ -147,7 +146,7 @@ spawn(struct afl_server *server, struct err *err)
         .keep = keep,
         .n_keep = COUNT(keep),
         .limits = {.address_bytes =
-                       server->command.asan ? 0 : server->command.memory_bytes,
+                       server->command->asan ? 0 : server->command->memory_bytes,
                    .file_bytes = 256 << 20}};
     if (dup3(their_control, CONTROL_FD, O_CLOEXEC) < 0 ||
         dup3(their_status, STATUS_FD, O_CLOEXEC) < 0) {
@@ -232,10 +231,10 @@ put_input(const struct afl_server *server, const void *data, size_t len, struct 
     if (server->in >= 0) {
         return put_file(server->in, data, len, err);
     }
-    (void)unlink(MEASURE_INPUT);
+    (void)unlink(AFL_SERVER_INPUT);
     AUTO(fd_close)
-    int fd =
-        open(MEASURE_INPUT, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(AFL_SERVER_INPUT, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                  0600);
     return fd < 0 ? err_sys(err, "make the input") : fd_write(fd, data, len, err);
 }
 
@@ -273,7 +272,7 @@ int
 afl_server_run(struct afl_server *server, const void *data, size_t len,
                enum measure_kind *kind, struct err *err)
 {
-    int64_t limit_ms = server->command.timeout_ms;
+    int64_t limit_ms = server->command->timeout_ms;
 
     /* a busy machine makes hangs of slow runs: only what hangs twice does */
     for (int i = 0; i < 2; i++, limit_ms *= 2) {

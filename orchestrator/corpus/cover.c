@@ -135,7 +135,7 @@ cover_add(struct cover *cover, const char *path, const struct stat *st, struct e
     if (spool_has(cover->spool, path, st)) {
         return 0;
     }
-    int rc = measure_push(cover->measure, path, &why);
+    int rc = measure_push(cover->measure, path, 0, &why);
     return rc == -ENOENT || rc == -EINVAL ? 0
            : rc < 0                       ? err_set(err, rc, "%s", why.msg)
                                           : 0;
@@ -428,6 +428,8 @@ see(void *user, const struct measured *input, struct err *err)
 
     (void)err;
     show(cover);
+    cover->sum.flaky +=
+        input->kind != MEASURE_TRACE || input->hash != cover->entries[input->tag].hash;
     while (trace_next(input->trace, input->trace_bytes, &from, &tuple)) {
         need_tuples(cover, tuple);
         cover->seen[tuple] = 1;
@@ -446,7 +448,7 @@ run_again(struct cover *cover, struct err *err)
         int64_t at = entry->at;
         if (entry->kept && !entry->again && spool_read(cover->spool, &at, &input)) {
             entry->again = true;
-            rc = measure_push(cover->measure, input.path, err);
+            rc = measure_push(cover->measure, input.path, i, err);
         }
     }
     return rc < 0 ? rc : measure_finish(cover->measure, err);
@@ -502,10 +504,11 @@ verify(struct cover *cover, struct err *err)
         return rc;
     }
     for (size_t i = 0; i < cover->n_tuples; i++) {
-        cover->sum.unstable += cover->count[i] > 0 && cover->seen[i] == 0;
         cover->seen[i] = cover->seen[i] != 0 && cover->count[i] > 0;
     }
     count_reached(cover, true, &cover->sum.kept_edges, &cover->sum.kept_tuples);
+    cover->sum.unstable = cover->sum.tuples - cover->sum.kept_tuples;
+    cover->sum.unstable_edges = cover->sum.edges - cover->sum.kept_edges;
     return 0;
 }
 

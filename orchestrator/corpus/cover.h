@@ -34,6 +34,8 @@ struct cover_sum {
     int64_t kept, kept_bytes;
     int64_t kept_edges, kept_tuples; /* that the chosen reached when they ran again */
     int64_t unstable; /* tuples that no witness showed again; all of these are kept */
+    int64_t unstable_edges; /* of which no count was seen again */
+    int64_t flaky;          /* chosen inputs that took another way when they ran again */
 };
 
 struct cover_config {

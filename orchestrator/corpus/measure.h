@@ -1,14 +1,17 @@
 /*
- * Which edges an input reaches, and how often: AFL's map, through AFL's fork server
- * (AFL++ 4.04c: src/afl-forkserver.c and instrumentation/afl-compiler-rt.o.c), for many
- * inputs on several sandboxes at a time.
+ * Which edges an input reaches, and how often, for many inputs on several sandboxes at a
+ * time: by AFL's map through its fork server (AFL++ 4.04c: src/afl-forkserver.c and
+ * instrumentation/afl-compiler-rt.o.c), or by libFuzzer's merge (see
+ * libfuzzer_control.h), as the command's build asks for.
  *
- *   measure.c         descriptors of inputs go to the sandbox that waits for one
- *   measure_inside.c  process 1 of a sandbox: an input, a run, an answer
- *   afl_server.c      the target's fork server: map and test case in shared memory
+ *   measure.c            descriptors of inputs go to the sandbox that waits for some
+ *   measure_inside.c     process 1 of a sandbox: a batch of inputs, runs, answers
+ *   measure_afl.c        a way to measure: afl_server.c, the target's fork server
+ *   measure_libfuzzer.c  another one
  *
- * A tuple is edge * 8 + bucket, with AFL's buckets of a hit count: 1, 2, 3, 4-7, 8-15,
- * 16-31, 32-127, 128 and more. A trace is the sorted list of an input's tuples.
+ * A tuple is edge * 8 + bucket (libFuzzer calls it a feature), with buckets of a hit
+ * count: 1, 2, 3, 4-7, 8-15, 16-31, 32-127, 128 and more. A trace is the sorted list of
+ * an input's tuples.
  *
  * Threat: the target is hostile and may write into the map and answer as its own fork
  * server what it likes. So it can lie about its coverage, and no more: it has neither the
@@ -48,11 +51,13 @@ enum measure_kind {
 
 struct measured {
     const char *path; /* borrowed */
+    size_t tag;       /* of measure_push() */
     struct stat st;   /* as it was when the input was given */
     enum measure_kind kind;
     unsigned char key[MEASURE_KEY_BYTES]; /* SHA-256 of the bytes that ran */
     uint32_t bytes;                       /* of the input */
     uint32_t tuples;
+    uint32_t run_us;   /* what the run took, or its share of what a batch took */
     uint64_t hash;     /* of the trace: equal traces have equal ones */
     const void *trace; /* see trace_next(); borrowed */
     uint32_t trace_bytes;
@@ -66,7 +71,8 @@ bool trace_next(const void *trace, size_t len, size_t *at, int64_t *tuple);
 typedef int measure_take(void *user, const struct measured *input, struct err *err);
 
 struct measure_config {
-    const struct command *command; /* an AFL build; its limits are those of a run */
+    const struct command *command; /* of an AFL build, or of a libFuzzer build when its
+                                      mode is INPUT_LIBFUZZER; its limits are a run's */
     int jobs;                      /* sandboxes at a time */
     measure_take *take;
     void *user;
@@ -82,8 +88,8 @@ AUTO_DEFINE(struct measure *, measure_free)
 
 /* Give a regular file; waits while all sandboxes have work enough. -ENOEXEC when the
  * target speaks no fork server's protocol. What cannot be opened is the caller's to
- * judge by the code; the next may be given. */
-int measure_push(struct measure *measure, const char *path, struct err *err);
+ * judge by the code; the next may be given. `tag` comes back with the answer. */
+int measure_push(struct measure *measure, const char *path, size_t tag, struct err *err);
 
 /* Wait until all that was given was told. */
 int measure_finish(struct measure *measure, struct err *err);

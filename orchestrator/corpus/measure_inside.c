@@ -8,174 +8,264 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "orchestrator/corpus/measure_private.h"
 
+enum { ANSWERS_BYTES = 128 << 10 }; /* that are written at a time */
+
+struct asked { /* an input, as it was received */
+    size_t at; /* in inside.bytes */
+    size_t len;
+};
+
 struct inside {
     int socket;
-    struct afl_server server;
-    unsigned char *input; /* MEASURE_INPUT_MAX + 1 bytes */
-    struct buf trace;
+    struct command command;
+    const struct measure_ops *ops;
+    void *state;
+    struct buf bytes; /* of the batch's inputs */
+    struct asked *asked;
+    struct measure_shot *shots;
+    size_t n;
+    struct buf answers;
 };
 
 static void
 inside_clear(struct inside *inside)
 {
-    afl_server_clear(&inside->server);
-    mem_free(inside->input);
-    buf_clear(&inside->trace);
+    if (inside->state != NULL) {
+        inside->ops->close(inside->state);
+    }
+    for (size_t i = 0; inside->shots != NULL && i < MEASURE_BATCH_MAX; i++) {
+        buf_clear(&inside->shots[i].trace);
+    }
+    command_clear(&inside->command);
+    buf_clear(&inside->bytes);
+    buf_clear(&inside->answers);
+    mem_free(inside->asked);
+    mem_free(inside->shots);
     fd_close(inside->socket);
 }
 AUTO_DEFINE_CLEAR(struct inside, inside_clear)
 
 /* --- the trace --- */
 
-static unsigned int
-bucket_of(unsigned char hits)
+void
+measure_put_tuple(struct measure_shot *shot, int64_t *last, uint32_t tuple)
 {
-    return hits < 4     ? hits - 1U
-           : hits < 8   ? 3
-           : hits < 16  ? 4
-           : hits < 32  ? 5
-           : hits < 128 ? 6
-                        : 7;
-}
-
-static size_t
-put_gap(unsigned char *out, uint32_t gap)
-{
+    uint32_t gap = (uint32_t)((int64_t)tuple - *last - 1);
+    char digits[MEASURE_GAP_MAX];
     size_t n = 0;
 
+    *last = tuple;
+    shot->tuples++;
     for (; gap >= 128; gap >>= 7) {
-        out[n++] = (unsigned char)(gap | 128);
+        digits[n++] = (char)(gap | 128);
     }
-    out[n++] = (unsigned char)gap;
-    return n;
+    digits[n++] = (char)gap;
+    for (size_t i = 0; i < n; i++) { /* FNV-1a */
+        shot->hash = (shot->hash ^ (unsigned char)digits[i]) * 0x100000001b3;
+    }
+    buf_add(&shot->trace, digits, n);
 }
 
-struct writing {
-    struct buf *out;
-    uint32_t last; /* tuple + 1 */
-    uint64_t hash; /* FNV-1a over the gaps */
-    uint32_t tuples;
-};
-
-static void
-put_tuple(struct writing *writing, uint32_t tuple)
-{
-    unsigned char gap[MEASURE_GAP_MAX];
-    size_t n = put_gap(gap, tuple - writing->last);
-
-    writing->last = tuple + 1;
-    writing->tuples++;
-    for (size_t i = 0; i < n; i++) {
-        writing->hash = (writing->hash ^ gap[i]) * 0x100000001b3;
-    }
-    buf_add(writing->out, gap, n);
-}
-
-/* Most of a map is zero: eight bytes at a time. */
-static void
-write_trace(struct inside *inside, struct measure_answer *answer)
-{
-    const unsigned char *map = inside->server.map;
-    struct writing writing = {.out = &inside->trace, .hash = 0xcbf29ce484222325};
-
-    for (uint32_t i = 0; i < inside->server.map_bytes; i += 8) {
-        uint64_t word;
-        memcpy(&word, map + i, sizeof(word));
-        for (uint32_t k = i; word != 0 && k < i + 8; k++) {
-            if (map[k] != 0) {
-                put_tuple(&writing, k * MEASURE_BUCKETS + bucket_of(map[k]));
-            }
-        }
-    }
-    answer->tuples = writing.tuples;
-    answer->hash = writing.hash;
-    answer->trace_bytes = (uint32_t)inside->trace.len;
-}
-
-/* --- one input --- */
+/* --- answers --- */
 
 static int
-receive_input(const struct inside *inside, int *fd)
+flush(struct inside *inside)
 {
-    char byte;
-    union { /* aligned as a header must be */
-        struct cmsghdr head;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    struct iovec part = {&byte, 1};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t n;
+    int rc =
+        fd_write(inside->socket, buf_str(&inside->answers), inside->answers.len, NULL);
 
-    do {
-        n = recvmsg(inside->socket, &message, MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
-    const struct cmsghdr *head = n == 1 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (head == NULL || head->cmsg_type != SCM_RIGHTS) {
-        return -EPIPE;
-    }
-    memcpy(fd, CMSG_DATA(head), sizeof(*fd));
-    return 0;
+    buf_cut(&inside->answers, 0);
+    return rc;
+}
+
+static int
+put_answer(struct inside *inside, const struct measure_answer *answer, const void *tail)
+{
+    buf_add(&inside->answers, answer, sizeof(*answer));
+    buf_add(&inside->answers, tail, answer->trace_bytes);
+    return inside->answers.len < ANSWERS_BYTES ? 0 : flush(inside);
 }
 
 static void
 set_key(struct measure_answer *answer, const void *data, size_t len)
 {
+    static const char digits[] = "0123456789abcdef";
     char hex[HASH_HEX_MAX];
 
     hash_sha256(data, len, hex);
     for (size_t i = 0; i < MEASURE_KEY_BYTES; i++) {
-        const char pair[] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        answer->key[i] = (unsigned char)strtoul(pair, NULL, 16);
+        const char *high = strchr(digits, hex[2 * i]);
+        const char *low = strchr(digits, hex[2 * i + 1]);
+        answer->key[i] = (unsigned char)((high - digits) << 4 | (low - digits));
     }
 }
 
 static int
-measure_one(struct inside *inside, int fd, struct measure_answer *answer)
+answer_shot(struct inside *inside, const struct measure_shot *shot, int64_t run_us)
+{
+    struct measure_answer answer = {.kind = (int32_t)shot->kind,
+                                    .bytes = (uint32_t)shot->len,
+                                    .tuples = shot->tuples,
+                                    .trace_bytes = (uint32_t)shot->trace.len,
+                                    .run_us = (uint32_t)run_us,
+                                    .hash = shot->hash};
+
+    if (shot->kind != MEASURE_REFUSED) {
+        set_key(&answer, shot->data, shot->len);
+    }
+    return put_answer(inside, &answer, buf_str(&shot->trace));
+}
+
+/* Of the back end: nothing can be measured. */
+static int
+answer_failure(struct inside *inside, int code, const struct err *err)
+{
+    struct measure_answer answer = {.code = code};
+    size_t len = strnlen(err->msg, MEASURE_MESSAGE_MAX);
+
+    answer.trace_bytes = (uint32_t)len;
+    return put_answer(inside, &answer, err->msg);
+}
+
+/* --- a batch --- */
+
+static void
+begin_shot(struct inside *inside, size_t i)
+{
+    struct measure_shot *shot = &inside->shots[i];
+
+    shot->data = buf_str(&inside->bytes) + inside->asked[i].at;
+    shot->len = inside->asked[i].len;
+    shot->kind = MEASURE_REFUSED;
+    shot->tuples = 0;
+    shot->hash = 0xcbf29ce484222325;
+    buf_cut(&shot->trace, 0);
+}
+
+/* Those from first on that can be run, up to the next that cannot. */
+static int
+run_some(struct inside *inside, size_t first, size_t *done)
 {
     struct err err = ERR_INIT;
-    enum measure_kind kind = MEASURE_REFUSED;
-    ssize_t len = fd_read(fd, inside->input, MEASURE_INPUT_MAX + 1);
+    int64_t begin = clock_mono_us();
+    size_t n = 0;
+    int rc = 0;
 
-    if (len > 0 && len <= MEASURE_INPUT_MAX) {
-        set_key(answer, inside->input, (size_t)len);
-        answer->bytes = (uint32_t)len;
-        int rc = afl_server_run(&inside->server, inside->input, (size_t)len, &kind, &err);
-        if (rc == -EIO) {
-            return rc; /* another sandbox tries it */
-        }
-        answer->code = rc;
-        (void)snprintf(answer->message, sizeof(answer->message), "%.199s", err.msg);
+    while (first + n < inside->n && inside->shots[first + n].len > 0) {
+        n++;
     }
-    answer->kind = (int32_t)kind;
-    if (kind == MEASURE_TRACE && answer->code == 0) {
-        write_trace(inside, answer);
+    *done = 1;
+    if (n > 0) {
+        rc = inside->ops->run(inside->state, &inside->shots[first], n, done, &err);
     }
+    if (rc == -EIO) {
+        return rc; /* another sandbox tries it */
+    }
+    if (rc < 0) {
+        return answer_failure(inside, rc, &err);
+    }
+    int64_t each_us = (clock_mono_us() - begin) / (int64_t)*done;
+    for (size_t i = first; i < first + *done && rc == 0; i++) {
+        rc = answer_shot(inside, &inside->shots[i], each_us < INT32_MAX ? each_us : 0);
+    }
+    return rc;
+}
+
+static int
+run_batch(struct inside *inside)
+{
+    size_t done;
+    int rc = 0;
+
+    for (size_t i = 0; i < inside->n; i++) {
+        begin_shot(inside, i);
+    }
+    for (size_t i = 0; i < inside->n && rc == 0; i += done) {
+        rc = run_some(inside, i, &done);
+    }
+    inside->n = 0;
+    buf_cut(&inside->bytes, 0);
+    return rc < 0 ? rc : flush(inside);
+}
+
+/* --- packets --- */
+
+static int
+take_input(struct inside *inside, int received)
+{
+    AUTO(fd_close) int fd = received;
+    char piece[16 << 10];
+    struct asked asked = {.at = inside->bytes.len};
+    ssize_t n = 0;
+
+    if (inside->n == MEASURE_BATCH_MAX || inside->bytes.len > MEASURE_BATCH_BYTES) {
+        return -EPROTO;
+    }
+    while (asked.len <= MEASURE_INPUT_MAX &&
+           (n = fd_read(fd, piece, sizeof(piece))) > 0) {
+        buf_add(&inside->bytes, piece, (size_t)n);
+        asked.len += (size_t)n;
+    }
+    if (n < 0 || asked.len > MEASURE_INPUT_MAX) {
+        buf_cut(&inside->bytes, asked.at);
+        asked.len = 0; /* it is refused */
+    }
+    inside->asked[inside->n++] = asked;
     return 0;
 }
 
 static int
-serve_one(struct inside *inside)
+receive_packet(struct inside *inside, char *what)
 {
-    struct measure_answer answer = {0};
-    int received = -1;
-    int rc = receive_input(inside, &received);
-    AUTO(fd_close) int fd = received;
+    union { /* aligned as a header must be */
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(MEASURE_PACKET * sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec part = {what, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    int fds[MEASURE_PACKET];
+    ssize_t got;
+    int rc = 0;
 
-    buf_cut(&inside->trace, 0);
-    rc = rc < 0 ? rc : measure_one(inside, fd, &answer);
-    rc = rc < 0 ? rc : fd_write(inside->socket, &answer, sizeof(answer), NULL);
-    return rc < 0 ? rc
-                  : fd_write(inside->socket, buf_str(&inside->trace), inside->trace.len,
-                             NULL);
+    do {
+        got = recvmsg(inside->socket, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    if (got != 1) {
+        return -EPIPE;
+    }
+    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    size_t len =
+        head == NULL || head->cmsg_type != SCM_RIGHTS ? 0 : head->cmsg_len - CMSG_LEN(0);
+    if (len > 0) {
+        memcpy(fds, CMSG_DATA(head), len);
+    }
+    for (size_t i = 0; i < len / sizeof(int); i++) {
+        int one = take_input(inside, fds[i]);
+        rc = rc < 0 ? rc : one;
+    }
+    return rc;
+}
+
+static int
+serve(struct inside *inside)
+{
+    char what = MEASURE_MORE;
+    int rc = 0;
+
+    while (rc == 0 && what == MEASURE_MORE) {
+        rc = receive_packet(inside, &what);
+    }
+    return rc < 0 ? rc : run_batch(inside);
 }
 
 /* --- before the first --- */
@@ -195,8 +285,12 @@ take_setting(struct inside *inside, struct err *err)
         return err_set(err, -EPROTO, "the setting is cut");
     }
     int rc = json_parse(text, len, &object, err);
-    rc = rc < 0 ? rc : command_from_json(object, &inside->server.command, err);
-    return rc < 0 ? rc : afl_server_prepare(&inside->server, err);
+    rc = rc < 0 ? rc : command_from_json(object, &inside->command, err);
+    if (rc < 0) {
+        return rc;
+    }
+    inside->ops = measure_ops_of(&inside->command);
+    return inside->ops->open(&inside->command, &inside->state, err);
 }
 
 /* The socket leaves the standard descriptors, which a run's may take the place of. */
@@ -216,7 +310,10 @@ measure_inside_main(void)
 {
     AUTO(inside_clear)
     struct inside inside = {
-        .socket = -1, .server = AFL_SERVER_INIT, .trace.max = MEASURE_TRACE_MAX};
+        .socket = -1,
+        .bytes.max = MEASURE_BATCH_BYTES + 2 * MEASURE_INPUT_MAX,
+        .answers.max = MEASURE_TRACE_MAX + 2 * ANSWERS_BYTES,
+    };
     struct err err = ERR_INIT;
 
     /* what runs here has this uid too */
@@ -224,7 +321,11 @@ measure_inside_main(void)
         return 1;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    inside.input = mem_alloc(MEASURE_INPUT_MAX + 1);
+    inside.asked = mem_array(MEASURE_BATCH_MAX, sizeof(*inside.asked));
+    inside.shots = mem_array(MEASURE_BATCH_MAX, sizeof(*inside.shots));
+    for (size_t i = 0; i < MEASURE_BATCH_MAX; i++) {
+        inside.shots[i].trace.max = MEASURE_TRACE_MAX;
+    }
     int rc = make_descriptors(&inside, &err);
     rc = rc < 0 ? rc : take_setting(&inside, &err);
     if (rc < 0) {
@@ -232,7 +333,7 @@ measure_inside_main(void)
         return 1;
     }
     while (rc == 0) {
-        rc = serve_one(&inside);
+        rc = serve(&inside);
     }
     return 0;
 }

@@ -1,4 +1,12 @@
-/* Between the files of measure. Both ends of the socket are this program. */
+/*
+ * Between the files of measure. Both ends of the socket are this program.
+ *
+ * First comes the setting, JSON behind its length (uint32_t). Then packets: up to
+ * MEASURE_PACKET descriptors with one byte, which says whether the batch is whole
+ * (MEASURE_RUN, also with no descriptor) or goes on (MEASURE_MORE). When it is whole its
+ * inputs are run, and answers come in their order, each with its trace (or, of a negative
+ * code, the message) behind it.
+ */
 #ifndef ORCHESTRATOR_CORPUS_MEASURE_PRIVATE_H
 #define ORCHESTRATOR_CORPUS_MEASURE_PRIVATE_H
 
@@ -7,30 +15,70 @@
 #include "base/proc.h"
 #include "orchestrator/corpus/measure.h"
 
-#define MEASURE_WORK  "/tmp/work"
-#define MEASURE_INPUT MEASURE_WORK "/input"
+#define MEASURE_WORK "/tmp/work"
 
 enum {
     MEASURE_SETUP_MAX = 1 << 20,
-    MEASURE_GAP_MAX = 5, /* bytes of a gap */
+    MEASURE_GAP_MAX = 5,            /* bytes of a gap */
+    MEASURE_PACKET = 32,            /* descriptors in a message */
+    MEASURE_BATCH_MAX = 1024,       /* inputs */
+    MEASURE_BATCH_BYTES = 32 << 20, /* of all its inputs, but for the last */
+    MEASURE_MESSAGE_MAX = 200,
+    MEASURE_RUN = 'r',
+    MEASURE_MORE = 'm',
 };
 
-/* First a command as JSON behind its length (uint32_t). Then a byte for each input, with
- * its descriptor, and to each an answer, with the trace behind it. Answers come in the
- * order of the inputs. */
 struct measure_answer {
     int32_t code; /* 0, or a negative errno: the target cannot be measured at all */
     int32_t kind;
     uint32_t bytes, tuples, trace_bytes;
+    uint32_t run_us; /* what it took, its share of what the batch took */
     uint64_t hash;
     unsigned char key[MEASURE_KEY_BYTES];
-    char message[200];
 };
 
-/* --- afl_server.c: within the sandbox --- */
+/* --- within the sandbox --- */
+
+struct measure_shot { /* an input of a batch */
+    const void *data; /* borrowed */
+    size_t len;       /* 1 to MEASURE_INPUT_MAX */
+    enum measure_kind kind;
+    uint32_t tuples;
+    uint64_t hash;
+    struct buf trace; /* empty before the run */
+};
+
+/* Append a tuple, above *last (first -1), to the shot's trace. */
+void measure_put_tuple(struct measure_shot *shot, int64_t *last, uint32_t tuple);
+
+/* A way to measure: one file, and one row in measure_ops_of(). The first that takes the
+ * command is used. */
+struct measure_ops {
+    const char *name;
+    size_t batch_max; /* inputs that are run together */
+    int64_t aim_us;   /* how long a batch should take */
+    bool ahead;       /* a second batch may wait in the socket */
+    bool (*takes)(const struct command *command);
+    /* `command` is borrowed until close(). */
+    int (*open)(const struct command *command, void **state, struct err *err);
+    /* Run the first `done` (at least one) of n shots, and say how it was. -EIO: the
+     * sandbox is of no more use, another one tries them. Any other failure stands for all
+     * inputs that will come. */
+    int (*run)(void *state, struct measure_shot *shots, size_t n, size_t *done,
+               struct err *err);
+    void (*close)(void *state);
+};
+
+extern const struct measure_ops measure_afl, measure_libfuzzer;
+
+const struct measure_ops *measure_ops_of(const struct command *command);
+
+/* --- afl_server.c --- */
+
+#define AFL_SERVER_INPUT MEASURE_WORK "/input"
 
 struct afl_server {
-    struct command command;
+    const struct command *command; /* borrowed */
     struct strv argv, env;
     struct proc proc;
     int control, status;       /* our ends; -1 */
@@ -50,10 +98,9 @@ struct afl_server {
 /* Shared memory, arguments and environment; server->command is set. */
 int afl_server_prepare(struct afl_server *server, struct err *err);
 void afl_server_clear(struct afl_server *server);
-AUTO_DEFINE_CLEAR(struct afl_server, afl_server_clear)
 
 /* One run on the bytes. The map is as the run left it. -ENOEXEC: no fork server answers;
- * -EIO: it was lost in the middle of this run, and is started again for the next. */
+ * -EIO: it was lost in the middle of this run. */
 int afl_server_run(struct afl_server *server, const void *data, size_t len,
                    enum measure_kind *kind, struct err *err);
 

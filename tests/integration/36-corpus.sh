@@ -11,6 +11,7 @@ cat >target.c <<'C'
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 static int parse(const unsigned char *b, size_t n) {
   int v = 0;
@@ -19,6 +20,16 @@ static int parse(const unsigned char *b, size_t n) {
   }
   if (n > 1 && b[0] == 'C' && b[1] == 'C') abort();
   if (n > 1 && b[0] == 'H' && b[1] == 'H') for (;;) pause();
+#ifdef UNSTABLE
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  if (n > 1 && b[0] == 'a') { // one of sixteen ways, by chance
+    if (t.tv_nsec & 16) v += 7; else v ^= 5;
+    if (t.tv_nsec & 32) v += 7; else v ^= 5;
+    if (t.tv_nsec & 64) v += 7; else v ^= 5;
+    if (t.tv_nsec & 128) v += 7; else v ^= 5;
+  }
+#endif
   return v;
 }
 #ifdef DRIVER
@@ -34,8 +45,10 @@ int main(int argc, char **argv) {
 }
 #endif
 C
+CLANG=$(command -v clang || command -v clang-14)
 build() { AFL_QUIET=1 afl-clang-fast -O1 -w "$@" >>cc.log 2>&1; }
-if ! build -o plain target.c || ! build -DSLOW -o slow target.c || ! build -DDRIVER -fsanitize=fuzzer -o driver target.c; then
+if ! build -o plain target.c || ! build -DSLOW -o slow target.c || ! build -DDRIVER -fsanitize=fuzzer -o driver target.c ||
+  ! build -DUNSTABLE -o unstable target.c || ! "$CLANG" -O1 -w -DDRIVER -fsanitize=fuzzer,address -o fuzzer target.c >>cc.log 2>&1; then
   fail "the test's targets compile" "$(cat cc.log)"
   finish
 fi
@@ -65,7 +78,7 @@ reach() { # FOLDER COMMAND...: edge:count, sorted
 }
 
 # --- merge ---
-for target in plain driver; do
+for target in plain driver fuzzer; do
   exits 0 "merge on $target" "$NIGHTJAR" corpus merge --json --timeout 1s -o "out-$target" in -- "./$target"
   has "the crash is told" "$OUT" '"crashes":1'
   has "the hang is told" "$OUT" '"hangs":1'
@@ -86,6 +99,16 @@ exits 2 "a folder that holds something is not touched" "$NIGHTJAR" corpus merge 
 exits 2 "no command is a mistake" "$NIGHTJAR" corpus merge -o none in
 exits 3 "a program without a fork server is told" "$NIGHTJAR" corpus merge -o none in -- /bin/cat
 has "with the cure" "$ERR" "afl-clang-fast"
+
+# --- a target that takes its way by chance ---
+mkdir chance
+for n in $(seq 200); do printf 'ab%s' "$n" >"chance/$n"; done
+exits 0 "merge on an unstable target" "$NIGHTJAR" corpus merge --json -o out-chance chance -- ./unstable @@
+cp "$OUT" chance.json
+ok "flaky inputs are counted" test "$(jq .flaky chance.json)" -gt 0
+is "what is reached again and what is not make all edges" "$(jq '.kept_edges + .unstable_edges' chance.json)" "$(jq .edges chance.json)"
+is "and all counts" "$(jq '.kept_tuples + .unstable' chance.json)" "$(jq .tuples chance.json)"
+ok "all edges but chance are there" test "$(jq .kept_edges chance.json)" -gt "$(jq '.edges / 2 | floor' chance.json)"
 
 # --- killed, and again ---
 mkdir many

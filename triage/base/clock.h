@@ -1,5 +1,6 @@
 /* Two clocks: monotonic for everything that is measured or waited for, wall-clock (UTC)
- * for what is stored or shown. Both in milliseconds. */
+ * for what is stored or shown. In milliseconds,
+ * but for what says otherwise. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -10,6 +11,7 @@
 enum { CLOCK_TEXT_MAX = 32 };
 
 int64_t clock_mono_ms(void);
+int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void); /* since 1970-01-01T00:00:00Z */
 
 /* "2026-11-23T17:55:54Z" */
