@@ -1,9 +1,13 @@
 #include "orchestrator/cmd/triage_run.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/cmd/report_log.h"
 #include "orchestrator/cmd/triage_core.h"
 #include "orchestrator/config.h"
 
@@ -104,6 +108,39 @@ run_core(const struct cmd_context *context, const struct strv *args,
     return status;
 }
 
+/* "-" is a log on standard input: the ledger reads files. */
+static int
+run_stdin(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(mem_free) char *state = fs_absolute(context->state);
+    AUTO(mem_free) char *spool = NULL;
+    AUTO(strv_clear) struct strv paths = {0};
+    struct err err = ERR_INIT;
+
+    if (report_log_spool(state, &spool, &err) < 0) {
+        return cmd_fail_err(&err);
+    }
+    for (size_t i = 0; i < args->n; i++) {
+        strv_add(&paths, strcmp(args->v[i], "-") == 0 ? spool : args->v[i]);
+    }
+    call.paths = &paths;
+    int status = triage_run(context, &call);
+    call.paths = NULL;
+    (void)unlink(spool); /* the ledger has its parts */
+    return status;
+}
+
+static bool
+reads_stdin(const struct strv *args)
+{
+    for (size_t i = 0; i < args->n; i++) {
+        if (strcmp(args->v[i], "-") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
@@ -115,7 +152,9 @@ run(const struct cmd_context *context, const struct strv *args,
     call.command = command;
     call.verb = "triage";
     call.source = call.reports ? "reports" : "triage";
-    return triage_run(context, &call);
+    return call.reports && command->n == 0 && reads_stdin(args)
+               ? run_stdin(context, args)
+               : triage_run(context, &call);
 }
 
 const struct cmd cmd_triage = {
@@ -129,13 +168,15 @@ const struct cmd cmd_triage = {
         "times its own. @@ stands for the input's path; without it the input is\n"
         "standard input, or the argument of a libFuzzer program. Without PATH what is\n"
         "queued is triaged. Needs no other command before.\n\n"
-        "--reports takes what programs printed: CI logs, of which each sanitizer's "
-        "report\n"
-        "becomes a crash of its own, and .casrep files. Nothing is run.\n\n"
+        "--reports takes what programs printed: .casrep files, and CI logs of any size, "
+        "of\n"
+        "which each report becomes a crash of its own; - is a log on standard input, at\n"
+        "most 1 GiB. Nothing is run.\n\n"
         "  nightjar triage ~/afl-out\n"
         "  nightjar triage crashes/ -- ./target --flag @@\n"
         "  nightjar triage artifacts/ -- ./fuzz_target\n"
         "  nightjar triage --reports ci-logs/\n"
+        "  gh run view --log 4711 | nightjar triage --reports --target parser -\n"
         "  nightjar triage --core /var/lib/systemd/coredump/core.foo.zst ./foo\n\n"
         "Of a core file (plain, zst, xz, lz4 or gz) the stack, the registers and what\n"
         "failed are kept; the file itself is not, and there is no reproducer.",

@@ -13,13 +13,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/report_log.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/cmd/triage_plan.h"
 #include "orchestrator/cmd/triage_view.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/afl_tree.h"
 #include "orchestrator/supervise/pipeline.h"
-#include "triage/parse/split.h"
 #include "triage/store.h"
 #include "triage/worker.h"
 
@@ -40,14 +40,16 @@ struct run {
     sd_event *event;
     struct pipeline *pipeline;
     int lock_fd;
-    bool ledger_only;         /* another nightjar triages here */
-    struct err busy;          /* says who */
-    size_t unfed;             /* files not given to the pipeline yet */
-    int feeding;              /* given and not filed */
-    int64_t ran, broken;      /* replays that ran, and that did not */
-    char *why_broken;         /* the last reason */
-    bool interrupted, halted; /* by the person; by a command that never runs */
-    struct err failure;       /* code 0: none */
+    bool ledger_only;          /* another nightjar triages here */
+    struct err busy;           /* says who */
+    struct report_log log;     /* of which parts are given; fd -1: none */
+    struct pipeline_file part; /* all of them are like this */
+    size_t unfed;              /* files not given to the pipeline yet */
+    int feeding;               /* given and not filed */
+    int64_t ran, broken;       /* replays that ran, and that did not */
+    char *why_broken;          /* the last reason */
+    bool interrupted, halted;  /* by the person; by a command that never runs */
+    struct err failure;        /* code 0: none */
 };
 
 static void
@@ -55,6 +57,7 @@ run_clear(struct run *run)
 {
     pipeline_free(run->pipeline);
     (void)sd_event_unref(run->event);
+    report_log_clear(&run->log);
     fd_close(run->lock_fd);
     triage_plan_clear(&run->plan);
     config_free(run->config);
@@ -179,27 +182,43 @@ submit(struct run *run, const struct pipeline_file *file)
 /* A log with several reports is as many crashes. One that cannot be read is for the
  * ledger to refuse, which says why. */
 static void
-submit_reports(struct run *run, const struct pipeline_file *file)
+begin_log(struct run *run, const struct pipeline_file *file)
 {
-    AUTO(buf_clear) struct buf text = BUF_INIT;
-    struct split_part parts[SPLIT_MAX];
-    size_t n = 1;
+    run->part = *file;
+    if (report_log_open(&run->log, file->path, NULL) < 0) {
+        report_log_clear(&run->log);
+        submit(run, file);
+    }
+}
 
-    if (fs_read(file->path, STORE_INPUT_MAX, &text, NULL) == 0) {
-        n = split_reports(buf_str(&text), text.len, parts);
+static void
+submit_part(struct run *run)
+{
+    struct err err = ERR_INIT;
+    struct split_part part = {0};
+    int rc = report_log_next(&run->log, &part, &err);
+
+    if (rc <= 0) {
+        if (rc < 0) {
+            triage_view_trouble(&run->view, err.msg);
+        }
+        report_log_clear(&run->log);
+        return;
     }
-    for (size_t i = 0; i < n; i++) {
-        struct pipeline_file part = *file;
-        part.from = n == 1 ? 0 : (int64_t)parts[i].from;
-        part.bytes = n == 1 ? 0 : (int64_t)parts[i].len;
-        submit(run, &part);
-    }
+    struct pipeline_file file = run->part;
+    file.from = part.from;
+    file.bytes = part.len;
+    submit(run, &file);
 }
 
 static void
 feed(struct run *run)
 {
-    while (run->feeding < FEED_MAX && run->unfed > 0) {
+    while (run->feeding < FEED_MAX && (run->unfed > 0 || run->log.fd >= 0)) {
+        if (run->log.fd >= 0) {
+            submit_part(run);
+            continue;
+        }
         const struct triage_target *of = NULL;
         const char *path = triage_plan_next(&run->plan, &run->cursor, &of);
         const struct pipeline_file file = {.target = of->name,
@@ -210,7 +229,7 @@ feed(struct run *run)
                                            .written = afl_found_at(path)};
         run->unfed--;
         if (file.is_report) {
-            submit_reports(run, &file);
+            begin_log(run, &file);
         } else {
             submit(run, &file);
         }
@@ -445,13 +464,20 @@ nothing_ran(const struct run *run)
     return run->broken > 0 && run->ran == 0;
 }
 
+/* Of a log that was begun the rest is missing, too. */
+static size_t
+count_unfed(const struct run *run)
+{
+    return run->unfed + (run->log.fd >= 0 ? 1 : 0);
+}
+
 static void
 say_next(const struct run *run, const struct pipeline_stats *stats, int64_t worst)
 {
-    if (run->unfed > 0) {
+    if (count_unfed(run) > 0) {
         (void)cmd_fail(
             0, "%zu files were not filed: the same command again goes on with them",
-            run->unfed);
+            count_unfed(run));
     }
     if (nothing_ran(run)) {
         cmd_next(run->context,
@@ -471,7 +497,7 @@ static int
 status_of(const struct run *run, const struct pipeline_stats *stats)
 {
     bool unread = stats->refused > 0 || run->plan.files.problems.n > 0;
-    bool unfinished = run->unfed > 0 || (run->interrupted && stats->queued > 0);
+    bool unfinished = count_unfed(run) > 0 || (run->interrupted && stats->queued > 0);
 
     return nothing_ran(run) || unread || unfinished ? EXIT_UNDECIDED : EXIT_DONE;
 }
@@ -490,6 +516,11 @@ conclude(struct run *run)
                                         "cured `nightjar triage` goes on");
     }
     triage_view_summary(&run->view, stats, run->why_broken, run->plan.reports);
+    if (run->call->backlog && !run->context->json) {
+        (void)puts(
+            "  Taken over as backlog: no alert is sent and no deadline runs, until "
+            "a crash of\n  the same bug is found here.");
+    }
     if (nothing_ran(run)) {
         (void)cmd_fail(0, "no replay truly ran, the last one: %s", run->why_broken);
     }
@@ -503,7 +534,9 @@ conclude(struct run *run)
 int
 triage_run(const struct cmd_context *context, const struct triage_call *call)
 {
-    AUTO(run_clear) struct run run = {.context = context, .call = call, .lock_fd = -1};
+    AUTO(run_clear)
+    struct run run = {
+        .context = context, .call = call, .log = REPORT_LOG_INIT, .lock_fd = -1};
     struct err err = ERR_INIT;
 
     triage_view_begin(&run.view, context);

@@ -313,7 +313,8 @@ count_deadline(const struct slo_policy *policy, const struct bug_life *life, int
     int64_t fixed = fixed_at(life);
     bool dropped = fixed == 0 && !is_open(life); /* it is none, or another one */
 
-    if (deadline == 0 || dropped || due > now || due <= now - policy->window_ms) {
+    if (life->backlog || deadline == 0 || dropped || due > now ||
+        due <= now - policy->window_ms) {
         return;
     }
     out->due[life->severity]++;

@@ -77,7 +77,7 @@ struct slo {
     struct spread to_fix;         /* of those that are fixed */
     int64_t oldest_open_ms[SLO_SEVERITIES]; /* beside it, or only the quick ones count */
 
-    /* counted at the deadline, whatever came later */
+    /* counted at the deadline, whatever came later; backlog has none */
     int64_t due[SLO_SEVERITIES], met[SLO_SEVERITIES];
     double patch_burn; /* share missed / share that may be missed */
     int64_t notify_n, notify_met;

@@ -34,6 +34,7 @@ is "that are backlog" "$(bugs a .backlog | sort -u)" true
 is "found when AFL++ found them" "$(db a 'SELECT written FROM crash ORDER BY written')" "$(printf '1700000060000\n1700000061000')"
 is "by import" "$(db a 'SELECT DISTINCT source FROM crash')" import
 has "in so many words" "$OUT" "2 files (2 new), 2 bugs (2 new)"
+has "and what that means" "$OUT" "Taken over as backlog: no alert is sent and no deadline runs"
 exits 0 "show says so" "$NIGHTJAR" --state a show NJ-1
 has "backlog" "$OUT" "backlog: known before, no alert and no deadline"
 has "and when it was found" "$OUT" "2023-11-14"
@@ -104,5 +105,14 @@ is "each with a text of its own" "$(db h 'SELECT count(DISTINCT blob) FROM crash
 is "in the one file" "$("$NIGHTJAR" --state h bugs --crashes --json | jq -r .path | sort | uniq -c | tr -s ' ')" " 5 $WORK/logs/build.log"
 exits 0 "again it is known" "$NIGHTJAR" --state h triage --reports logs
 has "all of it" "$OUT" "(0 new), 5 bugs (0 new)"
+chatter() { seq -f '[ci] test %.0f passed, and so it goes on' 1 120000; }
+{ chatter; cat logs/build.log; chatter; cat logs/build.log; } >long.log
+# shellcheck disable=SC2317 # called by exits
+from_stdin() { "$NIGHTJAR" --state "$1" triage --reports --target crash - <"$2"; }
+exits 0 "a long log on standard input" from_stdin i long.log
+is "has the same bugs" "$(bugs i .id | wc -l)" 5
+is "whose reports are not the whole log" "$(db i 'SELECT max(bytes) < 200000 FROM blob')" 1
+is "and leaves nothing behind but the ledger" "$(find i/reports -type f | wc -l)" 0
+exits 0 "an empty one is no crash" from_stdin j /dev/null
 exits 0 "the database is sound" "$NIGHTJAR" --state h db check
 finish

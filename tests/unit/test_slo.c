@@ -213,6 +213,9 @@ test_patches_are_counted_at_the_deadline(void **state)
     assert_int_equal(slo.found, 11);
     assert_near(slo.to_fix.median, 5.0 * (double)SLO_DAY_MS, 1);
     assert_int_equal(slo.oldest_open_ms[SEVERITY_CRITICAL], 20 * SLO_DAY_MS);
+    lives[9].backlog = true; /* what others found has no deadline */
+    slo_of(&policy, lives, COUNT(lives), NOW, &slo);
+    assert_int_equal(slo.due[SEVERITY_CRITICAL], 9);
 }
 
 /* Found after 2, 3, 5, 6 and 200 hours: the mean says 43.2, the median 5. */

@@ -1,20 +1,44 @@
 #include "triage/parse/split.h"
 
+#include <string.h>
+
 #include "base/auto.h"
 #include "triage/parse/span.h"
 
-struct splitter {
-    struct split_part *parts;
-    size_t n;       /* parts begun */
-    bool has_head;  /* the part has a headline */
-    bool closed;    /* and its report has ended; `tail` is behind it */
-    bool open_tail; /* the lines behind the end may still belong to it */
-    bool is_ubsan;
-    uint64_t pid; /* of the last headline; 0: not told */
-    size_t tail;  /* where the next part begins if the report has ended */
+enum head {
+    HEAD_NONE,
+    HEAD_SANITIZER,
+    HEAD_SIGNAL,
+    HEAD_LIBFUZZER,
+    /* what may end in one of the two above, and tells of no end of its own */
+    HEAD_UBSAN,
+    HEAD_RUST,
+    HEAD_GO,
+    HEAD_PYTHON,
+    HEAD_JAVA,
 };
 
-enum head { HEAD_NONE, HEAD_SANITIZER, HEAD_SIGNAL, HEAD_LIBFUZZER, HEAD_UBSAN };
+/* A headline of a language's runtime, which stands at the beginning of its line. */
+static enum head
+runtime_head(struct span line)
+{
+    static const struct {
+        const char *begins, *has;
+        enum head head;
+    } rows[] = {{"thread '", "' panicked at ", HEAD_RUST},
+                {"panic: ", "", HEAD_GO},
+                {"fatal error: ", "", HEAD_GO},
+                {"Traceback (most recent call last):", "", HEAD_PYTHON},
+                {"== Java Exception: ", "", HEAD_JAVA}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (span_starts(line, rows[i].begins) &&
+            (rows[i].has[0] == '\0' || span_has(line, rows[i].has))) {
+            return rows[i].head;
+        }
+    }
+    return HEAD_NONE;
+}
 
 static enum head
 head_of(struct span line)
@@ -42,9 +66,11 @@ head_of(struct span line)
         }
         return HEAD_SANITIZER;
     }
-    /* Go says "panic: runtime error: ...", and says it again when it is rethrown */
-    return span_has(line, ": runtime error: ") && !span_has(line, "panic: ") ? HEAD_UBSAN
-                                                                             : HEAD_NONE;
+    enum head head = runtime_head(line);
+    return head == HEAD_NONE && span_has(line, ": runtime error: ") &&
+                   !span_has(line, "panic: ")
+               ? HEAD_UBSAN
+               : head;
 }
 
 /* "==123==ERROR: ...", "(pid=123)"; 0: not told. */
@@ -98,6 +124,13 @@ is_tail(struct span line)
     return false;
 }
 
+/* Python: what comes next is another exception, of the same crash. */
+static bool
+is_chain(struct span line)
+{
+    return span_has(line, "the above exception") || span_has(line, "The above exception");
+}
+
 static bool
 begins(const struct splitter *s, enum head head, uint64_t pid)
 {
@@ -106,56 +139,76 @@ begins(const struct splitter *s, enum head head, uint64_t pid)
     if (!s->has_head) {
         return false;
     }
-    if (head == HEAD_UBSAN) {
-        return s->closed || s->is_ubsan;
+    if (head >= HEAD_UBSAN) {
+        return s->closed || (s->kind == (int)head && !s->chained);
     }
-    if (s->is_ubsan && (head == HEAD_SIGNAL || head == HEAD_LIBFUZZER)) {
+    if (s->kind >= HEAD_UBSAN && (head == HEAD_SIGNAL || head == HEAD_LIBFUZZER)) {
         return false;
     }
     return other || (s->closed && head != HEAD_LIBFUZZER);
 }
 
-static void
-read_line(struct splitter *s, struct span line, size_t from, size_t next)
+/* Without what stands further away than SPLIT_CONTEXT_MAX: a worker reads the head and
+ * the tail of a long text. */
+static struct split_part
+part_of(const struct splitter *s, int64_t end)
 {
+    int64_t from = s->from;
+
+    if (s->has_head) {
+        int64_t most =
+            s->end > 0 ? s->end + SPLIT_CONTEXT_MAX : s->head + SPLIT_REPORT_MAX;
+        from = s->head - from > SPLIT_CONTEXT_MAX ? s->head - SPLIT_CONTEXT_MAX : from;
+        end = end < most ? end : most;
+    }
+    return (struct split_part){from, end - from};
+}
+
+static void
+read_rest(struct splitter *s, struct span line, int64_t next)
+{
+    bool end = s->has_head && is_end(line);
+
+    s->open_tail = end || (s->open_tail && is_tail(line));
+    s->closed = s->closed || end;
+    s->tail = s->open_tail ? next : s->tail;
+    s->end = s->open_tail ? next : s->end;
+    s->chained = s->chained || is_chain(line);
+}
+
+bool
+split_line(struct splitter *s, const char *data, size_t len, int64_t from, int64_t next,
+           struct split_part *part)
+{
+    struct span line = {data, len};
     enum head head = head_of(line);
 
     if (head == HEAD_NONE) {
-        bool end = s->has_head && is_end(line);
-        s->open_tail = end || (s->open_tail && is_tail(line));
-        s->closed = s->closed || end;
-        s->tail = s->open_tail ? next : s->tail;
-        return;
+        read_rest(s, line, next);
+        return false;
     }
     uint64_t pid = pid_of(line);
-    if (begins(s, head, pid) && s->n < SPLIT_MAX) {
-        s->parts[s->n++].from = s->closed ? s->tail : from;
-        s->pid = 0;
-        s->is_ubsan = false;
+    bool cut = begins(s, head, pid);
+    if (cut) {
+        int64_t at = s->closed ? s->tail : from;
+        *part = part_of(s, at);
+        *s = (struct splitter){.from = at};
+    }
+    if (!s->has_head) {
+        s->head = from;
+        s->kind = (int)head;
     }
     s->has_head = true;
     s->closed = false;
     s->open_tail = false;
-    s->is_ubsan = s->is_ubsan || head == HEAD_UBSAN;
+    s->chained = false;
+    s->end = 0;
     s->pid = pid != 0 ? pid : s->pid;
+    return cut;
 }
 
-size_t
-split_reports(const char *text, size_t len, struct split_part parts[SPLIT_MAX])
+struct split_part
+split_end(const struct splitter *s, int64_t size)
 {
-    struct splitter s = {.parts = parts, .n = 1};
-
-    parts[0].from = 0;
-    /* JSON (a .casrep) is whole or nothing */
-    for (size_t at = 0; at < len && text[0] != '{';) {
-        const char *end = memchr(text + at, '\n', len - at);
-        size_t stop = end == NULL ? len : (size_t)(end - text);
-        size_t next = end == NULL ? len : stop + 1;
-        read_line(&s, (struct span){text + at, stop - at}, at, next);
-        at = next;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        parts[i].len = (i + 1 < s.n ? parts[i + 1].from : len) - parts[i].from;
-    }
-    return s.n;
+    return part_of(s, size);
 }

@@ -292,17 +292,23 @@ open_item(const struct store *store, const struct intake_item *item, int *out_fd
     return 0;
 }
 
-/* A file that became shorter meanwhile gives what is left of the part. */
-static void
-cut_part(const struct intake_item *item, struct buf *bytes)
+/* Read what is meant of the file, one byte more than allowed at most: that shows that it
+ * is too large, or grows. A file that became shorter gives what is left of the part. */
+static int
+read_bytes(int fd, const struct intake_item *item, struct buf *out, struct err *err)
 {
-    if (item->bytes > 0) {
-        size_t from = item->from < (int64_t)bytes->len ? (size_t)item->from : bytes->len;
-        buf_drop(bytes, from);
-        if (item->bytes < (int64_t)bytes->len) {
-            buf_cut(bytes, (size_t)item->bytes);
-        }
+    bool part = item->bytes > 0 && item->bytes <= STORE_INPUT_MAX;
+    size_t most = part ? (size_t)item->bytes : (size_t)STORE_INPUT_MAX + 1;
+    int rc = 1;
+
+    out->max = most;
+    if (item->bytes > 0 && lseek(fd, (off_t)item->from, SEEK_SET) < 0) {
+        return err_sys(err, "seek");
     }
+    while (rc > 0 && out->len < most) {
+        rc = fd_read_some(fd, out, most - out->len, err);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* When the file was found, as far as that can be true: before any of the programs that
@@ -334,24 +340,20 @@ read_item(const struct store *store, const struct intake_item *item, struct buf 
     struct stat st = {0};
     int rc = open_item(store, item, &fd, &st, err);
 
-    /* one byte more than allowed shows that it is too large, or grows */
-    out->max = (size_t)STORE_INPUT_MAX + 1;
-    if (rc == 0 && st.st_size <= STORE_INPUT_MAX) {
-        do {
-            rc = fd_read_some(fd, out, SIZE_MAX, err);
-        } while (rc > 0 && out->len <= STORE_INPUT_MAX);
+    int64_t size = item->bytes > 0 ? item->bytes : (int64_t)st.st_size;
+    if (rc == 0 && size <= STORE_INPUT_MAX) {
+        rc = read_bytes(fd, item, out, err);
     }
     if (rc < 0) {
         return rc;
     }
-    if (st.st_size > STORE_INPUT_MAX || out->len > STORE_INPUT_MAX) {
+    if (size > STORE_INPUT_MAX || out->len > STORE_INPUT_MAX) {
         AUTO(mem_free) char *name = str_name_dup(item->path);
         return err_set(err, -EFBIG,
                        "'%s' holds more than %d MiB, the limit of an input or a "
                        "report; of a log give the part round the crash",
                        name, STORE_INPUT_MAX >> 20);
     }
-    cut_part(item, out);
     return time_of(store, item, &st, written, err);
 }
 
