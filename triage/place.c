@@ -8,6 +8,7 @@
 #include "triage/trace.h"
 
 enum {
+    HANG_STEPS = 2,   /* the loop and its caller, or what it calls and the loop */
     SAMPLES_MIN = 2,  /* of a hang's stack, to tell its loop from what that calls */
     BUILD_SHOWN = 12, /* digits of a build id */
     INPUT_SCANNED = 64 * 1024, /* bytes of an input in which words are looked for */
@@ -26,7 +27,6 @@ static const char *const memory_kinds[] = {"Heap-buffer-overflow",
                                            "Intra-object-overflow",
                                            "Unknown-crash",
                                            "UNKNOWN",
-                                           "Null-dereference",
                                            "Bus",
                                            "Floating-point-exception",
                                            "Divide-by-zero",
@@ -36,8 +36,8 @@ static const char *const memory_kinds[] = {"Heap-buffer-overflow",
                                            "Object-size",
                                            "Pointer-overflow",
                                            "Misaligned-address",
-                                           "Invalid-null-argument",
                                            "Integer-overflow"};
+static const char *const null_kinds[] = {"Null-dereference", "Invalid-null-argument"};
 static const char *const lifetime_kinds[] = {"Heap-use-after-free", "Heap-double-free",
                                              "Use-after-poison", "Stack-use-after-return",
                                              "Stack-use-after-scope"};
@@ -58,6 +58,9 @@ place_family(const char *crash_type, char *out, size_t size)
 {
     if (begins_with_one(crash_type, memory_kinds, COUNT(memory_kinds))) {
         return "memory";
+    }
+    if (begins_with_one(crash_type, null_kinds, COUNT(null_kinds))) {
+        return "null";
     }
     if (begins_with_one(crash_type, lifetime_kinds, COUNT(lifetime_kinds))) {
         return "lifetime";
@@ -303,27 +306,33 @@ owner_steps(const struct record *record, const struct trace *crash)
     return 0;
 }
 
+/* Whether it is known where the memory was made; where it was freed may be unknown, or,
+ * when a wrong pointer into it is freed, is the crash's own stack. */
 static bool
-add_lifetime(const struct record *record, struct buf *out)
+add_lifetime(const struct record *record, const char *family, struct buf *out)
 {
     AUTO(trace_clear) struct trace made;
     AUTO(trace_clear) struct trace freed;
 
     trace_init(&made, record, STACK_ALLOCATED);
     trace_init(&freed, record, STACK_FREED);
-    buf_adds(out, "lifetime made");
+    buf_addf(out, "%s made", family);
     if (!add_steps(&made, small_steps(&made, 1), out)) {
         return false;
     }
+    size_t before = out->len;
     buf_adds(out, " freed");
-    return add_steps(&freed, small_steps(&freed, 1), out);
+    if (!add_steps(&freed, small_steps(&freed, 1), out)) {
+        buf_cut(out, before);
+    }
+    return true;
 }
 
 static bool
 add_name(const struct trace *trace, struct buf *out)
 {
-    if (trace->n > 0) {
-        buf_addf(out, " in %s", trace->steps[0].name);
+    for (size_t i = 0; i < trace->n && i < HANG_STEPS; i++) {
+        buf_addf(out, " %s %s", i == 0 ? "in" : "of", trace->steps[i].name);
     }
     return trace->n > 0;
 }
@@ -339,7 +348,7 @@ add_crash(const struct record *record, const struct record_options *options,
     size_t steps = small_steps(&crash, strcmp(family, "Abrt") == 0 ? 2 : 1);
     buf_adds(out, family);
     if (record->samples >= SAMPLES_MIN) {
-        /* what all samples share ends with the loop, wherever in it each of them was */
+        /* what all samples share ends with the loop, or with what that calls */
         return add_name(&crash, out);
     }
     if (!add_steps(&crash, owner > 0 && owner < steps ? owner : steps, out)) {
@@ -362,8 +371,8 @@ place_make(struct record *record, const struct record_options *options)
     if (!has_place(record)) {
         return;
     }
-    if (strcmp(family, "lifetime") == 0) {
-        known = add_lifetime(record, &place);
+    if (strcmp(family, "lifetime") == 0 || strcmp(family, "Invalid-free") == 0) {
+        known = add_lifetime(record, family, &place);
     }
     if (!known) {
         buf_cut(&place, 0);

@@ -6,6 +6,7 @@
  *
  *     memory put_byte read_name+6
  *     lifetime made item_new run+8 freed set_pop+9
+ *     Timeout in step_two of scan_entries
  *
  * It is the top function, and a line: that of the top function, or of the caller for
  * which it works. A line counts from its function's first.
@@ -22,9 +23,11 @@
  *     the instruction, "run?1a2b3c4d5e6f+0xdfef4": the build id and the offset in the
  *     module. That tells two of one build apart; what is the same in another build is for
  *     store/cluster.h to find.
- *   - A hang that was looked at several times has the function whose loop it is, and no
- *     line.
- * Use after free is where the memory was made and freed: who uses it later is chance.
+ *   - A hang that was looked at several times has the function whose loop it is, or one
+ *     that the loop calls; which of them, time decides, so that its caller belongs to it.
+ *     There is no line.
+ * Use after free is where the memory was made and freed: who uses it later is chance. A
+ * free of a pointer into it, and a use whose free is unknown, is where it was made.
  *
  * Measured by tests/bench/dedup. Names stem from hostile text, printable.
  */
@@ -43,8 +46,10 @@ enum {
 void place_make(struct record *record, const struct record_options *options);
 
 /* The kind of crash as far as a place tells kinds apart: "memory" for whatever an access
- * to the wrong address may show as, "lifetime" for freed memory, else the crash type's
- * first line. */
+ * to the wrong address may show as, "null" for a pointer that is missing, which is
+ * another mistake on the same line, "lifetime" for freed memory, else the crash type's
+ * first line.
+ */
 const char *place_family(const char *crash_type, char *out, size_t size);
 
 #endif

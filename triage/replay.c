@@ -21,7 +21,7 @@ enum {
     ENGINE_SLACK_MS = 3000, /* libFuzzer looks at its clock every timeout/2 + 1 s */
     MEMORY_SLACK =
         128 << 20, /* the sanitizer's own limit, with its own report, comes first */
-    SAMPLE_EACH_MS = 250, /* stacks of a hang */
+    SAMPLE_EACH_MS = 100, /* stacks of a hang */
     SAMPLES_LEAST = 3,
     SAMPLES_MOST = 10,
     SCANNED_MAX = 16 << 20, /* bytes of an input that are searched for what it controls */
@@ -181,7 +181,8 @@ make_argv(const struct replay_config *config, const struct replay_tool *tool,
     return sandbox_wrap(config->rung, &policy, &inner, argv, err);
 }
 
-/* Each holds the target up for some 20 ms: few in a short time. */
+/* Each holds the target up for some 20 ms: few in a short time, though four of ten may
+ * all be in one function that the loop calls. */
 static int
 samples_in(int64_t timeout_ms)
 {

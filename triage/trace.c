@@ -42,11 +42,16 @@ same_name(const struct trace *trace, const struct seen *a, const struct seen *b)
            memcmp(trace->names.data + a->name, trace->names.data + b->name, a->len) == 0;
 }
 
+/* Beside the crash's own stack all frames may have another reason: that they are not on
+ * it. */
 static bool
 is_main(const struct frame *frame)
 {
-    return frame->rule == stack_reason_main && frame->file != NULL &&
-           !stack_rules_is_driver(frame->file);
+    bool named = frame->rule == stack_reason_main ||
+                 (frame->stack != STACK_CRASH && frame->function != NULL &&
+                  strcmp(frame->function, "main") == 0);
+
+    return named && frame->file != NULL && !stack_rules_is_driver(frame->file);
 }
 
 static size_t

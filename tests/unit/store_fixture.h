@@ -35,6 +35,8 @@ struct said {
     int into;          /* lines that the top frame is into its function; 0: unknown */
     const char *build; /* the top frame has no line, but it is this build's instruction */
     uint64_t offset;   /* at this offset */
+    bool freed;        /* of freed memory: it was made and freed in parse */
+    int samples;       /* of a hang's stack */
 };
 
 /* The call succeeded; else its message is shown. */
@@ -231,6 +233,15 @@ record_of(const struct said *said)
             frame->offset = said->offset;
         }
     }
+    for (int i = 0; i < 2 && said->freed; i++) {
+        struct frame *frame = record_add_frame(record);
+        frame->stack = i == 0 ? STACK_FREED : STACK_ALLOCATED;
+        frame->function = mem_strdup("parse");
+        frame->file = mem_strdup("/src/t/parse.c");
+        frame->line = 15 + i;
+        frame->start_line = 10;
+    }
+    record->samples = said->samples;
     assert_int_equal(record_finish(record, &options, NULL), 0);
     return record_to_json(record);
 }

@@ -399,6 +399,79 @@ test_a_missing_pointer_and_a_wrong_one_are_not_joined(void **state)
 }
 
 static void
+test_a_missing_pointer_is_another_bug_on_one_line(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said wrong = {.frames = {"run", "main"}, .into = 30};
+    const struct said missing = {
+        .frames = {"run", "main"}, .type = "Null-dereference READ", .into = 30};
+
+    assert_int_equal(triage(fix, "a", &wrong).bug, 1);
+    assert_int_equal(triage(fix, "b", &missing).bug, 2);
+    /* but what is missing in one build may be wrong in another one */
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &missing).bug, 1);
+    assert_clean(fix);
+}
+
+/* Two uses of one stale pointer are two places where types are checked, and one place
+ * where memory is. */
+static void
+test_who_uses_freed_memory_tells_no_bugs_apart(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said first = {
+        .frames = {"area", "main"}, .type = "Bad-cast", .into = 12};
+    const struct said second = {
+        .frames = {"draw", "main"}, .type = "Bad-cast", .into = 20};
+    const struct said use = {.frames = {"area", "main"},
+                             .type = "Heap-use-after-free\nREAD 8",
+                             .into = 12,
+                             .freed = true};
+    const struct said other = {.frames = {"draw", "main"},
+                               .type = "Heap-use-after-free\nREAD 8",
+                               .into = 20,
+                               .freed = true};
+
+    assert_int_equal(triage(fix, "a", &first).bug, 1);
+    assert_int_equal(triage(fix, "b", &second).bug, 2);
+    assert_int_equal(triage(fix, "c", &second).bug, 2);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &use).bug, 1);
+    (void)triage(fix, "b", &other);
+    (void)triage(fix, "c", &other);
+    assert_int_equal(number(fix, "SELECT duplicate_of FROM bug WHERE id = 2"), 1);
+    assert_clean(fix);
+}
+
+/* Which function all samples of a hang lie in is chance. */
+static void
+test_two_inputs_join_two_hangs_of_one_loop(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said inner = {.outcome = "timeout",
+                               .type = "Timeout",
+                               .frames = {"step", "scan", "main"},
+                               .into = 5,
+                               .samples = 10,
+                               .k = 2,
+                               .n = 2};
+    struct said outer = inner;
+    outer.frames[0] = "scan";
+    outer.frames[1] = "run";
+
+    assert_int_equal(triage(fix, "a", &inner).bug, 1);
+    assert_int_equal(triage(fix, "b", &outer).bug, 2);
+    assert_int_equal(triage(fix, "c", &outer).bug, 2);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_int_equal(triage(fix, "a", &inner).bug, 1);
+    (void)triage(fix, "b", &inner);
+    (void)triage(fix, "c", &inner);
+    assert_int_equal(number(fix, "SELECT duplicate_of FROM bug WHERE id = 2"), 1);
+    assert_clean(fix);
+}
+
+static void
 test_what_an_input_showed_itself_goes_before_what_stands_for_its_bug(void **state)
 {
     struct fixture *fix = *state;
@@ -443,6 +516,9 @@ main(void)
         TEST(test_what_a_person_took_apart_is_not_joined_again),
         TEST(test_two_bugs_that_a_build_tells_apart_are_not_joined),
         TEST(test_a_missing_pointer_and_a_wrong_one_are_not_joined),
+        TEST(test_a_missing_pointer_is_another_bug_on_one_line),
+        TEST(test_who_uses_freed_memory_tells_no_bugs_apart),
+        TEST(test_two_inputs_join_two_hangs_of_one_loop),
         TEST(test_what_an_input_showed_itself_goes_before_what_stands_for_its_bug),
     };
 

@@ -56,15 +56,18 @@ test_lines_count_from_the_functions_first(void **state)
 static void
 test_kinds_of_one_wrong_access_are_one(void **state)
 {
-    static const char *const kinds[] = {
-        "Heap-buffer-overflow\nWRITE 4", "UNKNOWN READ",        "Null-dereference WRITE",
-        "Floating-point-exception",      "Negative-size-param", "Index-out-of-bounds"};
+    static const char *const kinds[] = {"Heap-buffer-overflow\nWRITE 4", "UNKNOWN READ",
+                                        "Floating-point-exception", "Negative-size-param",
+                                        "Index-out-of-bounds"};
 
     (void)state;
     for (size_t i = 0; i < COUNT(kinds); i++) {
         ASSERT_PLACE(kinds[i], MEMORY_UNKNOWN, "memory parse+12",
                      {"parse", 112, 100, STACK_CRASH});
     }
+    /* a pointer that is missing is another mistake on that line */
+    ASSERT_PLACE("Null-dereference WRITE", MEMORY_UNKNOWN, "null parse+12",
+                 {"parse", 112, 100, STACK_CRASH});
     ASSERT_PLACE("Abrt", MEMORY_UNKNOWN, "Abrt parse+12",
                  {"parse", 112, 100, STACK_CRASH});
     ASSERT_PLACE("Abrt", MEMORY_UNKNOWN, "Abrt give_up parse+12",
@@ -109,6 +112,27 @@ test_freed_memory_is_known_by_who_made_and_freed_it(void **state)
     }
     ASSERT_PLACE("Heap-use-after-free\nREAD 8", MEMORY_HEAP, "lifetime show+5",
                  {"show", 105, 100, STACK_CRASH});
+    ASSERT_PLACE("Heap-use-after-free\nREAD 8", MEMORY_HEAP,
+                 "lifetime made main+4 freed main+8", {"show", 105, 100, STACK_CRASH},
+                 {"main", 18, 10, STACK_FREED}, {"main", 14, 10, STACK_ALLOCATED});
+}
+
+static void
+test_where_memory_was_made_is_left_when_its_free_is_unknown(void **state)
+{
+    (void)state;
+    for (int line = 101; line < 130; line += 7) {
+        ASSERT_PLACE("Heap-use-after-free\nREAD 8", MEMORY_HEAP,
+                     "lifetime made node_new+4", {"show", line, 100, STACK_CRASH},
+                     {"node_pop", 0, 0, STACK_FREED},
+                     {"node_new", 14, 10, STACK_ALLOCATED});
+        /* a pointer into it, wherever it is freed */
+        ASSERT_PLACE("Invalid-free", MEMORY_HEAP, "Invalid-free made node_new+4",
+                     {"drop", line, 100, STACK_CRASH},
+                     {"node_new", 14, 10, STACK_ALLOCATED});
+    }
+    ASSERT_PLACE("Invalid-free", MEMORY_STACK, "Invalid-free drop+5",
+                 {"drop", 105, 100, STACK_CRASH});
 }
 
 static void
@@ -166,6 +190,26 @@ test_last_words_of_an_abort_count_without_data(void **state)
 }
 
 static void
+test_a_sampled_hang_has_two_functions_and_no_line(void **state)
+{
+    const struct record_options options = RECORD_OPTIONS_INIT;
+    static const char *const names[] = {"step", "scan", "run", "main"};
+    AUTO(record_free) struct record *record = record_timeout(1000);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct frame *frame = record_add_frame(record);
+        frame->function = mem_strdup(names[i]);
+        frame->file = mem_strdup("/src/a.c");
+        frame->line = 12;
+        frame->start_line = 10;
+    }
+    record->samples = 10;
+    assert_int_equal(record_finish(record, &options, NULL), 0);
+    assert_string_equal(record->place, "Timeout in step of scan");
+}
+
+static void
 test_there_is_none_without_lines(void **state)
 {
     (void)state;
@@ -185,8 +229,10 @@ main(void)
         cmocka_unit_test(test_an_accessor_has_its_callers_with_it),
         cmocka_unit_test(test_the_objects_owner_has_no_callers_with_it),
         cmocka_unit_test(test_freed_memory_is_known_by_who_made_and_freed_it),
+        cmocka_unit_test(test_where_memory_was_made_is_left_when_its_free_is_unknown),
         cmocka_unit_test(test_a_line_that_an_optimizer_took_leaves_the_instruction),
         cmocka_unit_test(test_last_words_of_an_abort_count_without_data),
+        cmocka_unit_test(test_a_sampled_hang_has_two_functions_and_no_line),
         cmocka_unit_test(test_there_is_none_without_lines),
     };
 

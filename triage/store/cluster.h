@@ -7,7 +7,8 @@
  *   1. the place is known for this target: its bug. A further duplicate costs this, and
  *      a look at what its input showed elsewhere (cluster_find_join());
  *   2. the same input is known on another target, where it shows a crash at this place,
- *      or one of the same kind in this place's functions, or in a bug whose stack has the
+ *      or one of the same kind (all wrong accesses are one, be the pointer missing, stale
+ *      or wrong) in this place's functions, or in a bug whose stack has the
  *      top function of this one, or this one has the top function of that, or one of them
  *      has no function of its own: its bug. An input may hold two bugs, hence the
  *      conditions. What a compiler makes of a line, or of a call, is bridged by this rule
@@ -66,9 +67,9 @@ int cluster_find(struct db *db, const struct cluster_clue *clue,
  * crash the same input showed on another target, as in rule 2, and of which a second
  * input says the same, since one input may hold two bugs; unless
  *   - a build tells the two apart: each has a place with a line of its own there. So it
- * is one of instructions without a line, or of what no build has seen both;
- *   - one is a dereference of NULL and the other is not: a pointer that is missing is
- *     another mistake than one that is wrong, even where most builds have one line;
+ * is one of instructions without a line, or of what no build has seen both, or two hangs:
+ * what their samples share is chance. When this crash is one of freed memory, only places
+ * of freed memory tell it from others: who uses that is chance;
  *   - a person decided about one of them (a pin, a split, a merge that was undone), or
  * one is no longer open.
  */

@@ -25,17 +25,20 @@ enum {
 };
 
 /* What the same input showed on other targets. */
-#define ELSEWHERE(bug)                                                                 \
-    "SELECT " bug ", t.name, b.crash_type, r.json, coalesce(p.text, '') FROM target t" \
-    " CROSS JOIN crash c ON c.target = t.id AND c.blob = ?1 AND c.is_report = 0"       \
-    " JOIN bug b ON b.id = c.bug LEFT JOIN place p ON p.id = c.place"                  \
+#define ELSEWHERE(bug)                                                                  \
+    "SELECT " bug ", t.name, b.crash_type, coalesce(o.json, r.json), coalesce(p.text, " \
+                  "'') FROM target t"                                                   \
+    " CROSS JOIN crash c ON c.target = t.id AND c.blob = ?1 AND c.is_report = 0"        \
+    " JOIN bug b ON b.id = c.bug LEFT JOIN place p ON p.id = c.place"                   \
+    " LEFT JOIN record o ON o.crash = c.id"                                             \
     " LEFT JOIN record r ON r.crash = b.crash WHERE t.id <> ?2 AND c.version = ?3"
 
 static const char *const sql[STATEMENTS] = {
     [SAME_INPUT] = ELSEWHERE("coalesce(c.home, c.bug)") " ORDER BY c.id",
     [OTHER_BUG] = ELSEWHERE("c.bug") " AND c.bug <> ?4 ORDER BY c.id",
     [PLACES_OF_BUG] = CLUSTER_PLACES_OF_BUG,
-    /* by the lines of one build; an instruction has none */
+    /* by the lines of one build: an instruction has none, and which function a hang's
+     * samples share is chance, as is who uses freed memory */
     [TOLD_APART] =
         "WITH RECURSIVE ours(id) AS (SELECT ?1 UNION SELECT d.id FROM ours"
         " JOIN bug d ON d.duplicate_of = ours.id),"
@@ -46,18 +49,18 @@ static const char *const sql[STATEMENTS] = {
         " SELECT EXISTS (SELECT 1 FROM seen CROSS JOIN theirs"
         " CROSS JOIN place q ON q.bug = theirs.id AND q.target = seen.target"
         " WHERE q.text <> seen.text AND instr(q.text, '?') = 0"
-        " AND instr(seen.text, '?') = 0)",
+        " AND instr(seen.text, '?') = 0"
+        " AND NOT (q.text GLOB 'Timeout *' AND seen.text GLOB 'Timeout *')"
+        " AND (?4 NOT GLOB 'lifetime *' OR q.text GLOB 'lifetime *'))",
     /* by a person, or is no longer open; or one is a pointer that is missing, and the
      * other a wrong one */
-    [DECIDED] =
-        "SELECT EXISTS (SELECT 1 FROM bug WHERE id IN (?1, ?2)"
-        " AND state NOT IN ('new', 'open'))"
-        " OR EXISTS (SELECT 1 FROM pin WHERE bug IN (?1, ?2))"
-        " OR EXISTS (SELECT 1 FROM split WHERE bug IN (?1, ?2))"
-        " OR EXISTS (SELECT 1 FROM event WHERE subject = 'bug'"
-        " AND subject_id IN (?1, ?2) AND kind = 'bug.state' AND from_state = 'duplicate')"
-        " OR (SELECT count(DISTINCT crash_type LIKE 'Null-dereference%') FROM bug"
-        " WHERE id IN (?1, ?2)) = 2",
+    [DECIDED] = "SELECT EXISTS (SELECT 1 FROM bug WHERE id IN (?1, ?2)"
+                " AND state NOT IN ('new', 'open'))"
+                " OR EXISTS (SELECT 1 FROM pin WHERE bug IN (?1, ?2))"
+                " OR EXISTS (SELECT 1 FROM split WHERE bug IN (?1, ?2))"
+                " OR EXISTS (SELECT 1 FROM event WHERE subject = 'bug'"
+                " AND subject_id IN (?1, ?2) AND kind = 'bug.state' AND from_state = "
+                "'duplicate')",
     /* of the newest crashes of one, whether an input shows the other elsewhere */
     [SHARED] = "WITH newest(blob) AS (SELECT c.blob FROM crash c"
                " WHERE c.bug = ?1 ORDER BY c.id DESC LIMIT 100)"
@@ -186,16 +189,35 @@ same_steps(const char *a, const char *b)
     return steps != NULL && other != NULL && strcmp(steps, other) == 0;
 }
 
-/* Two places but for what a compiler may change: their lines and instructions. */
+/* Two places but for their kinds and what a compiler may change: lines, instructions. */
 static bool
 same_functions(const char *a, const char *b)
 {
+    a += strcspn(a, " ");
+    b += strcspn(b, " ");
     while (*a != '\0' && *a == *b && *a != '+' && *a != '?') {
         a++;
         b++;
     }
     return strcspn(a, "+?") == 0 && strcspn(b, "+?") == 0 && *a != '\0' && *b != '\0' &&
            strchr(a, ' ') == NULL && strchr(b, ' ') == NULL;
+}
+
+/* How far an input's crashes have one kind. One pointer is missing in this build and
+ * wrong in that one; of freed memory a sanitizer of types says that it is no such object.
+ */
+static const char *
+kind_of_input(const char *crash_type, char *word, size_t size)
+{
+    static const char *const access[] = {"memory", "null", "lifetime", "Bad-cast"};
+    const char *family = place_family(crash_type, word, size);
+
+    for (size_t i = 0; i < COUNT(access); i++) {
+        if (strcmp(family, access[i]) == 0) {
+            return access[0];
+        }
+    }
+    return family;
 }
 
 /* Whether the crash that the same input showed elsewhere is this one. */
@@ -213,8 +235,9 @@ is_same_crash(const struct cluster_clue *clue, struct stmt *row,
                        stmt_text(row, 1), same ? "" : ", as another kind");
         return true;
     }
-    if (strcmp(place_family(type, words[0], sizeof(words[0])),
-               place_family(clue->record->crash_type, words[1], sizeof(words[1]))) != 0) {
+    if (strcmp(kind_of_input(type, words[0], sizeof(words[0])),
+               kind_of_input(clue->record->crash_type, words[1], sizeof(words[1]))) !=
+        0) {
         return false;
     }
     if (is_endless(type)) {

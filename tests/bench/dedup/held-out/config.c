@@ -70,7 +70,8 @@ quote_name(struct settings *s, const char *text)
     char quoted[12];
 
     (void)text;
-    BUG("quote", s->name == NULL || strcspn(s->name, "\n") + 3 > 12);
+    BUG("quote-unset", s->name == NULL);
+    BUG("quote", strcspn(s->name, "\n") + 3 > 12);
     size_t n = strcspn(s->name, "\n");
     quoted[0] = '"';
     memcpy(quoted + 1, s->name, n);
