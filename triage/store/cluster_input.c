@@ -25,12 +25,12 @@ enum {
 };
 
 /* What the same input showed on other targets. */
-#define ELSEWHERE(bug)                                                                  \
-    "SELECT " bug ", t.name, b.crash_type, coalesce(o.json, r.json), coalesce(p.text, " \
-                  "'') FROM target t"                                                   \
-    " CROSS JOIN crash c ON c.target = t.id AND c.blob = ?1 AND c.is_report = 0"        \
-    " JOIN bug b ON b.id = c.bug LEFT JOIN place p ON p.id = c.place"                   \
-    " LEFT JOIN record o ON o.crash = c.id"                                             \
+#define ELSEWHERE(bug)                                                           \
+    "SELECT " bug ", t.name, b.crash_type, coalesce(o.json, r.json),"            \
+    " coalesce(p.text, '') FROM target t"                                        \
+    " CROSS JOIN crash c ON c.target = t.id AND c.blob = ?1 AND c.is_report = 0" \
+    " JOIN bug b ON b.id = c.bug LEFT JOIN place p ON p.id = c.place"            \
+    " LEFT JOIN record o ON o.crash = c.id"                                      \
     " LEFT JOIN record r ON r.crash = b.crash WHERE t.id <> ?2 AND c.version = ?3"
 
 static const char *const sql[STATEMENTS] = {
