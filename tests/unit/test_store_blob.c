@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/fd.h"
+#include "base/unlinker.h"
 
 /* SHA-256 of "aaaa". */
 static const char aaaa[] =
@@ -259,6 +260,7 @@ drop(struct fixture *fix, const char *sha256)
 
     strv_add(&list, sha256);
     must(fix, store_drop_surplus(fix->store, &list, &dropped, &fix->err));
+    unlinker_wait(fix->store->unlinker);
     return dropped;
 }
 

@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 
+#include "base/unlinker.h"
+
 enum { AT_ONCE = 200 };
 
 static const char asan[] = "==1==ERROR: AddressSanitizer: heap-buffer-overflow";
@@ -31,6 +33,7 @@ trim(struct fixture *fix)
         must(fix, rc);
         all += dropped;
     }
+    unlinker_wait(fix->store->unlinker);
     return all;
 }
 

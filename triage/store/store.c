@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/unlinker.h"
 #include "migrations.h"
 
 enum { LOCK_TEXT_MAX = 128, JOBS_EACH_MS = 1024 };
@@ -201,6 +202,7 @@ store_open(const char *state, enum db_mode mode, struct store **out, struct err 
 {
     AUTO(store_close) struct store *store = mem_alloc(sizeof(*store));
     store->recent = store_recent_new();
+    store->unlinker = unlinker_new();
     /* a worker that outlives this process may name a job of it to the next one */
     store->last_job = clock_wall_ms() * JOBS_EACH_MS;
     store->regressions_due = true; /* what was killed may not have come to it */
@@ -238,6 +240,7 @@ store_close(struct store *store)
         return;
     }
     db_close(store->db);
+    unlinker_free(store->unlinker);
     mem_free(store->folder);
     mem_free(store->blobs);
     mem_free(store->handed);

@@ -73,6 +73,7 @@ struct store {
     size_t n_handed;
     int64_t untrimmed; /* crashes filed since the last look for surplus inputs */
     struct recent *recent;
+    struct unlinker *unlinker;
     bool regressions_due; /* bugs may have reproducers that lie in no file yet */
     struct {
         int64_t after; /* the last bug that was looked at */
@@ -465,8 +466,9 @@ int store_trim(struct store *store, int64_t *dropped, struct err *err);
  * there is nothing else to do. */
 void store_trim_sometimes(struct store *store, bool spare);
 
-/* Mark those of the blobs dropped that nothing needs, durably, then remove their files:
- * whoever is killed in between leaves files to the next sweep. *dropped is their number.
+/* Mark those of the blobs dropped that nothing needs, durably, then have their files
+ * removed by store->unlinker: whoever is killed in between leaves files to the next sweep.
+ * *dropped is their number.
  * -EAGAIN: somebody holds the blobs, whom nobody waits for. */
 int store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *dropped,
                        struct err *err);

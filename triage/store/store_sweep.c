@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/unlinker.h"
 #include "triage/upkeep.h"
 
 enum { FOLDERS = 256 };
@@ -87,12 +88,30 @@ drop_rows(struct store *store, const struct strv *sha256, struct strv *gone,
     return rc;
 }
 
-/* The mark is first: a file too many is no harm, a file too few would be a loss. */
+/* Out of the way of who comes with the same bytes: what is removed later has a name that
+ * nobody looks for, in the folder that a sweep empties. */
+static int
+set_aside(const struct store *store, const char *sha256, struct strv *aside,
+          struct err *err)
+{
+    AUTO(mem_free) char *path = store_blob_path(store, sha256);
+    AUTO(mem_free) char *away = mem_printf("%s/tmp/gone-%s", store->blobs, sha256);
+
+    if (rename(path, away) == 0) {
+        strv_add(aside, away);
+        return 0;
+    }
+    return errno == ENOENT ? 0 : err_sys(err, "set '%s' aside", path);
+}
+
+/* The mark is first and goes last: a file too many is no harm, a file too few would be a
+ * loss. */
 int
 store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *dropped,
                    struct err *err)
 {
     AUTO(strv_clear) struct strv gone = {0};
+    AUTO(strv_clear) struct strv aside = {0};
     AUTO(mem_free) char *marker = NULL;
     AUTO(fd_close) int lock = -1;
     int rc = store_blobs_lock(store, LOCK_EX | LOCK_NB, &lock, err);
@@ -103,15 +122,13 @@ store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *drop
         rc = store_end(store, drop_rows(store, sha256, &gone, err), err);
     }
     for (size_t i = 0; i < gone.n && rc == 0; i++) {
-        AUTO(mem_free) char *path = store_blob_path(store, gone.v[i]);
-        if (unlink(path) < 0 && errno != ENOENT) {
-            rc = err_sys(err, "remove '%s'", path);
-        }
+        rc = set_aside(store, gone.v[i], &aside, err);
     }
     if (rc == 0) {
         *dropped = (int64_t)gone.n;
-        (void)unlink(marker);
+        strv_add(&aside, marker);
     }
+    unlinker_add(store->unlinker, &aside);
     return rc;
 }
 
