@@ -82,6 +82,7 @@ struct verified {
     bool original;         /* the second witness said so */
     const char *kind;      /* of the build; "given": a command of a person's; constant */
     char *path, *build_id; /* build_id "": the file has none; NULL as long as unknown */
+    const char *to; /* the state that it moves the bug to: regression_moves(); constant */
 };
 void verified_clear(struct verified *verified);
 AUTO_DEFINE_CLEAR(struct verified, verified_clear)
@@ -103,10 +104,23 @@ int regression_judge(struct store *store, const struct regression *regression,
                      struct err *err);
 
 /*
+ * Whether it moves the bug: sets seen->to to
+ *
+ *   "fixed"      an open bug is clean on a build later than all that showed it
+ *   "regressed"  a fixed one is the same on such a build
+ *   NULL         else. What crashes otherwise is no fix; a build without a build id, an
+ *                old one, or one that is none of the target's is no evidence; ignored and
+ *                wontfix are a person's word
+ */
+int regression_moves(struct store *store, const struct regression *of,
+                     struct verified *seen, struct err *err);
+
+/*
  * Leave a "bug.verify" event of what was seen, on which build, in the history of each of
  * n bugs: result, k, n, build, build_id, input, and what it showed instead. An
  * observation like the bug's last one (same result, build and crash) is not told again;
- * *told (may be NULL) is how many were. The state of the bug is not touched.
+ * *told (may be NULL) is how many were. A bug that is still in the state that the list
+ * was loaded with goes to seen->to.
  */
 int regressions_verified(struct store *store, const struct verification *list, size_t n,
                          int64_t *told, struct err *err);

@@ -222,8 +222,10 @@ publish(struct run *run, bool now, struct err *err)
 static int
 settle(struct run *run, struct check *check, struct err *err)
 {
+    int rc = regression_moves(run->store, check->of, &check->seen, err);
+
     check->done = true;
-    return publish(run, false, err);
+    return rc < 0 ? rc : publish(run, false, err);
 }
 
 /* It cannot even be tried. */
@@ -467,9 +469,14 @@ const struct cmd cmd_verify = {
         "  same     it still crashes as this bug\n"
         "  changed  it crashes, but otherwise; the bug that this is, where it is known\n"
         "  broken   the replay never truly ran, so nothing is known\n\n"
-        "No state of a bug changes; what was seen, on which build, is in its history "
-        "(nightjar\n"
-        "show). Exit status: 0 all are clean, 1 something crashes, 3 nothing crashes, "
+        "What was seen, on which build, is in the bug's history (nightjar show), and "
+        "moves it:\n"
+        "one that is open and clean on a build later than all that showed it is fixed, "
+        "a fixed\n"
+        "one that is the same there is regressed. A command behind -- moves nothing, nor "
+        "does a\n"
+        "program without a build id. Exit status: 0 all are clean, 1 something crashes, "
+        "3 nothing crashes, "
         "but one\n"
         "could not be tried.\n\n"
         "  nightjar verify stb_vorbis\n"

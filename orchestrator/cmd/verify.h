@@ -9,6 +9,7 @@ struct verify_view {
     const struct cmd_context *context;
     int64_t n[VERIFIED_WAYS]; /* rows by what was seen */
     int64_t runs;             /* of all rows */
+    int64_t fixed, regressed; /* bugs that were moved there */
     int64_t ms;               /* that all took */
 };
 

@@ -25,6 +25,7 @@ print_json(const struct regression *of, const struct verified *seen)
     json_put(line, "target", json_text(of->target));
     json_put(line, "state", json_text(of->state));
     json_put(line, "result", json_string(verified_name(seen->as)));
+    json_put(line, "moved_to", json_text(seen->to));
     json_put(line, "k", json_integer(seen->k));
     json_put(line, "n", json_integer(seen->n));
     json_put(line, "input", json_string(seen->original ? "original" : "reproducer"));
@@ -71,6 +72,9 @@ add_what(struct buf *out, const struct regression *of, const struct verified *se
     if (seen->reason != NULL) {
         buf_addf(out, "%s%s", seen->as == VERIFIED_BROKEN ? "" : "; ", seen->reason);
     }
+    if (seen->to != NULL) {
+        buf_addf(out, ": %s -> %s", of->state, seen->to);
+    }
 }
 
 static void
@@ -107,6 +111,8 @@ verify_view_row(struct verify_view *view, const struct regression *of,
         print_row(view, of, seen);
     }
     view->n[seen->as]++;
+    view->fixed += seen->as == VERIFIED_CLEAN && seen->to != NULL;
+    view->regressed += seen->as == VERIFIED_SAME && seen->to != NULL;
     view->runs += seen->n;
 }
 
@@ -121,6 +127,8 @@ verify_view_summary(const struct verify_view *view, size_t regressions)
         for (int i = 0; i < VERIFIED_WAYS; i++) {
             json_put(line, verified_name((enum verified_as)i), json_integer(view->n[i]));
         }
+        json_put(line, "fixed", json_integer(view->fixed));
+        json_put(line, "regressed", json_integer(view->regressed));
         json_put(line, "runs", json_integer(view->runs));
         json_put(line, "wall_ms", json_integer(view->ms));
         json_print(stdout, line);
@@ -132,8 +140,9 @@ verify_view_summary(const struct verify_view *view, size_t regressions)
     }
     str_duration_show(took, sizeof(took), view->ms);
     (void)printf("%zu regressions in %s: %lld clean, %lld same, %lld changed, %lld "
-                 "broken\n",
+                 "broken; %lld fixed, %lld regressed\n",
                  regressions, took, (long long)view->n[VERIFIED_CLEAN],
                  (long long)view->n[VERIFIED_SAME], (long long)view->n[VERIFIED_CHANGED],
-                 (long long)view->n[VERIFIED_BROKEN]);
+                 (long long)view->n[VERIFIED_BROKEN], (long long)view->fixed,
+                 (long long)view->regressed);
 }

@@ -15,6 +15,8 @@ triage() { "$NIGHTJAR" triage "$@" >"$OUT" 2>"$ERR" </dev/null; }
 result() { jq -r "select(.id == \"$1\") | .result" "$OUT"; }
 nightjar_sql() { sqlite3 .nightjar/nightjar.db "$1"; }
 bug_of() { "$NIGHTJAR" bugs --crashes --json | jq -r --arg p "$1" 'select(.path | endswith($p)) | .bug'; }
+moved() { jq -r "select(.id == \"$1\") | .moved_to" "$OUT"; }
+state() { nightjar_sql "SELECT state FROM bug WHERE id = ${1#NJ-}"; }
 files() { (cd .nightjar/regressions/"$1" && echo *); }
 
 printf 'r1 and what it does not need' >in/one
@@ -36,6 +38,9 @@ is "that was minimized" "$(wc -c <".nightjar/regressions/crash/$one-${sha:0:16}"
 rm ".nightjar/regressions/crash/$one-${sha:0:16}"
 echo kept >.nightjar/regressions/crash/mine
 cp in/one ".nightjar/regressions/crash/$one-0123456789abcdef"
+
+exits 2 "that it is fixed is nothing that a hand says" "$NIGHTJAR" bugs state "$one" fixed
+has "but who says it is" "$ERR" "nightjar verify says whether it is fixed"
 
 # --- the same build ---
 exits 1 "all still crash" "$NIGHTJAR" verify crash --json
@@ -62,7 +67,12 @@ ok "the next build" build bin/crash fixed.c
 exits 1 "is verified in its place" "$NIGHTJAR" verify crash --json
 is "what is fixed is clean" "$(result "$one")" clean
 is "by the word of its first input, too" "$(jq -r "select(.id == \"$one\") | .input" "$OUT")" original
-is "what is not is not" "$(result "$two")" same
+is "which moves it" "$(moved "$one") $(state "$one")" "fixed fixed"
+is "with an event that says why" \
+  "$(nightjar_sql "SELECT from_state || ' ' || to_state || ' ' || json_extract(detail, '$.result') FROM event
+     WHERE kind = 'bug.state' AND subject_id = ${one#NJ-}")" "new fixed clean"
+is "what is not is not" "$(result "$two") $(state "$two")" "same new"
+is "what crashes otherwise is not fixed" "$(state "$abort") $(state "$write")" "new new"
 is "what became another bug changed" "$(result "$abort")" changed
 is "which is named" "$(jq -r "select(.id == \"$abort\") | .bug" "$OUT")" "$(bug_of in/abort-two)"
 is "what became a new one, too" "$(result "$write")" changed
@@ -78,12 +88,15 @@ sed "s/text\[0\]) {/strlen(text) < 3 ? 'z' : text[0]) {/; 1i #include <string.h>
 ok "a build that small inputs do not reach" build bin/crash long.c
 exits 1 "verify again" "$NIGHTJAR" verify crash --json
 is "is not fooled by a small reproducer" "$(result "$one") $(jq -r "select(.id == \"$one\") | .input" "$OUT")" "same original"
+is "it is back" "$(moved "$one") $(state "$one")" "regressed regressed"
+has "and in the sum" "$OUT" '"regressed":1'
 
 # --- all fixed; broken ---
 printf 'int main(void) { return 0; }\n' >empty.c
 ok "a build that does nothing" build bin/crash empty.c
 exits 0 "all is clean" "$NIGHTJAR" verify crash
-has "and said so" "$OUT" "5 clean, 0 same"
+has "and said so" "$OUT" "5 clean, 0 same, 0 changed, 0 broken; 1 fixed, 0 regressed"
+is "all are fixed" "$(nightjar_sql "SELECT group_concat(DISTINCT state) FROM bug")" fixed
 printf '#!/bin/sh\nexit 127\n' >bin/crash
 exits 3 "a build that does not run" "$NIGHTJAR" verify crash --json
 is "is neither" "$(jq -r 'select(.id) | .result' "$OUT" | sort -u)" broken
@@ -93,6 +106,19 @@ is "is broken, too" "$(jq -r 'select(.id) | .result' "$OUT" | sort -u)" broken
 ok "another build" build other "$HERE/crash.c"
 exits 1 "may be named" "$NIGHTJAR" verify crash -- ./other @@
 has "and is used" "$OUT" "5 same"
+is "but moves nothing" "$(nightjar_sql "SELECT group_concat(DISTINCT state) FROM bug")" fixed
+
+# --- a fixed bug that shows again: an old build is no news, a later one is ---
+ok "the first build again" build bin/crash "$HERE/crash.c"
+exits 1 "is verified" "$NIGHTJAR" verify crash
+printf 'r1 other' >in/one-more
+ok "and one more crash of it is filed" triage in/one-more --target crash -- bin/crash @@
+is "nothing is back" "$(state "$one")" fixed
+sed '1i static int build_two;' "$HERE/crash.c" >later.c
+ok "a later build" build bin/crash later.c
+printf 'r1 another' >in/one-other
+ok "that crashes" triage in/one-other --target crash -- bin/crash @@
+is "shows that it is back" "$(state "$one") $(state "$two")" "regressed fixed"
 
 # --- flaky ---
 printf p >coin

@@ -97,7 +97,7 @@ is "with the id of the first try" "$(sed -n 's/^webhook-id: //p' ops/1.head)" "$
 
 receiver refusing 400
 sed -i "s,http://127.0.0.1:[0-9]*/hook,http://127.0.0.1:$PORT/hook," nightjar.yaml
-ok "a decision" "$NIGHTJAR" bugs state NJ-1 fixed
+ok "a decision" "$NIGHTJAR" bugs state NJ-1 ignored
 exits 3 "a receiver that refuses" "$NIGHTJAR" outbox send --sink ops
 is "makes it a dead letter" "$("$NIGHTJAR" outbox --json --sink ops | jq -r '"\(.state) \(.tries) \(.error)"')" "dead 1 HTTP status 400: {}"
 exits 0 "which is dropped by hand" "$NIGHTJAR" outbox drop --all

@@ -52,8 +52,7 @@ static const char *const sql[STATEMENTS] = {
         " AND instr(seen.text, '?') = 0"
         " AND NOT (q.text GLOB 'Timeout *' AND seen.text GLOB 'Timeout *')"
         " AND (?4 NOT GLOB 'lifetime *' OR q.text GLOB 'lifetime *'))",
-    /* by a person, or is no longer open; or one is a pointer that is missing, and the
-     * other a wrong one */
+    /* by a person, or is no longer open */
     [DECIDED] = "SELECT EXISTS (SELECT 1 FROM bug WHERE id IN (?1, ?2)"
                 " AND state NOT IN ('new', 'open'))"
                 " OR EXISTS (SELECT 1 FROM pin WHERE bug IN (?1, ?2))"

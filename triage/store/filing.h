@@ -33,6 +33,7 @@ struct plan {
     bool reproduces;            /* its input is to be the bug's reproducer */
     struct cluster_match same;  /* .bug: another one that it shows to be this; 0: none */
     bool freshens;              /* it ends the bug's being backlog */
+    bool fixed;                 /* the bug is, and this may show that it is back */
 };
 
 struct cluster_clue filing_clue(const struct filing *filing);

@@ -105,7 +105,7 @@ is_example(const struct plan *plan)
 static bool
 matters(const struct plan *plan)
 {
-    return plan->stands || plan->freshens || plan->match.is_new_key ||
+    return plan->stands || plan->freshens || plan->fixed || plan->match.is_new_key ||
            plan->same.bug != 0;
 }
 
@@ -283,11 +283,12 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
     if (rc == 0 && (plan->stands || is_example(plan))) {
         rc = keep_record(filing, err);
         rc = rc < 0 ? rc
-                    : store_put_replays(filing->store, filing->job->crash, filing->target,
-                                        &filing->answer, err);
-        rc = rc < 0 ? rc
                     : store_example_add(filing->store, match.bug, filing->job->crash,
                                         &plan->example, err);
+    }
+    if (rc == 0 && (plan->stands || plan->fixed || is_example(plan))) {
+        rc = store_put_replays(filing->store, filing->job->crash, filing->target,
+                               &filing->answer, err);
     }
     const int64_t home = is_new ? match.bug : plan->home;
     filing->store->regressions_due |= is_new || plan->reproduces;
@@ -301,6 +302,9 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
                          filing->job->crash);
     if (rc == 0 && plan->freshens) {
         rc = store_bug_is_fresh(filing->store, match.bug, err);
+    }
+    if (rc == 0 && plan->fixed) {
+        rc = store_bug_is_back(filing->store, match.bug, filing->job->crash, err);
     }
     if (rc == 0 && plan->reproduces) {
         rc = db_run(

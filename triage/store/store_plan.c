@@ -9,10 +9,11 @@
 enum { BUG, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-    [BUG] = "SELECT g.computed_severity, c.reproducibility, b.bytes, r.bytes,"
-            " g.backlog, g.computed_score FROM bug g JOIN crash c ON c.id = g.crash"
-            " JOIN blob b ON b.id = c.blob"
-            " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
+    [BUG] =
+        "SELECT g.computed_severity, c.reproducibility, b.bytes, r.bytes,"
+        " g.backlog, g.computed_score, g.state FROM bug g JOIN crash c ON c.id = g.crash"
+        " JOIN blob b ON b.id = c.blob"
+        " JOIN blob r ON r.id = g.reproducer WHERE g.id = ?1",
 };
 const struct store_sql store_plan_sql = {sql, STATEMENTS};
 
@@ -49,6 +50,7 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
         plan->stands &&
         (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 3)));
     plan->freshens = stmt_int(bug, 4) != 0 && !filing->backlog;
+    plan->fixed = strcmp(stmt_text(bug, 6), "fixed") == 0 && !filing->backlog;
 }
 
 struct cluster_clue

@@ -29,6 +29,8 @@
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
  *   store_regression.c  reproducers for good, and what became of them
+ *   store_evidence.c  what that says of the bug: fixed, regressed
+ *   store_release.c bugs that a later release build has not seen
  *   store_target.c  targets by name; where events left a subject
  *   store_coverage.c  what a corpus reaches, over time (triage/coverage.h)
  *   store_backup.c  a copy of all of it (triage/upkeep.h)
@@ -121,7 +123,8 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_coverage_sql)   \
     X(store_life_sql)       \
     X(store_minimize_sql)   \
-    X(store_release_sql)
+    X(store_release_sql)    \
+    X(store_evidence_sql)
 /* clang-format on */
 #define STORE_SQL_DECLARE(table) extern const struct store_sql table;
 STORE_SQL(STORE_SQL_DECLARE)
@@ -196,6 +199,15 @@ int store_bug_is_fresh(struct store *store, int64_t bug, struct err *err);
 /* Add to a counter; `labels` are pairs of name and value, ending with NULL. */
 int store_count(struct store *store, const char *name, const char *const *labels,
                 int64_t delta, struct err *err);
+
+/* Evidence moves a bug, unless it left the state `from` meanwhile; why: the event's
+ * detail, borrowed. */
+int store_move_bug(struct store *store, int64_t bug, const char *from, const char *to,
+                   json_t *why, struct err *err);
+
+/* A crash that is no backlog joined a fixed bug: it is regressed, when the crash shows on
+ * a build on which the others did not. */
+int store_bug_is_back(struct store *store, int64_t bug, int64_t crash, struct err *err);
 
 /* A crash that does not simply join a bug: its state, and the event. */
 int store_crash_event(struct store *store, int64_t crash, const char *from,

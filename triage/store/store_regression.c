@@ -500,20 +500,22 @@ seen_before(struct store *store, int64_t bug, const json_t *detail, bool *before
 }
 
 static int
-tell(struct store *store, int64_t bug, const struct verified *seen, int64_t *told,
-     struct err *err)
+tell(struct store *store, const struct verification *one, int64_t *told, struct err *err)
 {
-    AUTO(json_decref) json_t *detail = detail_of(seen);
+    const struct regression *of = one->of;
+    AUTO(json_decref) json_t *detail = detail_of(one->seen);
     const struct event event = {
-        .kind = "bug.verify", .subject = "bug", .subject_id = bug, .detail = detail};
+        .kind = "bug.verify", .subject = "bug", .subject_id = of->bug, .detail = detail};
     bool before = false;
-    int rc = seen_before(store, bug, detail, &before, err);
+    int rc = seen_before(store, of->bug, detail, &before, err);
 
-    if (rc < 0 || before) {
-        return rc;
+    if (rc == 0 && !before) {
+        *told += 1;
+        rc = store_event_put(store, &event, err);
     }
-    *told += 1;
-    return store_event_put(store, &event, err);
+    return rc < 0 || one->seen->to == NULL
+               ? rc
+               : store_move_bug(store, of->bug, of->state, one->seen->to, detail, err);
 }
 
 int
@@ -527,7 +529,7 @@ regressions_verified(struct store *store, const struct verification *list, size_
         return rc;
     }
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = tell(store, list[i].of->bug, list[i].seen, &events, err);
+        rc = tell(store, &list[i], &events, err);
     }
     rc = store_end(store, rc, err);
     if (rc == 0 && told != NULL) {

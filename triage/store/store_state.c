@@ -13,7 +13,8 @@ enum {
 };
 
 static const char *const sql[STATEMENTS] = {
-    [STATE] = "SELECT state FROM bug WHERE id = ?1",
+    [STATE] = "SELECT g.state, c.is_report FROM bug g JOIN crash c ON c.id = g.crash"
+              " WHERE g.id = ?1",
     [CHANGE] = "UPDATE bug SET state = ?2 WHERE id = ?1",
 };
 const struct store_sql store_state_sql = {sql, STATEMENTS};
@@ -54,6 +55,7 @@ change(struct store *store, int64_t bug, const char *state,
         return rc < 0 ? rc : store_no_bug(bug, err);
     }
     (void)snprintf(before, sizeof(before), "%s", stmt_text(row, 0));
+    bool has_input = stmt_int(row, 1) == 0;
     stmt_reset(row);
     if (strcmp(before, "duplicate") == 0) {
         return err_set(err, -EINVAL,
@@ -63,6 +65,12 @@ change(struct store *store, int64_t bug, const char *state,
     }
     if (strcmp(before, state) == 0) {
         return 0;
+    }
+    if (has_input && strcmp(state, "fixed") == 0) {
+        return err_set(err, -EINVAL,
+                       "NJ-%lld has an input, so nightjar verify says whether it is "
+                       "fixed, on a later build; 'fixing' says that a fix is on its way",
+                       (long long)bug);
     }
     event.from = before;
     rc = db_run(store->db, err, sql[CHANGE], "it", bug, state);
