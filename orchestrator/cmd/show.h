@@ -39,5 +39,6 @@ int show_timeline(struct page *page, const struct show *show, struct err *err);
 int show_variants_json(const struct show *show, json_t **out, struct err *err);
 int show_similar_json(const struct show *show, json_t **out, struct err *err);
 int show_timeline_json(const struct show *show, json_t **out, struct err *err);
+json_t *show_event_json(const struct event_row *event); /* new reference */
 
 #endif

@@ -225,12 +225,11 @@ show_timeline(struct page *page, const struct show *show, struct err *err)
     return 0;
 }
 
-static int
-event_json(void *user, const struct event_row *event, struct err *err)
+json_t *
+show_event_json(const struct event_row *event)
 {
     json_t *o = json_object();
 
-    (void)err;
     json_put(o, "id", json_integer(event->id));
     json_put(o, "at", json_time(event->at));
     json_put(o, "kind", json_text(event->kind));
@@ -239,7 +238,14 @@ event_json(void *user, const struct event_row *event, struct err *err)
     json_put(o, "actor", json_text(event->actor));
     json_put(o, "detail",
              event->detail == NULL ? json_null() : json_deep_copy(event->detail));
-    return json_array_append_new(user, o);
+    return o;
+}
+
+static int
+event_json(void *user, const struct event_row *event, struct err *err)
+{
+    (void)err;
+    return json_array_append_new(user, show_event_json(event));
 }
 
 int
