@@ -50,8 +50,8 @@ static const char *const sql[STATEMENTS] = {
 };
 const struct store_sql store_evidence_sql = {sql, STATEMENTS};
 
-static bool
-is_open(const char *state)
+bool
+store_is_open(const char *state)
 {
     return strcmp(state, "new") == 0 || strcmp(state, "open") == 0 ||
            strcmp(state, "fixing") == 0 || strcmp(state, "regressed") == 0;
@@ -62,7 +62,7 @@ int
 regression_moves(struct store *store, const struct regression *of, struct verified *seen,
                  struct err *err)
 {
-    const char *to = seen->as == VERIFIED_CLEAN && is_open(of->state) ? "fixed"
+    const char *to = seen->as == VERIFIED_CLEAN && store_is_open(of->state) ? "fixed"
                      : seen->as == VERIFIED_SAME && strcmp(of->state, "fixed") == 0
                          ? "regressed"
                          : NULL;

@@ -26,6 +26,7 @@
  *   store_history.c variants of a bug, its events
  *   store_event.c   events, their way into the outbox, counters
  *   store_life.c    when things happened to each bug
+ *   store_digest.c  what changed in a span of time
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
  *   store_regression.c  reproducers for good, and what became of them
@@ -124,7 +125,8 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_life_sql)       \
     X(store_minimize_sql)   \
     X(store_release_sql)    \
-    X(store_evidence_sql)
+    X(store_evidence_sql)   \
+    X(store_digest_sql)
 /* clang-format on */
 #define STORE_SQL_DECLARE(table) extern const struct store_sql table;
 STORE_SQL(STORE_SQL_DECLARE)
@@ -199,6 +201,8 @@ int store_bug_is_fresh(struct store *store, int64_t bug, struct err *err);
 /* Add to a counter; `labels` are pairs of name and value, ending with NULL. */
 int store_count(struct store *store, const char *name, const char *const *labels,
                 int64_t delta, struct err *err);
+
+bool store_is_open(const char *state); /* new open fixing regressed */
 
 /* Evidence moves a bug, unless it left the state `from` meanwhile; why: the event's
  * detail, borrowed. */
