@@ -203,6 +203,45 @@ backup(const struct cmd_context *context, const struct strv *args)
     return rc > 0 ? EXIT_FOUND : EXIT_DONE;
 }
 
+/* --- migrate --- */
+
+static void
+print_schema(const struct cmd_context *context, int64_t schema, bool was_older)
+{
+    if (context->json) {
+        AUTO(json_decref) json_t *o = json_object();
+        json_put(o, "schema", json_integer(schema));
+        json_put(o, "migrated", json_boolean(was_older));
+        json_print(stdout, o);
+        return;
+    }
+    (void)printf("the database has schema %lld%s\n", (long long)schema,
+                 was_older ? " now" : ", as this nightjar wants it");
+}
+
+static int
+migrate(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(store_close) struct store *store = NULL;
+    struct err err = ERR_INIT;
+    int64_t schema = 0;
+
+    if (args->n > 0) {
+        return cmd_fail(EXIT_USAGE, "db migrate takes no argument '%s'", args->v[0]);
+    }
+    int rc = store_open(context->state, DB_READ, &store, &err);
+    const bool older = rc == -EPROTONOSUPPORT;
+    if (older) { /* or newer, which this refuses */
+        rc = store_open(context->state, DB_CREATE, &store, &err);
+    }
+    rc = rc < 0 ? rc : db_int(store_db(store), &schema, &err, "PRAGMA user_version", "");
+    if (rc < 0) {
+        return cmd_fail_err(&err);
+    }
+    print_schema(context, schema, older);
+    return EXIT_DONE;
+}
+
 static int
 gc(const struct cmd_context *context, const struct strv *args)
 {
@@ -222,6 +261,7 @@ static const struct cmd_sub subs[] = {
     {"backup", "DIR [--deep]",
      "copy database, blobs and regressions into a new folder, while they are in use",
      "deep", backup},
+    {"migrate", "", "bring the database of an older nightjar up to date", NULL, migrate},
     {"gc", "[--dry-run]",
      "remove what nobody needs: by `retention:` of nightjar.yaml, surplus inputs, "
      "orphans",
@@ -237,14 +277,16 @@ run(const struct cmd_context *context, const struct strv *args,
     return args->n == 0
                ? cmd_fail(EXIT_USAGE,
                           "db needs to know what to do: nightjar db check, "
-                          "nightjar db regroup, nightjar db backup, nightjar db gc")
+                          "nightjar db regroup, nightjar db backup, nightjar db migrate, "
+                          "nightjar db gc")
                : cmd_run_sub(&cmd_db, context, args);
 }
 
 const struct cmd cmd_db = {
     .name = "db",
     .summary = "check the database and its files, copy them; regroup its crashes",
-    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep] | gc [--dry-run]",
+    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep] | migrate | gc "
+             "[--dry-run]",
     .about =
         "check proves what nightjar promises about its state: no crash without its "
         "bytes, "
@@ -267,6 +309,12 @@ const struct cmd cmd_db = {
         "to where the state was, or name it: nightjar --state DIR bugs. Exit status 1: "
         "what the\n"
         "check found is wrong in the state as well.\n\n"
+        "migrate does what triage and fuzz do when they begin: an update of nightjar may "
+        "bring\n"
+        "another schema, and verbs that only read say so then. The older nightjar "
+        "refuses "
+        "the\n"
+        "database from then on; let it make a backup before.\n\n"
         "gc removes hangs and crashes in the workers' folders whose bytes are in the "
         "ledger and\n"
         "logs of failed runs, when they are older than `retention:` says (7, 30 and 14 "

@@ -78,4 +78,31 @@ done
 ok "after kill -9 there is none or a whole one" true
 exits 0 "and the next one is made" "$NIGHTJAR" db backup killed
 exits 0 "the state is sound" "$NIGHTJAR" db check --deep
+
+# --- the database of another release ---
+version() { sqlite3 "$1/nightjar.db" 'PRAGMA user_version'; }
+mkdir -p old/blobs
+for number in 1 2 3 4; do
+  { cat "$TOP/triage/sql/000${number}"_*.sql && echo "PRAGMA user_version = $number;"; } | sqlite3 old/nightjar.db
+done
+cp -r old new && sqlite3 new/nightjar.db 'PRAGMA user_version = 99'
+refused() { # STATE WORDS: each verb that only reads says them
+  local verb
+  for verb in bugs "show NJ-1" slo status outbox "verify --all" "db check" "repro NJ-1" "bugs --crashes" "bugs pin NJ-1 x"; do
+    # shellcheck disable=SC2086 # words
+    "$NIGHTJAR" --state "$1" $verb >"$OUT" 2>"$ERR" && return 1
+    grep -q "$2" "$ERR" || { echo "$verb: $(cat "$ERR")" && return 1; }
+  done
+}
+ok "an older one is refused, with the cure" refused old "nightjar db migrate brings it up to date"
+is "and left as it was" "$(version old)" 4
+ok "a newer one, too" refused new "a newer nightjar made this database (schema 99"
+exits 3 "which is not migrated" "$NIGHTJAR" --state new db migrate
+has "for the same reason" "$ERR" "use that one, or another folder"
+exits 0 "the older one is" "$NIGHTJAR" --state old db migrate
+has "and said to be" "$OUT" "$(version old) now"
+exits 0 "once" "$NIGHTJAR" --state old db migrate --json
+is "of course" "$(jq -r .migrated "$OUT")" false
+exits 0 "then it is read" "$NIGHTJAR" --state old bugs
+exits 0 "and sound" "$NIGHTJAR" --state old db check
 finish

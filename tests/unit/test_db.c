@@ -463,8 +463,8 @@ test_migrate_refuses_a_newer_schema(void **state)
     assert_int_equal(db_exec(fix->db, "PRAGMA user_version=9", &fix->err), 0);
     assert_int_equal(db_migrate(fix->db, migrations, 1, &fix->err), -EPROTONOSUPPORT);
     assert_string_equal(fix->err.msg,
-                        "the database has schema 9, this nightjar knows 1: use "
-                        "the newer nightjar");
+                        "a newer nightjar made this database (schema 9, known is 1): use "
+                        "that one, or another folder (--state DIR)");
 }
 
 /* How many rows of t another connection sees. */

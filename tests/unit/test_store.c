@@ -168,9 +168,14 @@ test_open_refuses_other_schemas(void **state)
     struct fixture *fix = *state;
     struct store *store = NULL;
     AUTO(mem_free)
-    char *wanted = mem_printf("the database has schema 99, this nightjar knows %d: use "
-                              "the newer nightjar",
+    char *wanted = mem_printf("a newer nightjar made this database (schema 99, known is "
+                              "%d): use that one, or another folder (--state DIR)",
                               (int)schemas());
+    AUTO(mem_free)
+    char *older = mem_printf("an older nightjar made this database (schema 1, wanted is "
+                             "%d): nightjar db migrate brings it up to date, as triage "
+                             "and fuzz do; the older one cannot read it any more then",
+                             (int)schemas());
 
     execute(fix, "PRAGMA user_version=99");
     assert_int_equal(store_open(fix->state, DB_READ, &store, &fix->err),
@@ -178,6 +183,10 @@ test_open_refuses_other_schemas(void **state)
     assert_string_equal(fix->err.msg, wanted);
     assert_int_equal(store_open(fix->state, DB_CREATE, &store, &fix->err),
                      -EPROTONOSUPPORT);
+    execute(fix, "PRAGMA user_version=1");
+    assert_int_equal(store_open(fix->state, DB_WRITE, &store, &fix->err),
+                     -EPROTONOSUPPORT);
+    assert_string_equal(fix->err.msg, older);
     assert_null(store);
 }
 

@@ -456,8 +456,8 @@ db_migrate(struct db *db, const struct db_migration *list, size_t count, struct 
     }
     if (version > (int64_t)count) {
         return err_set(err, -EPROTONOSUPPORT,
-                       "the database has schema %lld, this nightjar knows %zu: use the "
-                       "newer nightjar",
+                       "a newer nightjar made this database (schema %lld, known is %zu): "
+                       "use that one, or another folder (--state DIR)",
                        (long long)version, count);
     }
     for (; version < (int64_t)count; version++) {

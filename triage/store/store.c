@@ -173,8 +173,9 @@ check_schema(struct store *store, struct err *err)
     }
     return err_set(
         err, -EPROTONOSUPPORT,
-        "the database has schema %lld, this nightjar wants %zu: nightjar triage or "
-        "nightjar fuzz brings it up to date",
+        "an older nightjar made this database (schema %lld, wanted is %zu): nightjar db "
+        "migrate brings it up to date, as triage and fuzz do; the older one cannot read "
+        "it any more then",
         (long long)version, COUNT(migrations));
 }
 
