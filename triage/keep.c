@@ -19,6 +19,7 @@ keep_of(const struct record *record, enum keep_level level, struct keep *out)
     out->kind = signature_kind(record->crash_type);
     out->function = record_top_frame(record->crash_type, record->crash_state);
     out->place = mem_strdup(record->place);
+    out->far = !record->near_null;
 }
 
 void
@@ -58,6 +59,9 @@ keep_holds(const struct keep *keep, const struct record *record)
     }
     if (keep->level == KEEP_LOOSE) {
         return is_loosely(keep, record);
+    }
+    if (keep->far && record->near_null) {
+        return false;
     }
     if (keep->level == KEEP_EXACT && record->samples == 0) {
         return strcmp(record->hash_minor, keep->minor) == 0;

@@ -7,6 +7,9 @@
  *          for a signature may cover two bugs of one function. The default
  *   loose  the kind of crash, at the same place; without places, in the same top function
  *
+ * But for loose, what faults at an address far from null goes on doing so: zeroes in
+ * place of a wild pointer show the same bug as a mere null dereference, and prove less.
+ *
  * The stack of a sampled hang is chance to a degree, so its place is not looked at, and
  * its lines are not either: exact is major there.
  */
@@ -26,6 +29,7 @@ struct keep {
     char *kind;     /* signature_kind() */
     char *function; /* record_top_frame() */
     char *place;    /* NULL: none, any will do */
+    bool far;       /* the address is not near null */
 };
 
 /* What the record shows, to be kept; all of *out is set. */

@@ -67,6 +67,29 @@ test_major_wants_signature_and_place(void **state)
     assert_false(keep_holds(&fix->keep, &fix->record));
 }
 
+/* Of a wild address none near null is made, the other way round anything goes. */
+static void
+test_what_is_far_from_null_stays_so(void **state)
+{
+    static const enum keep_level levels[] = {KEEP_MAJOR, KEEP_EXACT};
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        fix->record.near_null = false;
+        keep_of(&fix->record, levels[i], &fix->keep);
+        fix->record.near_null = true;
+        assert_false(keep_holds(&fix->keep, &fix->record));
+        keep_clear(&fix->keep);
+        keep_of(&fix->record, levels[i], &fix->keep);
+        fix->record.near_null = false;
+        assert_true(keep_holds(&fix->keep, &fix->record));
+        keep_clear(&fix->keep);
+    }
+    keep_of(&fix->record, KEEP_LOOSE, &fix->keep);
+    fix->record.near_null = true;
+    assert_true(keep_holds(&fix->keep, &fix->record));
+}
+
 static void
 test_without_a_place_any_will_do(void **state)
 {
@@ -140,6 +163,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_major_wants_signature_and_place),
+        TEST(test_what_is_far_from_null_stays_so),
         TEST(test_without_a_place_any_will_do),
         TEST(test_exact_wants_every_frame),
         TEST(test_loose_wants_kind_and_place),

@@ -215,7 +215,10 @@ test_worse_crash_raises_the_severity_and_stands_for_the_bug(void **state)
     must(fix, store_bug(fix->store, 1, &bug, &fix->err));
     assert_int_equal(bug.crash, 2);
     assert_int_equal(bug.record->severity, SEVERITY_CRITICAL);
-    assert_int_equal(bug.reproducer_bytes, 1); /* the smaller input still shows the bug */
+    /* the smaller input shows the bug, but does not prove how severe it is */
+    assert_int_equal(bug.reproducer_bytes, 14);
+    assert_int_equal(number(fix, "SELECT count(*) FROM bug WHERE minimize = 'waiting'"),
+                     1);
     assert_int_equal(number(fix, "SELECT count(*) FROM event WHERE kind = 'bug.severity'"
                                  " AND to_state = 'critical'"),
                      1);

@@ -46,9 +46,13 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
     plan->severity = (enum severity)stmt_int(bug, 0);
     plan->stands = worse > score_step || (worse > -score_step &&
                                           (ours > theirs || (ours == theirs && smaller)));
+    /* an input that shows it in a stronger way (far from null, a write) proves what a
+     * smaller one that shows it in a weaker way does not: it is minimized anew */
+    bool stronger = filing->answer.record->severity > plan->severity;
     plan->reproduces =
         plan->stands &&
-        (ours > theirs || (ours == theirs && filing->bytes < stmt_int(bug, 3)));
+        (ours > theirs ||
+         (ours == theirs && (stronger || filing->bytes < stmt_int(bug, 3))));
     plan->freshens = stmt_int(bug, 4) != 0 && !filing->backlog;
     plan->fixed = strcmp(stmt_text(bug, 6), "fixed") == 0 && !filing->backlog;
 }
