@@ -195,6 +195,9 @@ copy_out(const struct buf *text, const char *to, struct err *err)
                     rename(fresh, to) < 0)) {
         rc = err_sys(err, "copy the journal");
     }
+    if (rc < 0) {
+        (void)unlink(fresh); /* a full disk has better use for the room */
+    }
     return rc;
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # `nightjar triage` when things die: scribe, workers and supervisor by kill -9, Ctrl-C, a full
 # disk, a read-only folder, huge files, and a second nightjar at the same time. After every one of
-# them nothing is lost, nothing is there twice, and the database is sound.
+# them nothing is lost, nothing is there twice, and the database is sound. SOAK=1: twenty more kills at random.
 # shellcheck disable=SC2317 # some functions are called by retry
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -74,6 +74,21 @@ is "it had not to begin anew" "$([ "$before" -ge 100 ] && echo yes)" yes
 is "every file is triaged" "$(count '.state == "triaged" and .bug != null')" $FILES
 is "each crash is counted once" "$("$NIGHTJAR" bugs --json | jq -s 'map(.crashes) | add')" $FILES
 sound "the database is sound"
+
+if [ "${SOAK:-0}" = 1 ]; then
+  fresh
+  for _ in $(seq 20); do
+    { timeout -s KILL "$(printf '0.%03d' $((RANDOM % 900 + 5)))" "$NIGHTJAR" triage --runs 1 --minimize 1s in -- ./crash @@; } \
+      >run.out 2>run.err
+    retry 10 none_left || fail "no orphan after kill -9 at any time" "$(ours)"
+    [ ! -e .nightjar/nightjar.db ] || "$NIGHTJAR" db check >"$OUT" 2>&1 ||
+      fail "after each kill the database is sound" "$(cat "$OUT")"
+    [ $((RANDOM % 4)) != 0 ] || fresh # from the beginning again
+  done
+  exits 0 "after kills at random times it goes on" "$NIGHTJAR" triage --runs 1 --minimize no in -- ./crash @@
+  is "every file is triaged" "$(count '.state == "triaged" and .bug != null')" $FILES
+  sound "the database is sound"
+fi
 
 # --- Ctrl-C ---
 fresh
@@ -162,6 +177,11 @@ if mount -t tmpfs -o size=3m none small 2>/dev/null; then
   exits 0 "with room again it goes on" "$NIGHTJAR" triage --state small/s --minimize no big -- ./crash @@
   is "and nothing is lost" "$("$NIGHTJAR" bugs --state small/s --crashes --json | jq -r 'select(.state == "triaged") | .path' | wc -l)" 40
   exits 0 "the database is sound" "$NIGHTJAR" db check --state small/s
+  rm -rf small/s
+  mount -o remount,size=16k small
+  printf 'r1%2000s' x >long
+  exits 0 "a journal that finds no room" "$NIGHTJAR" minimize long -o small/min -- ./crash @@
+  is "does not take it from the result" "$(head -c 2 small/min)" r1
 else
   skip "a full disk" "mounting a small tmpfs is not possible here: run as root"
 fi

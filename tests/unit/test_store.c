@@ -172,9 +172,9 @@ test_open_refuses_other_schemas(void **state)
                               "%d): use that one, or another folder (--state DIR)",
                               (int)schemas());
     AUTO(mem_free)
-    char *older = mem_printf("an older nightjar made this database (schema 1, wanted is "
-                             "%d): nightjar db migrate brings it up to date, as triage "
-                             "and fuzz do; the older one cannot read it any more then",
+    char *older = mem_printf("the database has an older schema (1, wanted is %d): "
+                             "nightjar db migrate brings it up to date, as triage and "
+                             "fuzz do; an older nightjar cannot read it any more then",
                              (int)schemas());
 
     execute(fix, "PRAGMA user_version=99");

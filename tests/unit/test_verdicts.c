@@ -1,8 +1,10 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -139,6 +141,26 @@ test_a_copy_replaces_what_is_there(void **state)
     assert_false(fs_exists(copy));
 }
 
+/* A full disk: what was begun takes no room. */
+static void
+test_a_copy_that_fails_leaves_nothing(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *copy = fs_join(fix->folder, "copy");
+    AUTO(mem_free) char *fresh = fs_join(fix->folder, "copy.new");
+    const struct rlimit none = {.rlim_cur = 4, .rlim_max = RLIM_INFINITY};
+    struct rlimit before;
+
+    assert_int_equal(fs_write(fix->path, "12345", 5, 0600, &fix->err), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_int_equal(verdicts_copy(fix->path, copy, &fix->err), -EFBIG);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(fs_exists(fresh));
+    assert_false(fs_exists(copy));
+}
+
 int
 main(void)
 {
@@ -148,6 +170,7 @@ main(void)
         TEST(test_many_verdicts_stay_apart),
         TEST(test_what_is_no_plain_file_is_refused),
         TEST(test_a_copy_replaces_what_is_there),
+        TEST(test_a_copy_that_fails_leaves_nothing),
     };
 
     return cmocka_run_group_tests_name("verdicts", tests, NULL, NULL);

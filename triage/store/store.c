@@ -173,9 +173,10 @@ check_schema(struct store *store, struct err *err)
     }
     return err_set(
         err, -EPROTONOSUPPORT,
-        "an older nightjar made this database (schema %lld, wanted is %zu): nightjar db "
-        "migrate brings it up to date, as triage and fuzz do; the older one cannot read "
-        "it any more then",
+        "the database has an older schema (%lld, wanted is %zu): nightjar db migrate "
+        "brings "
+        "it up to date, as triage and fuzz do; an older nightjar cannot read it any more "
+        "then",
         (long long)version, COUNT(migrations));
 }
 
