@@ -66,6 +66,52 @@ add_place(const struct frame *frame, struct buf *out)
     }
 }
 
+/* The function that its frame called last, where that is a library's: memcpy(), free().
+ * Its name without what a sanitizer puts before it, or NULL. Borrowed. */
+static const char *
+called(const struct record *record)
+{
+    static const char *const prefixes[] = {"___interceptor_", "__interceptor_", "__asan_",
+                                           "__msan_", "__libc_"};
+    const struct frame *frame = explain_frame(record);
+    const char *name = frame == NULL || frame == record->frames || !frame->kept ||
+                               frame[-1].kept || frame[-1].stack != STACK_CRASH
+                           ? NULL
+                           : frame[-1].function;
+
+    for (size_t i = 0; i < COUNT(prefixes) && name != NULL; i++) {
+        if (str_starts(name, prefixes[i])) {
+            return name + strlen(prefixes[i]);
+        }
+    }
+    return name;
+}
+
+/* It was to free a block. */
+static bool
+frees(const struct record *record)
+{
+    static const char *const names[] = {"free", "cfree", "realloc", "reallocarray"};
+    const char *name = called(record);
+    bool found = name != NULL && str_starts(name, "operator delete");
+
+    for (size_t i = 0; i < COUNT(names) && name != NULL; i++) {
+        found = found || strcmp(name, names[i]) == 0;
+    }
+    return found;
+}
+
+/* " through memcpy()" */
+static void
+add_called(const struct record *record, struct buf *out)
+{
+    const char *name = called(record);
+
+    if (name != NULL) {
+        buf_addf(out, " through %.*s()", (int)strcspn(name, "(<"), name);
+    }
+}
+
 /* --- what memory --- */
 
 static void
@@ -165,6 +211,7 @@ add_access(const struct record *record, struct buf *out)
                   : record->access == ACCESS_READ ? " reads "
                                                   : " accesses ");
     add_bytes(record->access_bytes, out);
+    add_called(record, out);
     buf_adds(out, record->memory.distance == 0 ? " " : ", ");
 }
 
@@ -243,10 +290,19 @@ say_wild(const struct record *record, struct buf *out)
         buf_adds(out, ", where there is no code.");
         return;
     }
-    buf_adds(out, record->access == ACCESS_WRITE  ? " writes to "
-                  : record->access == ACCESS_READ ? " reads from "
-                                                  : " accesses ");
-    buf_addf(out, "%s",
+    if (!null && frees(record)) {
+        buf_adds(out,
+                 " frees a pointer that leads nowhere: it was never set, or damaged.");
+        return;
+    }
+    buf_adds(out, record->access == ACCESS_WRITE  ? " writes"
+                  : record->access == ACCESS_READ ? " reads"
+                                                  : " accesses");
+    add_called(record, out);
+    buf_addf(out, "%s%s",
+             record->access == ACCESS_WRITE  ? " to "
+             : record->access == ACCESS_READ ? " from "
+                                             : " ",
              record->crash_address == NULL ? "an address that the report does not tell"
                                            : record->crash_address);
     buf_adds(out, null
@@ -283,7 +339,9 @@ say_kind(const struct record *record, struct buf *out)
     buf_adds(out, "In ");
     add_name(explain_frame(record), out);
     buf_addf(out, ": %s.", reason);
-    if (record->message != NULL) {
+    /* the address of an instruction that divides says nothing */
+    if (record->message != NULL &&
+        strstr(record->message, " on unknown address ") == NULL) {
         buf_addf(out, " The report says: %s", record->message);
     }
 }
@@ -317,6 +375,13 @@ explain_what(const struct record *record, struct buf *out)
     "unchecked offset, or a use after free) and check it there."
 #define ABORTED \
     "Look at who called abort(): handle what it gives up on, and return an error."
+#define FREED_WILD                                                                   \
+    "Set the pointer (NULL will do) before any path that frees it, the error paths " \
+    "too; "                                                                          \
+    "where a count says how many there are, count only those that were set."
+#define BELOW                                                                       \
+    "Check that the index or offset is not negative before the access, beside its " \
+    "upper bound: a subtraction, a signed number or one that wrapped went below zero."
 #define RACE "Guard what both threads use by one lock, or make it atomic."
 
 /* The first row whose text begins the crash type. */
@@ -435,6 +500,13 @@ explain_fix(const struct record *record)
     /* the first 64 KiB are unmapped: whatever the type's word, it is a null pointer */
     if (record->near_null && is_type(record, "UNKNOWN")) {
         return "Check the pointer for NULL before it is used.";
+    }
+    if (is_type(record, "UNKNOWN") && frees(record)) {
+        return FREED_WILD;
+    }
+    if (record->memory.side == SIDE_BEFORE && record->access_bytes > 0 &&
+        strstr(record->crash_type, "flow") != NULL) { /* over or under */
+        return BELOW;
     }
     for (size_t i = 0; i < COUNT(fixes); i++) {
         if (is_type(record, fixes[i].type)) {

@@ -69,6 +69,67 @@ test_use_after_free_names_who_freed(void **state)
         "memory.c:151.");
 }
 
+/* What a library did for it is said: whose bug it is stays the caller's. */
+static void
+test_library_function_is_named(void **state)
+{
+    static const char copy[] =
+        "==1==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x7f01 at pc "
+        "0x1\n"
+        "WRITE of size 11 at 0x7f01 thread T0\n"
+        "    #0 0x1 in __asan_memcpy (/bin/tool+0x1)\n"
+        "    #1 0x2 in check_bar /src/bar.c:540:11\n"
+        "    #2 0x3 in main /src/bar.c:600:7\n\n"
+        "Address 0x7f01 is located in stack of thread T0 at offset 112 in frame\n"
+        "    #0 0x4 in check_bar /src/bar.c:523\n\n"
+        "  This frame has 1 object(s):\n"
+        "    [32, 112) 'msg' (line 524) <== Memory access at offset 112 overflows this "
+        "variable\n";
+    static const char freed[] =
+        "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x5f0000000010 (pc 0x1)\n"
+        "The signal is caused by a READ memory access.\n"
+        "    #0 0x1 in __asan::Allocator::Deallocate(void*) (/bin/tool+0x1)\n"
+        "    #1 0x2 in __interceptor_free (/bin/tool+0x2)\n"
+        "    #2 0x3 in release_all /src/list.c:12:3\n"
+        "    #3 0x4 in main /src/list.c:20:3\n";
+    AUTO(record_free) struct record *wild = parsed(freed, sizeof(freed) - 1);
+    AUTO(record_free) struct record *far = parsed(copy, sizeof(copy) - 1);
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+
+    (void)state;
+    explain_what(far, &said);
+    assert_string_equal(buf_str(&said),
+                        "check_bar() writes 11 bytes through memcpy() right behind the "
+                        "end of the local variable 'msg' of 80 bytes (line 524).");
+    buf_clear(&said);
+    explain_what(wild, &said);
+    assert_string_equal(buf_str(&said), "release_all() frees a pointer that leads "
+                                        "nowhere: it was never set, or damaged.");
+    assert_non_null(strstr(explain_fix(wild), "before any path that frees it"));
+}
+
+/* An index below zero is cured by another check than one that is too large. */
+static void
+test_below_the_start_is_another_fix(void **state)
+{
+    static const char *const sides[] = {"to the left of", "to the right of"};
+    static const char *const fixes[] = {"is not negative", "number of elements"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(mem_free)
+        char *text = mem_printf(
+            "==1==ERROR: AddressSanitizer: global-buffer-overflow on address 0x55 at pc "
+            "0x1\nREAD of size 1 at 0x55 thread T0\n"
+            "    #0 0x1 in set_key /src/key.c:9:3\n    #1 0x2 in main /src/key.c:20:3\n\n"
+            "0x55 is located 36 bytes %s global variable 'table' defined in "
+            "'/src/key.c:3:5' (0x80) of size 13\n",
+            sides[i]);
+        AUTO(record_free) struct record *record = parsed(text, strlen(text));
+        assert_non_null(strstr(explain_fix(record), fixes[i]));
+    }
+}
+
 static void
 test_double_free_names_both(void **state)
 {
@@ -237,6 +298,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_heap_overflow_names_block_and_allocation),
         TEST(test_use_after_free_names_who_freed),
+        TEST(test_library_function_is_named),
+        TEST(test_below_the_start_is_another_fix),
         TEST(test_double_free_names_both),
         TEST(test_stack_and_global_name_the_variable),
         TEST(test_a_wrapper_of_the_allocator_names_its_caller),
