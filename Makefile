@@ -149,7 +149,7 @@ check: units ## all tests of this build
 	$(Q)tests/run check $(BUILD) $(B)
 
 soak: $(B)/nightjar ## what check shortens, in full
-	$(Q)SOAK=1 tests/run integration $(B)/nightjar '$(T)'
+	$(Q)SOAK=1 INTEGRATION_TIMEOUT=$${INTEGRATION_TIMEOUT:-3600} tests/run integration $(B)/nightjar '$(T)'
 
 bench: $(B)/nightjar ## ratios against real peers
 	$(Q)set -e; for b in tests/bench/*/run; do $$b $(B)/nightjar; done
