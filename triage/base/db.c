@@ -418,31 +418,25 @@ db_group_end(struct db *db, struct err *err)
     return rc;
 }
 
+/* What is missing, within a transaction. */
 static int
-apply(struct db *db, const struct db_migration *migration, int64_t version,
-      struct err *err)
+apply(struct db *db, const struct db_migration *list, size_t count, struct err *err)
 {
-    AUTO(mem_free)
-    char *set = mem_printf("PRAGMA user_version=%lld", (long long)version + 1);
-    int64_t now = 0;
-    int rc = db_begin(db, err);
+    AUTO(mem_free) char *set = mem_printf("PRAGMA user_version=%zu", count);
+    int64_t version = 0;
+    /* somebody else may have applied it while this process waited for the lock */
+    int rc = db_int(db, &version, err, "PRAGMA user_version", "");
 
-    if (rc < 0) {
+    if (rc < 0 || version >= (int64_t)count) {
         return rc;
     }
-    /* somebody else may have applied it while this process waited for the lock */
-    rc = db_int(db, &now, err, "PRAGMA user_version", "");
-    if (rc == 0 && now == version) {
-        rc = db_exec(db, migration->sql, err);
-        if (rc == 0) {
-            rc = db_exec(db, set, err);
+    for (; rc == 0 && version < (int64_t)count; version++) {
+        rc = db_exec(db, list[version].sql, err);
+        if (rc < 0) {
+            return err_wrap(err, rc, "migration %s", list[version].name);
         }
     }
-    if (rc < 0) {
-        db_rollback(db);
-        return err_wrap(err, rc, "migration %s", migration->name);
-    }
-    return db_commit(db, err);
+    return rc < 0 ? rc : db_exec(db, set, err);
 }
 
 int
@@ -460,11 +454,14 @@ db_migrate(struct db *db, const struct db_migration *list, size_t count, struct 
                        "use that one, or another folder (--state DIR)",
                        (long long)version, count);
     }
-    for (; version < (int64_t)count; version++) {
-        rc = apply(db, &list[version], version, err);
-        if (rc < 0) {
-            return rc;
-        }
+    rc = version == (int64_t)count ? 1 : db_begin(db, err);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
     }
-    return 0;
+    rc = apply(db, list, count, err);
+    if (rc < 0) {
+        db_rollback(db);
+        return rc;
+    }
+    return db_commit(db, err);
 }

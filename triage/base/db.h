@@ -109,8 +109,9 @@ struct db_migration {
     const char *sql;
 };
 
-/* Apply what is missing, each in its transaction. -EPROTONOSUPPORT when the database is
- * newer than the list: never touch what a later release wrote. */
+/* Apply what is missing, all or nothing, in one transaction: who is killed leaves no
+ * schema in between, which only this call could read. -EPROTONOSUPPORT when the database
+ * is newer than the list: never touch what a later release wrote. */
 int db_migrate(struct db *db, const struct db_migration *list, size_t count,
                struct err *err);
 
