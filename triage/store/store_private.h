@@ -483,9 +483,9 @@ int store_trim(struct store *store, int64_t *dropped, struct err *err);
 void store_trim_sometimes(struct store *store, bool spare);
 
 /* Mark those of the blobs dropped that nothing needs, durably, then have their files
- * removed by store->unlinker: whoever is killed in between leaves files to the next sweep.
- * *dropped is their number.
- * -EAGAIN: somebody holds the blobs, whom nobody waits for. */
+ * removed by store->unlinker: whoever is killed in between leaves files to the next
+ * sweep. *dropped is their number. -EAGAIN: somebody holds the blobs, whom nobody waits
+ * for. */
 int store_drop_surplus(struct store *store, const struct strv *sha256, int64_t *dropped,
                        struct err *err);
 
