@@ -322,17 +322,18 @@ int store_unpin(struct store *store, int64_t bug, const struct strv *which,
 struct regrouped {      /* what store_regroup() did, or would do */
     int64_t records;    /* that were signed anew */
     int64_t unreadable; /* that could not be: their crashes stay */
+    int64_t blind;      /* whose input is gone: last words stay as they were signed */
     int64_t changed;    /* whose signature is another one now */
     int64_t moved;      /* crashes, from bug to bug */
     int64_t joined, split;
 };
 
 /*
- * Sign every crash that kept a record anew, by this release and the settings of its
- * target, and let the bugs follow; crashes without one go with most of those that had
- * their signature. Numbers of bugs stay with most of their crashes; what a hand decided
- * stays; a bug that loses all becomes a duplicate. One transaction for each signature,
- * and what is interrupted is taken up by the next call.
+ * Sign every crash that kept a record anew, by this release, its input and the settings
+ * of its target, and let the bugs follow; crashes without one go with most of those that
+ * had their signature. Numbers of bugs stay with most of their crashes; what a hand
+ * decided stays; a bug that loses all becomes a duplicate. One transaction for each
+ * signature, and what is interrupted is taken up by the next call.
  */
 int store_regroup(struct store *store, const struct decision *decision,
                   struct regrouped *out, struct err *err);

@@ -119,6 +119,12 @@ print_sum(const struct cmd_context *context, const struct regrouped *sum)
     (void)printf("%lld of %lld records have another signature by version %d%s\n",
                  (long long)sum->changed, (long long)sum->records, SIGNATURE_VERSION,
                  sum->unreadable == 0 ? "" : " (some cannot be read: they stay)");
+    if (sum->blind > 0) {
+        (void)printf(
+            "%lld of them have no input any more: what of a message is data stays "
+            "as it was found then\n",
+            (long long)sum->blind);
+    }
     (void)printf("%s: %lld bug%s join%s, %lld split%s off, %lld crash%s change%s bugs\n",
                  apply ? "done" : "would do", (long long)sum->joined,
                  sum->joined == 1 ? "" : "s", sum->joined == 1 ? "s" : "",

@@ -37,6 +37,8 @@ struct said {
     uint64_t offset;   /* at this offset */
     bool freed;        /* of freed memory: it was made and freed in parse */
     int samples;       /* of a hang's stack */
+    const char *words; /* the last ones of an abort, */
+    const char *input; /* as the worker had it when it read them */
 };
 
 /* The call succeeded; else its message is shown. */
@@ -205,7 +207,11 @@ next_job(struct fixture *fix, int64_t minimize_ms, struct job *job)
 static inline json_t *
 record_of(const struct said *said)
 {
-    const struct record_options options = {.fuzz_target = "t", .ooms_and_hangs = true};
+    const struct record_options options = {
+        .fuzz_target = "t",
+        .ooms_and_hangs = true,
+        .input = said->input,
+        .input_len = said->input == NULL ? 0 : strlen(said->input)};
     AUTO(record_free) struct record *record = mem_alloc(sizeof(*record));
     bool stock = said->frames[0] == NULL;
 
@@ -242,6 +248,7 @@ record_of(const struct said *said)
         frame->start_line = 10;
     }
     record->samples = said->samples;
+    record->last_words = said->words == NULL ? NULL : mem_strdup(said->words);
     assert_int_equal(record_finish(record, &options, NULL), 0);
     return record_to_json(record);
 }

@@ -212,6 +212,44 @@ test_unreadable_record_stays_where_it_is(void **state)
     assert_clean(fix);
 }
 
+static void
+test_words_of_the_input_do_not_count_and_move_nothing(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said first = {.frames = {"give_up", "load", "main"},
+                               .type = "Abrt",
+                               .into = 19,
+                               .words = "fatal: package zwlp is there already",
+                               .input = "..zwlp"};
+    struct said second = first;
+    const struct decision decision = {.actor = "eve", .dry_run = true};
+    struct regrouped sum;
+
+    second.words = "fatal: package vbrm is there already";
+    second.input = "..vbrm";
+    assert_int_equal(triage(fix, first.input, &first).bug, 1);
+    second.frames[1] = "read"; /* a stack of its own, so that its record is kept */
+    assert_int_equal(triage(fix, second.input, &second).bug, 2);
+    second.frames[1] = "load";
+    second.file = "/src/t/other.c";
+    assert_int_equal(triage(fix, "2..vbrm", &second).bug, 1);
+    must(fix, store_regroup(fix->store, &decision, &sum, &fix->err));
+    assert_int_equal(sum.records, 3);
+    assert_int_equal(sum.changed, 0);
+    assert_int_equal(sum.blind, 0);
+    /* without the input, what it told stays */
+    execute(fix, "UPDATE blob SET state = 'dropped' WHERE id = 3");
+    must(fix, store_regroup(fix->store, &decision, &sum, &fix->err));
+    assert_int_equal(sum.changed, 0);
+    assert_int_equal(sum.blind, 1);
+    execute(fix, "UPDATE blob SET state = 'present' WHERE id = 3");
+    make_older(fix);
+    assert_regrouped(fix, true, "");
+    assert_int_equal(
+        number(fix, "SELECT count(*) FROM place WHERE text LIKE '%package * is%'"), 2);
+    assert_int_equal(number(fix, "SELECT count(*) FROM place"), 2);
+}
+
 int
 main(void)
 {
@@ -223,6 +261,7 @@ main(void)
         TEST(test_new_crash_finds_its_bug_before_regrouping),
         TEST(test_interrupted_regrouping_goes_on),
         TEST(test_unreadable_record_stays_where_it_is),
+        TEST(test_words_of_the_input_do_not_count_and_move_nothing),
     };
 
     return cmocka_run_group_tests_name("store_regroup", tests, NULL, NULL);

@@ -6,7 +6,10 @@
 
 #include "base/mem.h"
 
-enum { CANDIDATES_MAX = 64 };
+enum {
+    CANDIDATES_MAX = 64,
+    INPUT_MAX = 128 << 20, /* bytes of an input: what a worker takes */
+};
 
 enum {
     OLDER,
@@ -17,35 +20,92 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [OLDER] = "SELECT EXISTS (SELECT 1 FROM signature WHERE version < ?1)",
     [CANDIDATES] =
-        "SELECT g.id, t.name, t.settings, r.json FROM bug g JOIN crash c ON c.id = "
-        "g.crash"
+        "SELECT g.id," SIGNED_CRASH " FROM bug g JOIN crash c ON c.id = g.crash"
         " JOIN target t ON t.id = c.target JOIN record r ON r.crash = c.id"
+        " JOIN blob b ON b.id = c.blob"
         " WHERE c.version < ?1 AND c.target = ?2"
         " ORDER BY g.crash_state = ?3 DESC, g.crash_type = ?4 DESC, g.id LIMIT ?5",
 };
 const struct store_sql store_older_sql = {sql, STATEMENTS};
 
+struct signed_crash
+store_signed_crash(struct stmt *row, int column)
+{
+    bool is_report = stmt_int(row, column + 3) != 0;
+
+    return (struct signed_crash){.target = stmt_text(row, column),
+                                 .settings = stmt_text(row, column + 1),
+                                 .record = stmt_text(row, column + 2),
+                                 .sha256 = is_report ? NULL : stmt_text(row, column + 4),
+                                 .bytes = stmt_int(row, column + 5),
+                                 .present =
+                                     strcmp(stmt_text(row, column + 6), "present") == 0};
+}
+
+static bool
+read_input(const struct store *store, const struct signed_crash *crash, struct buf *out)
+{
+    return crash->present &&
+           store_blob_read(store, crash->sha256, crash->bytes, out, NULL) == 0;
+}
+
+/* The masked words of the place that it had, behind the steps of the new one. */
+static void
+keep_words(struct record *record, const char *old)
+{
+    static const char says[] = " says ";
+    const char *words = old == NULL ? NULL : strstr(old, says);
+    char *fresh = record->place == NULL ? NULL : strstr(record->place, says);
+
+    if (words != NULL && fresh != NULL) {
+        *fresh = '\0';
+        char *place = mem_printf("%s%s", record->place, words);
+        mem_free(record->place);
+        record->place = place;
+    }
+}
+
+static int
+sign(const struct signed_crash *crash, const struct record_settings *settings,
+     const struct buf *input, struct record *record)
+{
+    AUTO(mem_free) char *old = record->place == NULL ? NULL : mem_strdup(record->place);
+    const struct record_options options = {
+        .fuzz_target = crash->target,
+        .ooms_and_hangs = settings->ooms_and_hangs,
+        .asserts_are_security = settings->asserts_are_security,
+        .checks_are_security = settings->checks_are_security,
+        .judge_harness = true,
+        .input = input == NULL ? NULL : buf_str(input),
+        .input_len = input == NULL ? 0 : input->len,
+        .ignore_frames = &settings->ignore_frames};
+    int rc = record_finish(record, &options, NULL);
+
+    if (rc == 0 && input == NULL && crash->sha256 != NULL) {
+        keep_words(record, old);
+    }
+    return rc;
+}
+
 struct record *
-store_sign_again(const char *target, const char *settings_text, const char *json)
+store_sign_again(const struct store *store, const struct signed_crash *crash, bool *blind)
 {
     AUTO(json_decref) json_t *object = NULL;
     AUTO(json_decref) json_t *given = NULL;
     AUTO(record_free) struct record *record = NULL;
+    AUTO(buf_clear) struct buf input = {.max = INPUT_MAX};
     struct record_settings settings = {0};
 
-    if (json_parse(json, strlen(json), &object, NULL) < 0 ||
-        json_parse(settings_text, strlen(settings_text), &given, NULL) < 0 ||
+    *blind = false;
+    if (json_parse(crash->record, strlen(crash->record), &object, NULL) < 0 ||
+        json_parse(crash->settings, strlen(crash->settings), &given, NULL) < 0 ||
         record_from_json(object, &record, NULL) < 0) {
         return NULL;
     }
+    bool seen = crash->sha256 != NULL && read_input(store, crash, &input);
+    *blind = crash->sha256 != NULL && !seen;
     store_settings_from_json(given, &settings);
-    const struct record_options options = {
-        .fuzz_target = target,
-        .ooms_and_hangs = settings.ooms_and_hangs,
-        .asserts_are_security = settings.asserts_are_security,
-        .checks_are_security = settings.checks_are_security,
-        .ignore_frames = &settings.ignore_frames};
-    int rc = record_finish(record, &options, NULL);
+    int rc = sign(crash, &settings, seen ? &input : NULL, record);
     strv_clear(&settings.ignore_frames);
     return rc < 0 ? NULL : STEAL(record);
 }
@@ -72,9 +132,10 @@ find_candidate(struct store *store, const struct cluster_clue *clue,
                       record->crash_type, (int64_t)CANDIDATES_MAX);
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        const struct signed_crash crash = store_signed_crash(row, 1);
+        bool blind = false;
         AUTO(record_free)
-        struct record *old =
-            store_sign_again(stmt_text(row, 1), stmt_text(row, 2), stmt_text(row, 3));
+        struct record *old = store_sign_again(store, &crash, &blind);
         rc = 0;
         if (old != NULL && is_same(old, record)) {
             out->bug = stmt_int(row, 0);

@@ -424,10 +424,26 @@ struct settling {
 int store_settle_bug(struct store *store, int64_t bug, const struct settling *how,
                      struct err *err);
 
-/* A stored record as this release and these settings (JSON) sign it; new, NULL when it
- * cannot be read. */
-struct record *store_sign_again(const char *target, const char *settings,
-                                const char *json);
+/* A crash that kept a record, and where its input is; borrowed. */
+struct signed_crash {
+    const char *target, *settings, *record; /* a name, JSON, JSON */
+    const char *sha256; /* of its input; NULL: it is a report's text */
+    int64_t bytes;
+    bool present; /* the input was not dropped */
+};
+
+/* Columns of target t, record r, crash c and blob b, and what they say from `column` on;
+ * valid until the row's next step. */
+#define SIGNED_CRASH \
+    " t.name, t.settings, r.json, c.is_report, b.sha256, b.bytes, b.state"
+struct signed_crash store_signed_crash(struct stmt *row, int column);
+
+/* A stored record as this release and these settings sign it, with the input as at
+ * intake; new, NULL when it cannot be read. *blind: the input is gone, or damaged; then
+ * last words stay as they were signed, since what of them is data only the input tells.
+ * One input is in memory at a time. */
+struct record *store_sign_again(const struct store *store,
+                                const struct signed_crash *crash, bool *blind);
 
 /* Find, among bugs that an older release signed, one of the target whose crash has the
  * same place, else the same signature, by this release; out->bug stays 0 when there is

@@ -1,8 +1,8 @@
 /*
  * Signatures of another release, or of other rules: each crash that kept a record is
- * signed anew from it, and the bugs follow. One signature is regrouped in one
- * transaction, so that whoever is killed leaves whole ones behind, and goes on with the
- * rest.
+ * signed anew from it and its input, and the bugs follow. One signature is regrouped in
+ * one transaction, so that whoever is killed leaves whole ones behind, and goes on with
+ * the rest.
  *
  *   1. sign: what has another signature than before is an item; items of one target with
  * one signature are a key
@@ -22,7 +22,10 @@
 
 #include "base/mem.h"
 
-enum { PAGE = 200 };
+enum {
+    PAGE = 200,
+    COLUMNS_SIGNED = 9, /* of RECORDS: the first of SIGNED_CRASH */
+};
 
 enum {
     RECORDS,
@@ -38,13 +41,13 @@ enum {
 };
 
 static const char *const sql[STATEMENTS] = {
-    [RECORDS] = "SELECT c.id, coalesce(c.home, c.bug), c.target, c.version, c.major,"
-                " c.minor, c.blob, t.name, t.settings, b.state, r.json, c.is_report,"
-                " coalesce(c.place, 0), p.text FROM record r"
-                " CROSS JOIN crash c ON c.id = r.crash JOIN target t ON t.id = c.target"
-                " JOIN blob b ON b.id = c.blob LEFT JOIN place p ON p.id = c.place"
-                " WHERE r.crash > ?1 AND c.bug IS NOT NULL"
-                " ORDER BY r.crash LIMIT ?2",
+    [RECORDS] =
+        "SELECT c.id, coalesce(c.home, c.bug), c.target, c.version, c.major,"
+        " c.minor, c.blob, coalesce(c.place, 0), p.text," SIGNED_CRASH " FROM record r"
+        " CROSS JOIN crash c ON c.id = r.crash JOIN target t ON t.id = c.target"
+        " JOIN blob b ON b.id = c.blob LEFT JOIN place p ON p.id = c.place"
+        " WHERE r.crash > ?1 AND c.bug IS NOT NULL"
+        " ORDER BY r.crash LIMIT ?2",
     [SIGN] = "UPDATE crash SET bug = ?2, home = nullif(?3, ?2), version = ?4, major = ?5,"
              " minor = ?6, place = nullif(?7, 0) WHERE id = ?1",
     [PUT_RECORD] = "UPDATE record SET json = ?2 WHERE crash = ?1",
@@ -121,17 +124,19 @@ is_signed(struct stmt *row, const struct record *record)
     return stmt_int(row, 3) == SIGNATURE_VERSION &&
            strcmp(stmt_text(row, 4), record->hash_major) == 0 &&
            strcmp(stmt_text(row, 5), record->hash_minor) == 0 &&
-           strcmp(stmt_text(row, 13), place) == 0;
+           strcmp(stmt_text(row, 8), place) == 0;
 }
 
 static void
 add_item(struct regroup *r, struct stmt *row)
 {
+    const struct signed_crash crash = store_signed_crash(row, COLUMNS_SIGNED);
+    bool blind = false;
     AUTO(record_free)
-    struct record *record =
-        store_sign_again(stmt_text(row, 7), stmt_text(row, 8), stmt_text(row, 10));
+    struct record *record = store_sign_again(r->store, &crash, &blind);
 
     r->sum->records++;
+    r->sum->blind += blind ? 1 : 0;
     if (record == NULL) {
         r->sum->unreadable++;
         return;
@@ -147,11 +152,11 @@ add_item(struct regroup *r, struct stmt *row)
                                   .target = stmt_int(row, 2),
                                   .version = stmt_int(row, 3),
                                   .blob = stmt_int(row, 6),
-                                  .is_report = stmt_int(row, 11) != 0,
-                                  .old_place = stmt_int(row, 12),
+                                  .is_report = crash.sha256 == NULL,
+                                  .old_place = stmt_int(row, 7),
                                   .json = json_line(object),
                                   .key = r->n,
-                                  .present = strcmp(stmt_text(row, 9), "present") == 0};
+                                  .present = crash.present};
     copy_hash(item->old_major, stmt_text(row, 4));
     copy_hash(item->old_minor, stmt_text(row, 5));
     copy_hash(item->major, record->hash_major);

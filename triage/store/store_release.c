@@ -36,7 +36,7 @@ static const char *const sql[STATEMENTS] = {
         " ORDER BY g.id LIMIT 1",
     [LAST] = "SELECT coalesce(max(id), 0) FROM bug",
     [TARGET] = "SELECT target FROM crash WHERE id = ?1",
-    [RECORD] = "SELECT t.name, t.settings, r.json FROM crash c"
+    [RECORD] = "SELECT" SIGNED_CRASH " FROM crash c JOIN blob b ON b.id = c.blob"
                " JOIN target t ON t.id = c.target JOIN record r ON r.crash = c.id"
                " WHERE c.id = ?1 AND c.version = ?2",
     [RECORD_PUT] = "UPDATE record SET json = ?2 WHERE crash = ?1",
@@ -137,18 +137,21 @@ store_next_release(struct store *store, const struct job_options *options,
 /* The record with what the release build did, decided again; NULL: an older nightjar
  * wrote what this one cannot read. */
 static struct record *
-tell_shipped(struct stmt *row, const struct answer_replay *seen)
+tell_shipped(const struct store *store, struct stmt *row,
+             const struct answer_replay *seen)
 {
     AUTO(json_decref) json_t *object = NULL;
-    const char *text = stmt_text(row, 2);
+    struct signed_crash crash = store_signed_crash(row, 0);
+    bool blind = false;
 
-    if (json_parse(text, strlen(text), &object, NULL) < 0) {
+    if (json_parse(crash.record, strlen(crash.record), &object, NULL) < 0) {
         return NULL;
     }
     int k = seen->outcome == OUTCOME_CRASH ? seen->k : 0;
     json_put(object, "shipped", json_pack("{s:i,s:i}", "k", k, "n", seen->n));
     AUTO(mem_free) char *told = json_line(object);
-    return store_sign_again(stmt_text(row, 0), stmt_text(row, 1), told);
+    crash.record = told;
+    return store_sign_again(store, &crash, &blind);
 }
 
 /* Severity of what stands for the bug, by what is known now. */
@@ -169,7 +172,7 @@ judge_again(struct store *store, const struct job *job, const struct answer_repl
         return rc;
     }
     target = mem_strdup(stmt_text(row, 0));
-    record = tell_shipped(row, seen);
+    record = tell_shipped(store, row, seen);
     stmt_reset(row);
     if (record == NULL) {
         return 0;
