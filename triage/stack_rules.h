@@ -1,8 +1,10 @@
 /*
  * Which frames say nothing about a bug, as data: a table with a reason for each rule.
- * Names are compared whole or up to a boundary ("fuzzer::", "__asan_"), never by a bare
- * beginning, so that a program's own free_node, new_session or assertion_parser always
- * counts.
+ * Names are compared whole or up to a boundary ("fuzzer::", "__asan_"), paths and modules
+ * from a slash on, never by a bare beginning, so that a program's own free_node,
+ * new_session or assertion_parser always counts; a name that a program may well have
+ * itself (delete, panic, print_report) only where nothing says that it is its own. A unit
+ * test tries near-misses of every rule.
  */
 #ifndef TRIAGE_STACK_RULES_H
 #define TRIAGE_STACK_RULES_H
@@ -14,22 +16,30 @@
 enum rule_how {
     RULE_EXACT,  /* the qualified name without template arguments and parameters */
     RULE_LAST,   /* its last component: "StackDumpSignalHandler" of any namespace */
-    RULE_PREFIX, /* it begins so; only for namespaces and reserved or vendor prefixes */
-    RULE_LIBC,   /* a C library function, without underscores before and "_avx2", "_chk"
-                    behind */
-    RULE_PATH,   /* the source file has this; without one the module */
+    RULE_PREFIX, /* it begins so: a namespace, or a reserved or a vendor's prefix, up to
+                    its last ':', '_' or '.' */
+    RULE_LIBC,   /* a C library function; also by the names of the library itself, with
+                    underscores before and "_avx2", "_chk" behind, unless the source file
+                    is another one's */
+    RULE_PATH,   /* the source file has this, from a slash on; without one the module */
     RULE_MODULE, /* the module has this, and no source file is known */
+};
+
+/* What must be known of the source file: a program may have a function of that name. */
+enum rule_source {
+    SOURCE_ANY,
+    SOURCE_NONE,   /* none is known, or it is glibc's: a library without debug information
+                    */
+    SOURCE_KERNEL, /* neither file nor module is known, or the file is a kernel's */
 };
 
 struct stack_rule {
     enum rule_how how;
     enum frame_language language;
     const char *text;
-    const char *reason;  /* for a person; what `frames[].rule` says */
-    const char *path;    /* and the source file must have this; NULL: any */
-    bool without_source; /* only when no source file is known, or it is glibc's: a program
-                            may have a function of that name, a library without debug
-                            information is the library */
+    const char *reason; /* for a person; what `frames[].rule` says */
+    const char *path;   /* the source file must have this, or `source` holds; NULL: any */
+    enum rule_source source;
 };
 
 /* The table, in stack_rules.c; whoever looks a frame up asks stack_rules_find(). */

@@ -120,16 +120,23 @@ in_glibc(const struct frame *frame)
 static bool
 is_glibc(const struct frame *frame, const char *name)
 {
+    static const char *const reserved[] = {"__",   "_IO_",  "_dl_",
+                                           "_nl_", "_int_", "_quicksort"};
     enum glibc where = in_glibc(frame);
 
-    return where == GLIBC_YES || (where == GLIBC_MAYBE && name[0] == '_');
+    for (size_t i = 0; i < COUNT(reserved) && where == GLIBC_MAYBE; i++) {
+        if (str_starts(name, reserved[i])) {
+            return true;
+        }
+    }
+    return where == GLIBC_YES;
 }
 
 static const struct stack_rule *
 find_place(const struct frame *frame, const char *name)
 {
     static const struct stack_rule of_glibc = {
-        RULE_PATH, LANGUAGE_NATIVE, "", stack_reason_library, NULL, false};
+        RULE_PATH, LANGUAGE_NATIVE, "", stack_reason_library, NULL, SOURCE_ANY};
     const char *path = frame->file != NULL ? frame->file : frame->module;
     const char *module = frame->module != NULL ? frame->module : frame->function;
     char text[TEXT_MAX];
@@ -149,33 +156,73 @@ find_place(const struct frame *frame, const char *name)
     return frame->language == LANGUAGE_NATIVE && is_glibc(frame, name) ? &of_glibc : NULL;
 }
 
-/* "__memcpy_avx_unaligned_erms" -> "memcpy": how libraries name the variants of a
- * function. */
-static struct span
-libc_stem(const char *name)
+/* How the C library names the variants of a function behind its name. */
+static bool
+eat_variant(struct span *s)
 {
-    static const char *const before[] = {"__GI_", "__interceptor_", "__isoc99_"};
-    static const char *const behind[] = {"_sse",       "_ssse",    "_avx",   "_evex",
-                                         "_erms",      "_chk",     "_ifunc", "@",
-                                         "_unaligned", "_generic", "-"};
-    struct span s = span_of(name);
+    static const char *const variants[] = {
+        "_sse2",  "_sse3",    "_sse4_1",        "_sse4_2",  "_sse42",
+        "_ssse3", "_avx2",    "_avx512",        "_avx",     "_evex",
+        "_erms",  "_rtm",     "_unaligned",     "_aligned", "_ifunc",
+        "_chk",   "_generic", "_no_vzeroupper", "_back"};
 
-    for (size_t i = 0; i < COUNT(before); i++) {
-        (void)span_eat(&s, before[i]);
+    for (size_t i = 0; i < COUNT(variants); i++) {
+        struct span rest = *s;
+        if (span_eat(&rest, variants[i]) && (rest.len == 0 || rest.at[0] == '_')) {
+            *s = rest;
+            return true;
+        }
     }
-    while (span_eat(&s, "_")) {
-    }
-    if (strcspn(s.at, "_@-") < s.len) {
-        for (size_t i = 0; i < COUNT(behind); i++) {
-            s = span_to(s, span_find(s, behind[i]));
+    return false;
+}
+
+/* "__memcpy_avx_unaligned_erms" -> "memcpy", "__free_generic_list" -> itself. */
+static struct span
+without_variants(struct span s)
+{
+    for (size_t at = 0; at < s.len; at++) {
+        struct span rest = span_from(s, at);
+        while (rest.len > 0 && rest.at[0] == '_' && eat_variant(&rest)) {
+        }
+        if (rest.len == 0) {
+            return span_to(s, at);
         }
     }
     return s;
 }
 
+/* How libraries name a function: "__interceptor_free", "_free", "free@plt",
+ * "__memcpy_avx_unaligned_erms". */
+static struct span
+libc_stem(const char *name)
+{
+    static const char *const before[] = {"__GI_", "__interceptor_", "__isoc99_"};
+    struct span s = span_of(name);
+
+    for (size_t i = 0; i < COUNT(before); i++) {
+        (void)span_eat(&s, before[i]);
+    }
+    bool reserved = s.at != name || span_starts(s, "__");
+    while (span_eat(&s, "_")) {
+    }
+    s = span_to(s, span_find_char(s, '@'));
+    return reserved ? without_variants(s) : s;
+}
+
+/* A program may have a function of the library's own name for it; not of the plain one.
+ */
 static bool
-name_matches(const struct stack_rule *rule, const char *name, struct span stem,
-             const char *last)
+is_libc(const struct frame *frame, const struct stack_rule *rule, const char *name,
+        struct span stem)
+{
+    return span_is(stem, rule->text) &&
+           (strcmp(name, rule->text) == 0 || str_starts(name, "__") ||
+            frame->file == NULL || in_glibc(frame) != GLIBC_NO);
+}
+
+static bool
+name_matches(const struct frame *frame, const struct stack_rule *rule, const char *name,
+             struct span stem, const char *last)
 {
     switch (rule->how) {
     case RULE_EXACT:
@@ -185,7 +232,7 @@ name_matches(const struct stack_rule *rule, const char *name, struct span stem,
     case RULE_LAST:
         return strcmp(last, rule->text) == 0;
     case RULE_LIBC:
-        return span_is(stem, rule->text);
+        return is_libc(frame, rule, name, stem);
     case RULE_PATH:
     case RULE_MODULE:
         break;
@@ -204,17 +251,51 @@ last_component(const char *name)
     return last;
 }
 
+static bool
+is_kernels(const struct frame *frame)
+{
+    static const char *const folders[] = {"/mm/", "/kernel/", "/arch/",
+                                          "/lib/dump_stack.", "/lib/ubsan."};
+    char text[TEXT_MAX];
+
+    if (frame->file == NULL) {
+        return frame->module == NULL;
+    }
+    struct span file = slashed(frame->file, text);
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        if (span_find(file, folders[i]) != SPAN_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+source_fits(const struct stack_rule *rule, const struct frame *frame)
+{
+    if (rule->path != NULL && frame->file != NULL &&
+        strstr(frame->file, rule->path) != NULL) {
+        return true;
+    }
+    switch (rule->source) {
+    case SOURCE_ANY:
+        break;
+    case SOURCE_NONE:
+        return frame->file == NULL || in_glibc(frame) != GLIBC_NO;
+    case SOURCE_KERNEL:
+        return is_kernels(frame);
+    }
+    return rule->path == NULL;
+}
+
 static const struct stack_rule *
 find_name(const struct frame *frame, const char *name, char first, struct span stem,
           const char *last)
 {
     for (size_t i = first_by_byte[(unsigned char)first]; i != 0; i = next_rule[i - 1]) {
         const struct stack_rule *rule = &stack_rules[i - 1];
-        if (rule->language == frame->language && name_matches(rule, name, stem, last) &&
-            (!rule->without_source || frame->file == NULL ||
-             in_glibc(frame) != GLIBC_NO) &&
-            (rule->path == NULL ||
-             (frame->file != NULL && strstr(frame->file, rule->path) != NULL))) {
+        if (rule->language == frame->language &&
+            name_matches(frame, rule, name, stem, last) && source_fits(rule, frame)) {
             return rule;
         }
     }
