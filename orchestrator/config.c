@@ -66,6 +66,20 @@ read_keep(const struct config_reader *reader, const struct config_key *key,
     return rc;
 }
 
+static int
+read_cross(const struct config_reader *reader, const struct config_key *key,
+           const struct config_node *node, void *to, struct err *err)
+{
+    struct err why = ERR_INIT;
+    const char *text = "";
+    int rc = config_value(reader, key, node, &text, err);
+
+    if (rc == 0 && exchange_cross_parse(text, to, &why) < 0) {
+        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
+    }
+    return rc;
+}
+
 /* A part that can be read only when the others are known. */
 static int
 keep_node(const struct config_reader *reader, const struct config_key *key,
@@ -148,6 +162,13 @@ static const struct config_key retention_keys[] = {
      .read = config_read_duration,
      .offset = offsetof(struct config, retention.logs_ms),
      .max = (int64_t)3650 * DAY_MS},
+    {.name = NULL},
+};
+
+static const struct config_key exchange_keys[] = {
+    {.name = "cross",
+     .read = read_cross,
+     .offset = offsetof(struct config, exchange.cross)},
     {.name = NULL},
 };
 
@@ -275,6 +296,7 @@ static const struct config_key keys[] = {
     {.name = "targets", .read = keep_node, .offset = offsetof(struct loading, targets)},
     {.name = "triage", .read = config_read_nested, .keys = triage_keys},
     {.name = "retention", .read = config_read_nested, .keys = retention_keys},
+    {.name = "exchange", .read = config_read_nested, .keys = exchange_keys},
     {.name = "disk", .read = config_read_nested, .keys = disk_keys},
     {.name = "severity",
      .read = config_read_severity,

@@ -13,6 +13,7 @@
 #include "orchestrator/gate/slo.h"
 #include "orchestrator/publish/notify.h"
 #include "orchestrator/publish/sink.h"
+#include "orchestrator/supervise/exchange.h"
 #include "orchestrator/target.h"
 #include "triage/record.h"
 #include "triage/sandbox.h"
@@ -61,6 +62,9 @@ struct config {
     struct { /* `retention:`: what gc leaves of what workers left */
         int64_t hangs_ms, crashes_ms, logs_ms;
     } retention;
+    struct { /* `exchange: cross: start`, inputs between targets */
+        enum exchange_cross cross;
+    } exchange;
     struct disk_limits disk;      /* `disk:` */
     struct config_rules severity; /* `severity:` */
     struct {

@@ -447,6 +447,8 @@ int store_counts(struct store *store, struct store_counts *out, struct err *err)
  *   worker_restarts_total    target, engine
  *   worker_executions_total  target, engine
  *   fuzz_milliseconds_total  target
+ *   exchange_inputs_total    target, direction: "aflpp_to_libfuzzer" "cross_to_aflpp"
+ * ..., result: offered useful
  */
 typedef int counter_visit(void *user, const char *name, const char *labels, int64_t value,
                           struct err *err);
@@ -526,6 +528,11 @@ struct worker_row {
 /* Upsert; a changed state writes a worker.state event. */
 int store_put_worker(struct store *store, int64_t campaign, const struct worker_row *row,
                      struct err *err);
+
+/* Inputs that passed from one engine of a target to another, or were kept by it. */
+int store_count_exchange(struct store *store, const char *target, const char *direction,
+                         const char *result, int64_t inputs, struct err *err);
+
 typedef int worker_visit(void *user, const struct worker_row *row, const char *target,
                          int64_t updated, struct err *err);
 int store_workers(struct store *store, worker_visit *visit, void *user, struct err *err);

@@ -203,6 +203,7 @@ configure(struct supervisor_config *out, const struct choice *choice,
         .asserts_are_security = config->triage.asserts_are_security,
         .checks_are_security = config->triage.checks_are_security,
         .keep = config->triage.keep,
+        .cross = config->exchange.cross,
         .live = context->live,
     };
     if (minimize != NULL && strcmp(minimize, "no") == 0) {

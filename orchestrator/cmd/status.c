@@ -107,6 +107,32 @@ print_trouble(void *user, const char *target, const char *coverage, const char *
     return 0;
 }
 
+static int
+print_exchange(void *user, const char *name, const char *labels, int64_t value,
+               struct err *err)
+{
+    const struct printer *printer = user;
+    AUTO(json_decref) json_t *o = NULL;
+    int rc = 0;
+
+    if (strcmp(name, "exchange_inputs_total") != 0) {
+        return 0;
+    }
+    rc = json_parse(labels, strlen(labels), &o, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (printer->context->json) {
+        json_put(o, "exchanged", json_integer(value));
+        json_print(stdout, o);
+        return 0;
+    }
+    (void)printf("%s: %lld inputs %s, %s\n", json_get_str(o, "target", ""),
+                 (long long)value, json_get_str(o, "direction", ""),
+                 json_get_str(o, "result", ""));
+    return 0;
+}
+
 static void
 print_counts(const struct cmd_context *context, const struct store_counts *counts)
 {
@@ -157,6 +183,7 @@ run(const struct cmd_context *context, const struct strv *args,
     if (rc == 0) {
         rc = store_workers(store, print_worker, &printer, &err);
     }
+    rc = rc < 0 ? rc : store_counters(store, print_exchange, &printer, &err);
     rc = rc < 0 ? rc : store_target_troubles(store, print_trouble, &printer, &err);
     if (rc == 0) {
         rc = store_counts(store, &counts, &err);
@@ -176,7 +203,9 @@ const struct cmd cmd_status = {
     .summary = "workers, crashes and bugs now",
     .usage = "",
     .about = "Show what each fuzzing worker does, how many crashes wait for triage, and "
-             "the bugs by severity.\n\n"
+             "the bugs by severity; and how many inputs went from one engine of a target "
+             "to another, and\n"
+             "how many of them it kept (useful).\n\n"
              "  nightjar status --json",
     .options = options,
     .run = run,

@@ -41,6 +41,7 @@ enum {
     FORK_SERVER_MS = 30000, /* a loaded machine is slow to start ASan */
     LONG_MS = 3600000,      /* from here on a campaign has a main instance */
     SHORT_MS = 1800000,     /* up to here calibration is cut short */
+    PEER_ROOM = 4096,       /* an instance lists a peer's whole queue at each sync */
 };
 
 /* What `afl-fuzz -hh` names. */
@@ -261,6 +262,30 @@ publish_seeds(const struct engine_job *job)
     fd_close(hub.fd);
 }
 
+/* The mark of how far this instance has read a peer outlives the peer. */
+static int
+drop_old_peer(void *user, int dir, const char *name, unsigned char type)
+{
+    const struct engine_job *job = user;
+    AUTO(fd_close) int peer = -1;
+
+    (void)type;
+    if (str_starts(name, ENGINE_INLET_PREFIX) &&
+        folder_open(job->folder, name, &peer, NULL) == -ENOENT) {
+        (void)unlinkat(dir, name, 0);
+    }
+    return 0;
+}
+
+static void
+drop_old_peers(const struct engine_job *job)
+{
+    AUTO(mem_free) char *marks = aflpp_path(job, ".synced");
+    struct engine_job copy = *job;
+
+    (void)folder_list(job->folder, marks, drop_old_peer, &copy, NULL);
+}
+
 static int
 prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
 {
@@ -273,6 +298,7 @@ prepare(const struct engine_job *job, struct engine_view *view, struct err *err)
     if (has_session(job)) {
         aflpp_base(job, view);
         publish_seeds(job);
+        drop_old_peers(job);
     }
     return 0;
 }
@@ -544,6 +570,62 @@ is_find(const char *name)
     return str_starts(name, "id:");
 }
 
+/* --- exchange: a peer that never runs, as FOLDER/hub --- */
+
+struct queues {
+    engine_folder_visit *visit;
+    void *user;
+};
+
+static int
+visit_queue(void *user, int dir, const char *name, unsigned char type)
+{
+    const struct queues *queues = user;
+    AUTO(mem_free) char *queue = mem_printf("%s/queue", name);
+
+    (void)dir;
+    (void)type;
+    if (name[0] == 'w' && name[1] >= '1' && name[1] <= '9') {
+        queues->visit(queues->user, queue, false);
+    }
+    return 0;
+}
+
+static void
+inputs(const char *folder, engine_folder_visit *visit, void *user)
+{
+    struct queues queues = {visit, user};
+
+    (void)folder_list(folder, "", visit_queue, &queues, NULL);
+}
+
+/* "id:000007,sync:from-libfuzzer-17-0,src:000002,time:..,+cov" came from a peer, whose
+ * name it bears for good; "sync:w1" is a sibling's, "orig:" a seed. */
+static enum engine_input
+input(const char *name, const char **peer)
+{
+    static const char mark[] = ",sync:";
+    const char *sync = strstr(name, mark);
+    const char *from = sync == NULL ? "" : sync + strlen(mark);
+
+    if (str_starts(name, "id:") && str_starts(from, ENGINE_INLET_PREFIX)) {
+        *peer = from + strlen(ENGINE_INLET_PREFIX);
+        return ENGINE_INPUT_TAKEN;
+    }
+    return str_starts(name, "id:") && sync == NULL && strstr(name, ",orig:") == NULL
+               ? ENGINE_INPUT_OWN
+               : ENGINE_INPUT_OTHER;
+}
+
+/* An instance asks for the entry behind the last one that it read by its number, so that
+ * none may be missing. */
+static char *
+inlet(const char *peer, int64_t n, const char *sha256)
+{
+    return mem_printf("%s%s/queue/id:%06lld,orig:%s", ENGINE_INLET_PREFIX, peer,
+                      (long long)n, sha256);
+}
+
 const struct engine_ops engine_aflpp = {
     .name = "aflpp",
     .title = "AFL++",
@@ -571,4 +653,8 @@ const struct engine_ops engine_aflpp = {
     .repair = repair,
     .find_folders = find_folders,
     .is_find = is_find,
+    .inputs = inputs,
+    .input = input,
+    .inlet = inlet,
+    .inlet_room = PEER_ROOM,
 };

@@ -107,6 +107,7 @@ struct engine_view {
     char attempt[256];     /* the seed that is being tried */
     struct strv bad_seeds; /* inputs that the engine skips since they crash; below
                               engine_job.folder */
+    int64_t reloaded; /* inputs of others that it said to have taken into its corpus */
 };
 
 void engine_view_begin(struct engine_view *view);
@@ -125,6 +126,13 @@ enum engine_end {
 
 /* A folder below engine_job.folder in which finds appear. */
 typedef void engine_folder_visit(void *user, const char *relative, bool consume);
+
+/* What a name among an engine's inputs says of one. */
+enum engine_input {
+    ENGINE_INPUT_OWN,   /* it found it */
+    ENGINE_INPUT_TAKEN, /* it came by an inlet, and the engine keeps it */
+    ENGINE_INPUT_OTHER, /* a seed, a sibling's, one that was offered, no input */
+};
 
 struct engine_ops {
     const char *name;      /* "aflpp"; also the source of its crashes in the ledger */
@@ -155,7 +163,23 @@ struct engine_ops {
                          void *user);
     /* whether a file of that name in such a folder is a find */
     bool (*is_find)(const char *name);
+
+    /* --- exchange with the target's other engines (supervise/exchange.h); `folder` is
+     * engine_job.folder --- */
+
+    /* folders below `folder` in which inputs with new coverage appear */
+    void (*inputs)(const char *folder, engine_folder_visit *visit, void *user);
+    /* of a file in such a folder; with TAKEN *peer is the rest of the name behind
+     * ENGINE_INLET_PREFIX, borrowed */
+    enum engine_input (*input)(const char *name, const char **peer);
+    /* where below `folder` a running engine takes in the n-th input, from 0, of the inlet
+     * `peer`: "SOURCE-NUMBERS"; new string. The first folder of the path is made, and
+     * removed when it is begun with ENGINE_INLET_PREFIX and its inlet is closed */
+    char *(*inlet)(const char *peer, int64_t n, const char *sha256);
+    int64_t inlet_room; /* inputs of one inlet; 0: no limit */
 };
+
+#define ENGINE_INLET_PREFIX "from-"
 
 /* The table, NULL-terminated. */
 extern const struct engine_ops *const engine_table[];

@@ -33,6 +33,7 @@ enum {
     FROZEN_MS = 75000,
     PATIENCE_MAX_MS = 6 * 3600000,
     LEN_MAX = 1 << 20, /* -max_len where none is given and the corpus has larger files */
+    SHA1_DIGITS = 40,
     ARTIFACT_MAX = 16 << 20, /* bytes of an artifact that are compared with seeds */
 };
 
@@ -190,7 +191,11 @@ status_line(struct engine_view *view, const char *text)
         view->execs_per_sec = (double)execs * 1000.0 / (double)ms;
     }
     view->edges = engine_number(text, " cov: ", view->edges);
-    view->corpus = engine_number(text, " corp: ", view->corpus);
+    int64_t units = engine_number(text, " corp: ", view->corpus);
+    if (strstr(text, "\tRELOAD ") != NULL && units > view->corpus) {
+        view->reloaded += units - view->corpus;
+    }
+    view->corpus = units;
     view->ready = view->ready || strstr(text, "INITED") != NULL ||
                   strstr(text, "NEW ") != NULL || strstr(text, "REDUCE") != NULL;
     view->patience_ms = patience(view);
@@ -375,6 +380,32 @@ find_folders(const struct engine_job *job, engine_folder_visit *visit, void *use
     (void)folder_list(job->folder, "", find_folder, &finder, NULL);
 }
 
+/* --- exchange: what appears in the first corpus folder is read within a second --- */
+
+static void
+inputs(const char *folder, engine_folder_visit *visit, void *user)
+{
+    (void)folder;
+    visit(user, "corpus", false);
+}
+
+/* libFuzzer names what it keeps by SHA-1; everything else was put there. */
+static enum engine_input
+input(const char *name, const char **peer)
+{
+    (void)peer;
+    return strlen(name) == SHA1_DIGITS && strspn(name, "0123456789abcdef") == SHA1_DIGITS
+               ? ENGINE_INPUT_OWN
+               : ENGINE_INPUT_OTHER;
+}
+
+static char *
+inlet(const char *peer, int64_t n, const char *sha256)
+{
+    (void)n;
+    return mem_printf("corpus/%.*s-%s", (int)strcspn(peer, "-"), peer, sha256);
+}
+
 const struct engine_ops engine_libfuzzer = {
     .name = "libfuzzer",
     .title = "libFuzzer",
@@ -402,4 +433,7 @@ const struct engine_ops engine_libfuzzer = {
     .repair = repair,
     .find_folders = find_folders,
     .is_find = is_find,
+    .inputs = inputs,
+    .input = input,
+    .inlet = inlet,
 };

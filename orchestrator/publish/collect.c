@@ -17,6 +17,9 @@ static const char *const replayed[] = {"crash", "clean", "different", NULL};
 static const char *const severities[] = {"info", "low",      "medium",
                                          "high", "critical", NULL};
 static const char *const engines[] = {"aflpp", "libfuzzer", NULL};
+static const char *const directions[] = {"aflpp_to_libfuzzer", "libfuzzer_to_aflpp",
+                                         "cross_to_aflpp", "cross_to_libfuzzer", NULL};
+static const char *const exchanged[] = {"offered", "useful", NULL};
 
 /* The store's counter, and what it is published as: by target and these labels; what else
  * it is counted by is summed up. */
@@ -63,6 +66,11 @@ static const struct total {
      "Worker-seconds with progress.",
      1e-3,
      {{NULL, NULL}}},
+    {"exchange_inputs_total",
+     "nightjar_exchange_inputs_total",
+     "Inputs from one engine, or another target, to an engine; useful: it kept them.",
+     1,
+     {{"direction", directions}, {"result", exchanged}}},
 };
 
 /* Every combination of the labels that follow target's, at 0. */

@@ -236,6 +236,19 @@ op_worker(struct scribe_books *books, const json_t *request, const char *body, s
 }
 
 static int
+op_exchange(struct scribe_books *books, const json_t *request, const char *body,
+            size_t len, json_t *answer, struct err *err)
+{
+    (void)body;
+    (void)len;
+    (void)answer;
+    return store_count_exchange(books->store, json_get_str(request, "target", ""),
+                                json_get_str(request, "direction", ""),
+                                json_get_str(request, "result", ""),
+                                json_get_int(request, "n", 0), err);
+}
+
+static int
 op_event(struct scribe_books *books, const json_t *request, const char *body, size_t len,
          json_t *answer, struct err *err)
 {
@@ -279,7 +292,8 @@ scribe_op_find(const char *op)
         {"next", op_next, true},          {"finish", op_finish, true},
         {"fail", op_fail, true},          {"target", op_target, false},
         {"worker", op_worker, false},     {"event", op_event, false},
-        {"campaign", op_campaign, false}, {"counts", op_counts, false}};
+        {"campaign", op_campaign, false}, {"counts", op_counts, false},
+        {"exchange", op_exchange, false}};
 
     for (size_t i = 0; i < COUNT(table); i++) {
         if (strcmp(table[i].op, op) == 0) {

@@ -37,6 +37,7 @@ struct supervisor {
     struct inbox *inbox;
     struct crew crew;
     struct herald *herald;
+    struct exchange *exchange;
     struct progress_printer printer;
     enum phase phase;
     int64_t phase_ms, deadline_ms, tell_ms;
@@ -175,6 +176,7 @@ begin_triaging(struct supervisor *s)
     for (size_t i = 0; i < s->crew.n; i++) {
         worker_look(s->crew.members[i].worker, INBOX_SETTLED);
     }
+    exchange_settle(s->exchange);
     limit = limit < TRIAGE_MIN_MS ? TRIAGE_MIN_MS : limit;
     str_duration_show(text, sizeof(text), limit);
     if (s->interrupted) {
@@ -271,6 +273,10 @@ on_tick(sd_event_source *source, uint64_t usec, void *user)
         crew_turns(&s->crew);
     }
     herald_tick(s->herald);
+    crew_credit(&s->crew, s->exchange);
+    if (s->phase == FUZZING) {
+        exchange_tick(s->exchange);
+    }
     step_phase(s);
     if (s->phase <= HALTING && clock_mono_ms() - s->tell_ms >= TELL_MS) {
         tell_all(s);
@@ -491,6 +497,29 @@ take_up(struct supervisor *s)
     }
 }
 
+static void
+on_exchanged(void *user, json_t *message)
+{
+    struct supervisor *s = user;
+
+    pipeline_tell(s->pipeline, message);
+}
+
+static int
+form_crew(struct supervisor *s, struct err *err)
+{
+    const struct exchange_config exchange = {.state = s->config->state,
+                                             .targets = s->config->targets,
+                                             .cross = s->config->cross,
+                                             .tell = on_exchanged,
+                                             .user = s};
+    int rc = crew_form(&s->crew, s->event, s->inbox, err);
+
+    s->exchange = exchange_new(&exchange);
+    crew_join(&s->crew, s->exchange);
+    return rc;
+}
+
 static int
 open_all(struct supervisor *s, struct err *err)
 {
@@ -517,7 +546,7 @@ open_all(struct supervisor *s, struct err *err)
     herald.say = on_trouble;
     herald.user = s;
     rc = rc < 0 ? rc : herald_new(&herald, &s->herald, err);
-    return rc < 0 ? rc : crew_form(&s->crew, s->event, s->inbox, err);
+    return rc < 0 ? rc : form_crew(s, err);
 }
 
 static void
@@ -525,6 +554,7 @@ close_all(struct supervisor *s)
 {
     progress_end(&s->printer);
     herald_free(s->herald);
+    exchange_free(s->exchange);
     /* workers first: they hand over to the inbox, which hands over to the pipeline */
     crew_clear(&s->crew);
     inbox_free(s->inbox);

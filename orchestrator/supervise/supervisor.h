@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "orchestrator/engine/engine.h"
+#include "orchestrator/supervise/exchange.h"
 #include "orchestrator/supervise/herald.h"
 #include "orchestrator/target.h"
 #include "triage/sandbox.h"
@@ -38,6 +39,7 @@ struct supervisor_config {
     int64_t minimize_ms;
     bool ooms_and_hangs, asserts_are_security, checks_are_security;
     enum keep_level keep;        /* of minimization */
+    enum exchange_cross cross;   /* between targets */
     bool live;                   /* standard error is a terminal */
     struct herald_config herald; /* who is told meanwhile: config, jobs, n */
 };

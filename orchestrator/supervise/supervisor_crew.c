@@ -407,6 +407,31 @@ crew_begin(struct crew *crew, int64_t deadline_ms, struct buf *warning)
     }
 }
 
+/* --- exchange --- */
+
+void
+crew_join(const struct crew *crew, struct exchange *exchange)
+{
+    for (size_t i = 0; i < crew->n; i++) {
+        exchange_join(exchange, crew->members[i].target,
+                      engine_table[crew->members[i].engine]);
+    }
+}
+
+void
+crew_credit(struct crew *crew, struct exchange *exchange)
+{
+    for (size_t i = 0; i < crew->n; i++) {
+        struct crew_member *member = &crew->members[i];
+        int64_t reloaded = worker_numbers(member->worker)->reloaded;
+        if (reloaded > member->reloaded) {
+            exchange_credit(exchange, member->target, engine_table[member->engine],
+                            reloaded - member->reloaded);
+            member->reloaded = reloaded;
+        }
+    }
+}
+
 /* --- what is asked of them --- */
 
 bool

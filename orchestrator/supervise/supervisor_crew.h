@@ -5,6 +5,7 @@
 #ifndef ORCHESTRATOR_SUPERVISE_SUPERVISOR_CREW_H
 #define ORCHESTRATOR_SUPERVISE_SUPERVISOR_CREW_H
 
+#include "orchestrator/supervise/exchange.h"
 #include "orchestrator/supervise/progress.h"
 #include "orchestrator/supervise/schedule.h"
 #include "orchestrator/supervise/supervisor.h"
@@ -35,6 +36,7 @@ struct crew_member {
     int64_t turn_end_ms; /* 0: open */
     int64_t used_ms;
     int64_t execs_before; /* of earlier campaigns */
+    int64_t reloaded;     /* of what it took in, what was told to the exchange */
 };
 
 struct crew {
@@ -64,6 +66,12 @@ void crew_begin(struct crew *crew, int64_t deadline_ms, struct buf *warning);
 
 /* End turns that are over, give free jobs to those whose turn it is. */
 void crew_turns(struct crew *crew);
+
+/* Let the engines of each target exchange inputs. */
+void crew_join(const struct crew *crew, struct exchange *exchange);
+
+/* Tell the exchange what the engines said to have taken in. */
+void crew_credit(struct crew *crew, struct exchange *exchange);
 
 bool crew_all_over(const struct crew *crew);  /* nobody will run again */
 bool crew_any_alive(const struct crew *crew); /* some process is there */

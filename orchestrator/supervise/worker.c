@@ -289,6 +289,7 @@ begin(struct worker *worker)
     worker->reason[0] = '\0';
     worker->last_execs = worker->config.ops->counts_on ? worker->view.base_execs : 0;
     worker->last_beats = 0;
+    worker->last_reloaded = 0;
     return true;
 }
 

@@ -51,6 +51,8 @@ worker_count(struct worker *worker, int64_t now)
         worker->last_beats = view->beats;
         worker->life_ms = now;
     }
+    worker->numbers.reloaded += view->reloaded - worker->last_reloaded;
+    worker->last_reloaded = view->reloaded;
     bool news = raise_to(&worker->numbers.edges, view->edges);
     news = raise_to(&worker->numbers.corpus, view->corpus) || news;
     if (news) {

@@ -21,6 +21,7 @@ struct worker {
     int64_t last_execs; /* as the engine counted when we last looked */
     int64_t counted_ms; /* when that last grew */
     uint64_t last_beats;
+    int64_t last_reloaded;
     int stop_signal;
     int64_t started_ms, life_ms, slow_since_ms, poll_ms, scan_ms, tick_ms;
     int64_t news_ms;    /* productive time at the last new coverage */

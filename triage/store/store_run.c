@@ -217,6 +217,21 @@ store_put_worker(struct store *store, int64_t campaign, const struct worker_row 
     return store_end(store, rc, err);
 }
 
+int
+store_count_exchange(struct store *store, const char *target, const char *direction,
+                     const char *result, int64_t inputs, struct err *err)
+{
+    const char *const labels[] = {"target", target, "direction", direction,
+                                  "result", result, NULL};
+    int rc = db_begin_lazy(store->db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = store_count(store, "exchange_inputs_total", labels, inputs, err);
+    return store_end(store, rc, err);
+}
+
 /* A copy of a row with the texts that it borrows. */
 struct worker_copy {
     struct worker_row row;

@@ -1,0 +1,116 @@
+#!/bin/bash
+# Inputs go between live AFL++ and libFuzzer workers, in both directions, once each: a target of two steps, of which
+# AFL++'s build can see only the first, libFuzzer's only the second.
+# shellcheck disable=SC2317 # some functions are called by retry
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+chmod 755 .
+mkdir -p out/afl out/libfuzzer seeds
+cat >odd.c <<'EOF2'
+#include <stdint.h>
+#include <string.h>
+int first(const uint8_t *d);
+int first(const uint8_t *d) {
+    uint32_t w;
+    memcpy(&w, d, 4);
+    return w == 0x5ac3f19e;
+}
+EOF2
+cat >even.c <<'EOF2'
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n);
+int first(const uint8_t *d);
+static volatile int sink;
+static __attribute__((noinline)) int second(const uint8_t *d) {
+    uint32_t w;
+    memcpy(&w, d + 4, 4);
+    return w == 0xc81e76b5;
+}
+int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) {
+    if (n < 64 || !first(d)) return 0;
+    sink = 1;
+    if (!second(d)) return 0;
+    sink = 2;
+    if (d[8] == '!') abort();
+    return 0;
+}
+EOF2
+build() {
+  export AFL_QUIET=1
+  AFL_LLVM_LAF_ALL=1 afl-clang-fast -g -O1 -c -o odd.afl.o odd.c &&
+    afl-clang-fast -g -O1 -fsanitize=fuzzer -o out/afl/steps even.c odd.afl.o &&
+    clang-14 -g -O1 -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp -c -o odd.lf.o odd.c &&
+    clang-14 -g -O1 -fsanitize=fuzzer,address -o out/libfuzzer/steps even.c odd.lf.o
+}
+run build || {
+  fail "the test's target compiles" "$(cat "$ERR")"
+  finish
+}
+printf '%064d' 0 >seeds/zeros # short ones lose by one change what another found
+(cd seeds && tar cf ../out/libfuzzer/steps_seed_corpus.tar zeros)
+fuzz() { "$NIGHTJAR" fuzz --minimize no out "$@"; }
+bugs() { "$NIGHTJAR" bugs --json 2>/dev/null | wc -l; }
+found() { [ "$(bugs)" -ge 1 ]; }
+exchanged() { "$NIGHTJAR" status --json | jq -r "select(.direction == \"$1\" and .result == \"$2\") | .exchanged"; }
+some() { [ "$(exchanged "$1" "$2")" -ge 1 ] 2>/dev/null; }
+inlets() { find .nightjar/fuzz/steps/aflpp/from-* -type f -name 'id:*' 2>/dev/null; }
+
+# --- alone ---
+exits 0 "AFL++ alone" fuzz --engine aflpp --for 5s --jobs 1
+is "does not get past the second step" "$(bugs)" 0
+rm -rf .nightjar
+exits 0 "libFuzzer alone" fuzz --engine libfuzzer --for 3s --jobs 1
+is "not past the first" "$(bugs)" 0
+rm -rf .nightjar
+
+# --- together ---
+start "$NIGHTJAR" fuzz --minimize no out --for 100s --jobs 2 >fuzz.out 2>&1
+ok "together they get to the end" retry 40 found
+ok "AFL++'s finds were of use to libFuzzer" retry 10 some aflpp_to_libfuzzer useful
+ok "libFuzzer's were to AFL++" retry 10 some libfuzzer_to_aflpp useful
+stop "$STARTED" INT
+has "it is told" fuzz.out "new bug: NJ-1"
+is "by links, which take no inode" "$(find .nightjar/fuzz/steps/libfuzzer/corpus -name 'aflpp-*' -links 1 | wc -l)" 0
+hashes() { sed 's/.*orig://' | sort; }
+ok "each once" test -z "$(inlets | hashes | uniq -d)"
+(cd .nightjar/fuzz/steps/libfuzzer/corpus && find . -name 'aflpp-*' | sed 's/.*aflpp-//') | sort >came
+ok "nothing goes back" test -z "$(inlets | hashes | comm -12 - came)"
+named() { inlets | while read -r file; do [ "$(sha256sum <"$file" | cut -d' ' -f1)" = "${file##*orig:}" ] || echo "$file"; done; }
+is "each has the name of its bytes" "$(named)" ""
+for direction in aflpp_to_libfuzzer libfuzzer_to_aflpp; do
+  ok "$direction: no more is useful than was offered" \
+    test "$(exchanged $direction useful)" -le "$(exchanged $direction offered)"
+done
+exits 0 "status says it" "$NIGHTJAR" status
+has "for a person" "$OUT" "inputs aflpp_to_libfuzzer, useful"
+exits 0 "metrics, too" "$NIGHTJAR" push metrics --print
+has "by direction" "$OUT" 'nightjar_exchange_inputs_total{target="steps",direction="libfuzzer_to_aflpp",result="useful"}'
+
+# --- what a target may leave where inputs are looked for ---
+queue=.nightjar/fuzz/steps/aflpp/w1/queue
+corpus=.nightjar/fuzz/steps/libfuzzer/corpus
+echo 'not for libFuzzer' >secret
+rm -rf $corpus .nightjar/fuzz/steps/aflpp/from-*
+ln -s "$WORK" .nightjar/fuzz/steps/aflpp/from-libfuzzer-1-0
+start "$NIGHTJAR" fuzz --minimize no out --for 60s --jobs 2 >fuzz.out 2>&1
+goes_on() { # libFuzzer rests now and then, since it meets the bug again
+  [ -d $corpus ] && [ "$("$NIGHTJAR" status --json | jq -r 'select(.worker == "steps-aflpp-1") | .state')" = running ]
+}
+ok "the campaign goes on" retry 20 goes_on
+ln -s "$WORK/secret" "$queue/id:900000,src:000000,op:link"
+mkfifo "$queue/id:900001,src:000000,op:pipe"
+mkdir "$queue/id:900002,src:000000,op:folder"
+truncate -s 3M "$queue/id:900003,src:000000,op:large"
+printf 'hostile name' >"$queue/id:900004,src:000000,op:"$'\033[31m\n'
+came() { grep -rqF 'hostile name' $corpus; }
+ok "an input of any name is passed on" retry 20 came
+stop "$STARTED" INT
+ok "a link in the place of an inlet is removed, not what it leads to" test -f secret
+hides() { ! grep -rqF "$1" $corpus; }
+ok "no link is followed" hides 'not for libFuzzer'
+is "nothing too large comes" "$(find $corpus -size +1024k | wc -l)" 0
+ok "the state is sound" "$NIGHTJAR" db check
+finish
