@@ -599,20 +599,35 @@ inputs(const char *folder, engine_folder_visit *visit, void *user)
     (void)folder_list(folder, "", visit_queue, &queues, NULL);
 }
 
+/* A resumed session shuffles its corpus and names most entries anew, as
+ * "id:000002,time:0,execs:0,orig:" and their old name. */
+static const char *
+first_name(const char *name)
+{
+    static const char mark[] = ",orig:id:";
+
+    for (const char *at = strstr(name, mark); at != NULL; at = strstr(name, mark)) {
+        name = at + strlen(",orig:");
+    }
+    return name;
+}
+
 /* "id:000007,sync:from-libfuzzer-17-0,src:000002,time:..,+cov" came from a peer, whose
  * name it bears for good; "sync:w1" is a sibling's, "orig:" a seed. */
 static enum engine_input
 input(const char *name, const char **peer)
 {
     static const char mark[] = ",sync:";
-    const char *sync = strstr(name, mark);
+    const char *first = first_name(name);
+    const char *sync = strstr(first, mark);
     const char *from = sync == NULL ? "" : sync + strlen(mark);
 
-    if (str_starts(name, "id:") && str_starts(from, ENGINE_INLET_PREFIX)) {
+    if (first == name && str_starts(name, "id:") &&
+        str_starts(from, ENGINE_INLET_PREFIX)) {
         *peer = from + strlen(ENGINE_INLET_PREFIX);
         return ENGINE_INPUT_TAKEN;
     }
-    return str_starts(name, "id:") && sync == NULL && strstr(name, ",orig:") == NULL
+    return str_starts(name, "id:") && sync == NULL && strstr(first, ",orig:") == NULL
                ? ENGINE_INPUT_OWN
                : ENGINE_INPUT_OTHER;
 }

@@ -286,7 +286,7 @@ exchange_room(struct meeting *meeting, const struct side *from, const char *sour
     for (size_t i = 0; i < meeting->n_sides; i++) {
         struct side *to = &meeting->sides[i];
         struct route *route = to == from ? NULL : route_of(to, source);
-        if (route != NULL && !has_room(to, route, now)) {
+        if (route != NULL && (now < to->ready_ms || !has_room(to, route, now))) {
             return false;
         }
     }
@@ -565,10 +565,23 @@ exchange_join(struct exchange *exchange, size_t target, const struct engine_ops 
         return;
     }
     struct side *side = &meeting->sides[meeting->n_sides++];
-    *side = (struct side){.ops = ops, .nudge_fd = -1, .session = clock_wall_ms() / 1000};
+    *side = (struct side){.ops = ops,
+                          .nudge_fd = -1,
+                          .session = clock_wall_ms() / 1000,
+                          .ready_ms = clock_mono_ms() + EXCHANGE_WAIT_MS};
     side->folder = mem_printf("%s/fuzz/%s/%s", exchange->config.state,
                               meeting->target->name, ops->name);
     (void)folder_list(side->folder, "", drop_inlet, side, NULL);
+}
+
+void
+exchange_ready(struct exchange *exchange, size_t target, const struct engine_ops *ops)
+{
+    struct side *side = side_of(&exchange->meetings[target], ops);
+
+    if (side != NULL) {
+        side->ready_ms = 0;
+    }
 }
 
 void
@@ -592,12 +605,12 @@ exchange_credit(struct exchange *exchange, size_t target, const struct engine_op
 }
 
 static bool
-cross_due(const struct exchange *exchange, int64_t now)
+cross_due(const struct exchange *exchange, struct meeting *meeting, int64_t now)
 {
     return exchange->config.cross != EXCHANGE_CROSS_NO && exchange->n > 1 &&
-           (exchange->crossed_ms == 0 ||
-            (exchange->config.cross == EXCHANGE_CROSS_DAILY &&
-             now - exchange->crossed_ms >= DAY_MS));
+           exchange_room(meeting, NULL, EXCHANGE_CROSS) &&
+           (meeting->crossed_ms == 0 || (exchange->config.cross == EXCHANGE_CROSS_DAILY &&
+                                         now - meeting->crossed_ms >= DAY_MS));
 }
 
 void
@@ -605,15 +618,16 @@ exchange_tick(struct exchange *exchange)
 {
     int64_t now = clock_mono_ms();
 
-    if (cross_due(exchange, now)) {
-        exchange->crossed_ms = now;
-        exchange_cross(exchange);
-    }
     for (size_t t = 0; t < exchange->n; t++) {
         struct meeting *meeting = &exchange->meetings[t];
-        if (meeting->n_sides > 0 && now >= meeting->next_ms) {
-            meet(exchange, meeting);
+        if (meeting->n_sides == 0 || now < meeting->next_ms) {
+            continue;
         }
+        if (cross_due(exchange, meeting, now)) {
+            meeting->crossed_ms = now;
+            exchange_cross(exchange, t);
+        }
+        meet(exchange, meeting);
     }
 }
 

@@ -47,6 +47,7 @@ enum {
     EXCHANGE_ROUTE_FILES = 100000, /* offered in a campaign and direction */
     EXCHANGE_ROUTE_BYTES = 1 << 30,
     EXCHANGE_EVERY_MS = 1000,   /* between two passes, if they are cheap */
+    EXCHANGE_WAIT_MS = 30000,   /* for an engine that does not come up */
     EXCHANGE_CROSS_FILES = 256, /* of other targets, offered at a time */
 };
 
@@ -77,6 +78,12 @@ AUTO_DEFINE(struct exchange *, exchange_free)
  * left at its inlet. */
 void exchange_join(struct exchange *exchange, size_t target,
                    const struct engine_ops *ops);
+
+/* A worker of the engine fuzzes. Until then, and for at most EXCHANGE_WAIT_MS, what would
+ * be offered to it waits where it is: of what is there when it begins libFuzzer does not
+ * say whether it was of use. */
+void exchange_ready(struct exchange *exchange, size_t target,
+                    const struct engine_ops *ops);
 
 /* An engine said that so many inputs that appeared beside it were of use. */
 void exchange_credit(struct exchange *exchange, size_t target,

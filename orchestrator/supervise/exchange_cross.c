@@ -130,8 +130,8 @@ offer_small(struct meeting *meeting, const struct small_input *input)
     }
 }
 
-static void
-offer_to(const struct exchange *exchange, size_t target)
+void
+exchange_cross(const struct exchange *exchange, size_t target)
 {
     AUTO(sample_clear) struct sample sample = {.n = 0};
 
@@ -143,16 +143,6 @@ offer_to(const struct exchange *exchange, size_t target)
     for (size_t i = 0; i < sample.n; i++) {
         if (exchange_room(&exchange->meetings[target], NULL, EXCHANGE_CROSS)) {
             offer_small(&exchange->meetings[target], &sample.v[i]);
-        }
-    }
-}
-
-void
-exchange_cross(struct exchange *exchange)
-{
-    for (size_t t = 0; t < exchange->n; t++) {
-        if (exchange->meetings[t].n_sides > 0) {
-            offer_to(exchange, t);
         }
     }
 }

@@ -32,6 +32,7 @@ struct outlet { /* a folder of an engine's inputs */
 struct side { /* an engine of a target */
     const struct engine_ops *ops;
     char *folder;
+    int64_t ready_ms;         /* from when on it is offered something */
     int64_t session;          /* names the inlets of this campaign */
     struct seen_files looked; /* names */
     struct outlet outlets[OUTLETS_MAX];
@@ -48,13 +49,13 @@ struct meeting { /* of the engines of a target */
     size_t n_sides;
     struct seen_files passed; /* bytes */
     int64_t next_ms;
+    int64_t crossed_ms; /* 0: not yet */
 };
 
 struct exchange {
     struct exchange_config config;
     struct meeting *meetings; /* by target */
     size_t n;
-    int64_t crossed_ms; /* 0: never */
 };
 
 struct offer {
@@ -72,14 +73,14 @@ uint64_t exchange_key(const char *sha256);
  * still being written; negative: it is none. */
 int exchange_read(int dir, const char *name, struct offer *offer);
 
-/* Whether all who would be offered something have room for it; `from` NULL: all sides. */
+/* Whether all who would be offered something can take it; `from` NULL: all sides. */
 bool exchange_room(struct meeting *meeting, const struct side *from, const char *source);
 
 /* Give it to all sides but `from`, unless these bytes have passed before. */
 void exchange_offer(struct meeting *meeting, const struct side *from, const char *source,
                     struct offer *offer);
 
-/* Offer to each target the smallest inputs of the others (exchange_cross.c). */
-void exchange_cross(struct exchange *exchange);
+/* Offer to a target the smallest inputs of the others (exchange_cross.c). */
+void exchange_cross(const struct exchange *exchange, size_t target);
 
 #endif

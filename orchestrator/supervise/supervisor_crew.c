@@ -423,10 +423,13 @@ crew_credit(struct crew *crew, struct exchange *exchange)
 {
     for (size_t i = 0; i < crew->n; i++) {
         struct crew_member *member = &crew->members[i];
+        const struct engine_ops *ops = engine_table[member->engine];
         int64_t reloaded = worker_numbers(member->worker)->reloaded;
+        if (worker_was_ready(member->worker)) {
+            exchange_ready(exchange, member->target, ops);
+        }
         if (reloaded > member->reloaded) {
-            exchange_credit(exchange, member->target, engine_table[member->engine],
-                            reloaded - member->reloaded);
+            exchange_credit(exchange, member->target, ops, reloaded - member->reloaded);
             member->reloaded = reloaded;
         }
     }

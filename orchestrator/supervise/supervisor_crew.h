@@ -70,7 +70,7 @@ void crew_turns(struct crew *crew);
 /* Let the engines of each target exchange inputs. */
 void crew_join(const struct crew *crew, struct exchange *exchange);
 
-/* Tell the exchange what the engines said to have taken in. */
+/* Tell the exchange which engines fuzz, and what they said to have taken in. */
 void crew_credit(struct crew *crew, struct exchange *exchange);
 
 bool crew_all_over(const struct crew *crew);  /* nobody will run again */

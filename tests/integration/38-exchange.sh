@@ -1,13 +1,13 @@
 #!/bin/bash
 # Inputs go between live AFL++ and libFuzzer workers, in both directions, once each: a target of two steps, of which
-# AFL++'s build can see only the first, libFuzzer's only the second.
+# AFL++ has taken the first and cannot see the second, and of which libFuzzer can see only the second.
 # shellcheck disable=SC2317 # some functions are called by retry
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 chmod 755 .
 mkdir -p out/afl out/libfuzzer seeds
-cat >odd.c <<'EOF2'
+cat >first.c <<'EOF2'
 #include <stdint.h>
 #include <string.h>
 int first(const uint8_t *d);
@@ -17,7 +17,7 @@ int first(const uint8_t *d) {
     return w == 0x5ac3f19e;
 }
 EOF2
-cat >even.c <<'EOF2'
+cat >steps.c <<'EOF2'
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,28 +30,31 @@ static __attribute__((noinline)) int second(const uint8_t *d) {
     return w == 0xc81e76b5;
 }
 int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) {
-    if (n < 64 || !first(d)) return 0;
-    sink = 1;
+    if (n < 12 || !first(d)) return 0;
+    if (d[8] >= 0x80) sink = 1;
     if (!second(d)) return 0;
     sink = 2;
-    if (d[8] == '!') abort();
+    if (d[9] >= 0x80) abort();
     return 0;
 }
 EOF2
 build() {
-  export AFL_QUIET=1
-  AFL_LLVM_LAF_ALL=1 afl-clang-fast -g -O1 -c -o odd.afl.o odd.c &&
-    afl-clang-fast -g -O1 -fsanitize=fuzzer -o out/afl/steps even.c odd.afl.o &&
-    clang-14 -g -O1 -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp -c -o odd.lf.o odd.c &&
-    clang-14 -g -O1 -fsanitize=fuzzer,address -o out/libfuzzer/steps even.c odd.lf.o
+  AFL_QUIET=1 afl-clang-fast -g -O1 -fsanitize=fuzzer -o out/afl/steps steps.c first.c &&
+    clang-14 -g -O1 -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp -c -o first.o first.c &&
+    clang-14 -g -O1 -fsanitize=fuzzer,address -o out/libfuzzer/steps steps.c first.o
 }
 run build || {
   fail "the test's target compiles" "$(cat "$ERR")"
   finish
 }
-printf '%064d' 0 >seeds/zeros # short ones lose by one change what another found
-(cd seeds && tar cf ../out/libfuzzer/steps_seed_corpus.tar zeros)
-fuzz() { "$NIGHTJAR" fuzz --minimize no out "$@"; }
+cat >nightjar.yaml <<'EOF2'
+targets:
+  - name: steps
+    builds: {afl: out/afl/steps, libfuzzer: out/libfuzzer/steps}
+    seeds: [seeds]
+EOF2
+printf '000000000000' >seeds/zeros
+fuzz() { "$NIGHTJAR" fuzz --minimize no "$@"; }
 bugs() { "$NIGHTJAR" bugs --json 2>/dev/null | wc -l; }
 found() { [ "$(bugs)" -ge 1 ]; }
 exchanged() { "$NIGHTJAR" status --json | jq -r "select(.direction == \"$1\" and .result == \"$2\") | .exchanged"; }
@@ -59,18 +62,19 @@ some() { [ "$(exchanged "$1" "$2")" -ge 1 ] 2>/dev/null; }
 inlets() { find .nightjar/fuzz/steps/aflpp/from-* -type f -name 'id:*' 2>/dev/null; }
 
 # --- alone ---
-exits 0 "AFL++ alone" fuzz --engine aflpp --for 5s --jobs 1
-is "does not get past the second step" "$(bugs)" 0
-rm -rf .nightjar
 exits 0 "libFuzzer alone" fuzz --engine libfuzzer --for 3s --jobs 1
-is "not past the first" "$(bugs)" 0
+is "does not get past the first step" "$(bugs)" 0
 rm -rf .nightjar
+printf '\x9e\xf1\xc3\x5a00000000' >seeds/first
+exits 0 "AFL++ alone, which is shown that step" fuzz --engine aflpp --for 5s --jobs 1
+is "does not get past the second" "$(bugs)" 0
+rm -r seeds/first .nightjar/fuzz/steps/seeds
 
 # --- together ---
-start "$NIGHTJAR" fuzz --minimize no out --for 100s --jobs 2 >fuzz.out 2>&1
-ok "together they get to the end" retry 40 found
-ok "AFL++'s finds were of use to libFuzzer" retry 10 some aflpp_to_libfuzzer useful
-ok "libFuzzer's were to AFL++" retry 10 some libfuzzer_to_aflpp useful
+start "$NIGHTJAR" fuzz --minimize no --for 100s --jobs 2 >fuzz.out 2>&1
+ok "together they get to the end" retry 30 found
+ok "AFL++'s finds were of use to libFuzzer" retry 20 some aflpp_to_libfuzzer useful
+ok "libFuzzer's were to AFL++" retry 30 some libfuzzer_to_aflpp useful
 stop "$STARTED" INT
 has "it is told" fuzz.out "new bug: NJ-1"
 is "by links, which take no inode" "$(find .nightjar/fuzz/steps/libfuzzer/corpus -name 'aflpp-*' -links 1 | wc -l)" 0
@@ -95,7 +99,7 @@ corpus=.nightjar/fuzz/steps/libfuzzer/corpus
 echo 'not for libFuzzer' >secret
 rm -rf $corpus .nightjar/fuzz/steps/aflpp/from-*
 ln -s "$WORK" .nightjar/fuzz/steps/aflpp/from-libfuzzer-1-0
-start "$NIGHTJAR" fuzz --minimize no out --for 60s --jobs 2 >fuzz.out 2>&1
+start "$NIGHTJAR" fuzz --minimize no --for 60s --jobs 2 >fuzz.out 2>&1
 goes_on() { # libFuzzer rests now and then, since it meets the bug again
   [ -d $corpus ] && [ "$("$NIGHTJAR" status --json | jq -r 'select(.worker == "steps-aflpp-1") | .state')" = running ]
 }

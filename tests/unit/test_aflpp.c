@@ -685,6 +685,39 @@ test_folders_do_not_follow_links_or_leave(void **state)
                      -ENOENT);
 }
 
+static void
+test_input_tells_finds_from_imports_by_name(void **state)
+{
+    static const struct {
+        const char *name;
+        enum engine_input what;
+    } rows[] = {
+        {"id:000000,time:0,execs:0,orig:seed", ENGINE_INPUT_OTHER},
+        {"id:000001,src:000000,time:5,execs:9,op:havoc,rep:2,+cov", ENGINE_INPUT_OWN},
+        {"id:000002,sync:w2,src:000004,+cov", ENGINE_INPUT_OTHER},
+        {"id:000003,sync:hub,src:000000", ENGINE_INPUT_OTHER},
+        {"id:000004,sync:from-libfuzzer-7-0,src:000001", ENGINE_INPUT_TAKEN},
+        {"id:000005,time:0,execs:0,orig:id:000001,src:000000,op:havoc", ENGINE_INPUT_OWN},
+        {"id:000006,time:0,execs:0,orig:id:000005,time:0,execs:0,orig:id:000001,src:"
+         "000000",
+         ENGINE_INPUT_OWN},
+        {"id:000007,time:0,execs:0,orig:id:000004,sync:from-libfuzzer-7-0,src:000001",
+         ENGINE_INPUT_OTHER},
+        {"id:000008,time:0,execs:0,orig:id:000000,time:0,execs:0,orig:seed",
+         ENGINE_INPUT_OTHER},
+        {".state", ENGINE_INPUT_OTHER},
+        {"", ENGINE_INPUT_OTHER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *peer = "";
+        assert_int_equal(engine_aflpp.input(rows[i].name, &peer), rows[i].what);
+        assert_string_equal(
+            peer, rows[i].what == ENGINE_INPUT_TAKEN ? "libfuzzer-7-0,src:000001" : "");
+    }
+}
+
 int
 main(void)
 {
@@ -719,6 +752,7 @@ main(void)
         TEST(test_plain_text_has_no_control_sequences),
         TEST(test_engines_are_found_by_name),
         TEST(test_folders_do_not_follow_links_or_leave),
+        TEST(test_input_tells_finds_from_imports_by_name),
     };
 
     return cmocka_run_group_tests_name("aflpp", tests, NULL, NULL);

@@ -204,6 +204,12 @@ test_status_lines(void **state)
              "CopyPart-");
     assert_int_equal(fix->view.execs, 8192);
     assert_int_equal(fix->view.corpus, 14);
+    say(fix,
+        "#9000\tRELOAD cov: 690 ft: 1330 corp: 17/15Kb lim: 6 exec/s: 4096 rss: 34Mb");
+    assert_int_equal(fix->view.reloaded, 3);
+    say(fix,
+        "#9001\tNEW    cov: 691 ft: 1331 corp: 18/15Kb lim: 6 exec/s: 4096 rss: 34Mb");
+    assert_int_equal(fix->view.reloaded, 3);
 }
 
 static void

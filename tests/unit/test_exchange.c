@@ -22,6 +22,7 @@ struct fixture {
     struct target *list[2];
     struct target_list targets;
     struct exchange *exchange;
+    bool late;       /* libFuzzer is not up yet */
     struct buf told; /* "target direction result n\n" */
     struct err err;
 };
@@ -52,6 +53,10 @@ open_exchange(struct fixture *fix, enum exchange_cross cross)
         exchange_join(fix->exchange, t, &engine_aflpp);
         exchange_join(fix->exchange, t, &engine_libfuzzer);
         exchange_join(fix->exchange, t, &engine_libfuzzer);
+        exchange_ready(fix->exchange, t, &engine_aflpp);
+        if (!fix->late) {
+            exchange_ready(fix->exchange, t, &engine_libfuzzer);
+        }
     }
 }
 
@@ -157,6 +162,21 @@ test_exchange_passes_both_ways_once(void **state)
     assert_int_equal(holds(fix, "two", "found"), 0);
     assert_string_equal(buf_str(&fix->told), "one libfuzzer_to_aflpp offered 1\n"
                                              "one aflpp_to_libfuzzer offered 1\n");
+}
+
+static void
+test_exchange_waits_for_who_does_not_fuzz_yet(void **state)
+{
+    struct fixture *fix = *state;
+
+    fix->late = true;
+    put(fix, "one/aflpp/w1/queue/id:000001,src:000000", "found");
+    open_exchange(fix, EXCHANGE_CROSS_NO);
+    exchange_settle(fix->exchange);
+    assert_int_equal(holds(fix, "one/libfuzzer/corpus", "found"), 0);
+    exchange_ready(fix->exchange, 0, &engine_libfuzzer);
+    exchange_settle(fix->exchange);
+    assert_int_equal(holds(fix, "one/libfuzzer/corpus", "found"), 1);
 }
 
 static void
@@ -299,6 +319,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_exchange_passes_both_ways_once),
+        TEST(test_exchange_waits_for_who_does_not_fuzz_yet),
         TEST(test_exchange_links_and_freshens),
         TEST(test_exchange_counts_what_is_kept),
         TEST(test_exchange_follows_no_link_and_takes_nothing_large),
