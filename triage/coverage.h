@@ -3,7 +3,8 @@
  * Plain numbers; how they are made stands in orchestrator/corpus/coverage.h.
  *
  * The alarm: a build whose corpus is at least as large as the last one's and reaches more
- * than a tenth fewer lines is a harness that broke unnoticed until proven otherwise.
+ * than a tenth fewer lines, or regions (what lies between two branches: LLVM's edges), is
+ * a harness that broke unnoticed until proven otherwise.
  */
 #ifndef TRIAGE_COVERAGE_H
 #define TRIAGE_COVERAGE_H
@@ -40,8 +41,19 @@ AUTO_DEFINE_CLEAR(struct coverage, coverage_clear)
 int coverage_last(struct store *store, int64_t target, struct coverage *out,
                   struct err *err);
 
-/* Whether `now` reaches more than a tenth fewer lines than `before`, though its corpus is
- * the same or larger. */
+/* All of a target, the oldest first, without their files. */
+typedef int coverage_visit(void *user, const struct coverage *one, struct err *err);
+int coverage_history(struct store *store, int64_t target, coverage_visit *visit,
+                     void *user, struct err *err);
+
+/* The files of the last one, by name. */
+typedef int coverage_file_visit(void *user, const struct coverage_file *file,
+                                struct err *err);
+int coverage_last_files(struct store *store, int64_t target, coverage_file_visit *visit,
+                        void *user, struct err *err);
+
+/* Whether `now` reaches more than a tenth fewer lines or regions than `before`, though
+ * its corpus is the same or larger. */
 bool coverage_dropped(const struct coverage *before, const struct coverage *now);
 
 /* Keep one. When it drops, or is back to where it was, that is an event "target.coverage"

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -14,6 +15,7 @@ enum { NAME_COLUMNS = 40 };
 
 static struct strv corpus;
 static const char *html, *rung_name;
+static bool history, files;
 
 static const struct cmd_option *
 options(void)
@@ -21,6 +23,11 @@ options(void)
     static const struct cmd_option table[] = {
         {CMD_LIST, "corpus", 0, &corpus, "PATH", "further inputs: a file or a folder"},
         {CMD_TEXT, "html", 0, &html, "DIR", "write a report of the sources, too"},
+        {CMD_FLAG, "history", 0, &history, NULL,
+         "run nothing: all measurements of the target, the oldest first"},
+        {CMD_FLAG, "files", 0, &files, NULL,
+         "run nothing: the files that the last one reached, to tell whom a change of one "
+         "concerns"},
         {CMD_TEXT, "sandbox", 0, &rung_name, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
@@ -87,10 +94,77 @@ print(const struct cmd_context *context, const char *target, const struct covera
     (void)printf("%lld inputs, %lld of them crashed or hung\n", (long long)c->inputs,
                  (long long)c->failed);
     if (alarm) {
-        (void)printf("%sdropped%s: more than a tenth fewer lines than before: is the "
-                     "harness broken?\n",
-                     cmd_color(context, "31;1"), cmd_color(context, "0"));
+        (void)printf(
+            "%sdropped%s: more than a tenth fewer lines or regions than before: is the "
+            "harness broken?\n",
+            cmd_color(context, "31;1"), cmd_color(context, "0"));
     }
+}
+
+/* --- what is kept --- */
+
+static int
+print_one(void *user, const struct coverage *one, struct err *err)
+{
+    const struct cmd_context *context = user;
+    char at[CLOCK_TEXT_MAX];
+
+    (void)err;
+    clock_iso(at, one->at);
+    if (context->json) {
+        AUTO(json_decref) json_t *o = counts_json(&one->total);
+        json_put(o, "at", json_string(at));
+        json_put(o, "inputs", json_integer(one->inputs));
+        json_put(o, "failed", json_integer(one->failed));
+        json_put(o, "corpus", json_text(one->corpus));
+        json_put(o, "build_id", json_text(one->build_id));
+        json_print(stdout, o);
+        return 0;
+    }
+    print_row(at, &one->total);
+    return 0;
+}
+
+static int
+print_file(void *user, const struct coverage_file *file, struct err *err)
+{
+    const struct cmd_context *context = user;
+
+    (void)err;
+    if (file->counts.lines_covered == 0) {
+        return 0;
+    }
+    if (context->json) {
+        AUTO(json_decref) json_t *o = counts_json(&file->counts);
+        json_put(o, "file", json_text(file->name));
+        json_print(stdout, o);
+    } else {
+        print_row(file->name, &file->counts);
+    }
+    return 0;
+}
+
+static int
+print_kept(const struct cmd_context *context, const char *target)
+{
+    AUTO(store_close) struct store *store = NULL;
+    AUTO(mem_free) char *shown = str_name_dup(target);
+    struct cmd_context copy = *context;
+    struct err err = ERR_INIT;
+    int64_t id = 0;
+    int rc = store_open(context->state, DB_READ, &store, &err);
+
+    rc = rc < 0 ? rc : store_target(store, target, &id, &err);
+    if (rc == -ENODATA) {
+        return cmd_fail(EXIT_USAGE, "nothing was measured of '%.100s' yet", shown);
+    }
+    if (rc == 0 && history) {
+        rc = coverage_history(store, id, print_one, &copy, &err);
+    }
+    if (rc == 0 && files) {
+        rc = coverage_last_files(store, id, print_file, &copy, &err);
+    }
+    return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
 }
 
 static int
@@ -151,6 +225,9 @@ run(const struct cmd_context *context, const struct strv *args,
     if (args->n != 1) {
         return cmd_fail(EXIT_USAGE, "of which target? nightjar coverage TARGET");
     }
+    if (history || files) {
+        return print_kept(context, args->v[0]);
+    }
     int rc = measure(context, args->v[0], &coverage, &alarm, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);
@@ -162,9 +239,11 @@ run(const struct cmd_context *context, const struct strv *args,
 const struct cmd cmd_coverage = {
     .name = "coverage",
     .summary = "what a target's corpus reaches, in lines, functions and regions",
-    .usage = "TARGET [--corpus PATH]... [--html DIR]",
+    .usage = "TARGET [--corpus PATH]... [--html DIR] | TARGET --history | TARGET --files",
     .about =
-        "Run the seeds of a target, and what its workers keep, through its coverage "
+        "Run the seeds of a target, its library (`corpus import`) and what its workers "
+        "keep\n"
+        "through its coverage "
         "build "
         "(clang\n"
         "-fprofile-instr-generate -fcoverage-mapping) in the sandbox, and keep what they "
@@ -173,10 +252,12 @@ const struct cmd cmd_coverage = {
         "other's.\n\n"
         "Exit status 1, and an event (target.coverage): the same or a larger corpus "
         "reaches more\n"
-        "than a tenth fewer lines than the last time, so that the harness may be "
-        "broken.\n\n"
+        "than a tenth fewer lines or regions than the last time, so that the harness may "
+        "be broken.\n\n"
         "  nightjar coverage stb_vorbis\n"
-        "  nightjar coverage stb_vorbis --html report --json",
+        "  nightjar coverage stb_vorbis --html report --json\n"
+        "  nightjar coverage stb_vorbis --history\n"
+        "  nightjar coverage stb_vorbis --files --json",
     .options = options,
     .run = run,
 };

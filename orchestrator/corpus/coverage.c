@@ -119,7 +119,7 @@ take_path(void *user, const char *path, const struct stat *st, struct err *err)
     return rc < 0 ? rc : take_bytes(m, &bytes, err);
 }
 
-/* Seeds, and what the workers of all engines keep. */
+/* Seeds, the library, and what the workers of all engines keep. */
 static int
 collect(struct measuring *m, struct err *err)
 {
@@ -127,6 +127,8 @@ collect(struct measuring *m, struct err *err)
     AUTO(mem_free) char *base = mem_printf("%s/fuzz/%s", m->call->state, name);
     AUTO(mem_free) char *aflpp = fs_join(base, "aflpp");
     AUTO(mem_free) char *seeds = fs_join(m->scratch, "seeds");
+    AUTO(mem_free)
+    char *library = mem_printf("%s/corpus/%s/inputs", m->call->state, name);
     int64_t count = 0;
     int rc = target_unpack_seeds(m->call->target, seeds, &count, err);
 
@@ -138,6 +140,7 @@ collect(struct measuring *m, struct err *err)
     m->root = aflpp;
     (void)folder_list(aflpp, "", take_instance, m, NULL);
     m->root = NULL;
+    rc = fs_is_folder(library) ? fs_walk(library, take_path, m, err) : 0;
     for (size_t i = 0; i < m->call->paths->n && rc == 0; i++) {
         rc = fs_walk_links(m->call->paths->v[i], take_path, m, err);
     }

@@ -56,6 +56,19 @@ ok "the report shows the source" grep -rqF "steps" report
 exits 3 "a report overwrites nothing" "$NIGHTJAR" coverage lib_fuzzer --html report
 is "three times are kept" "$(sqlite3 .nightjar/nightjar.db "SELECT count(*), count(DISTINCT build_id) FROM coverage")" "3|1"
 
+# --- over time, and for whom a change is ---
+exits 0 "history" "$NIGHTJAR" coverage lib_fuzzer --history --json
+is "has all of them" "$(wc -l <"$OUT")" 3
+is "with what they are of" "$(jq -r .inputs "$OUT" | xargs)" "2 4 4"
+exits 0 "for a person" "$NIGHTJAR" coverage lib_fuzzer --history
+exits 0 "files that are reached" "$NIGHTJAR" coverage lib_fuzzer --files --json
+is "are named in full" "$(jq -r .file "$OUT" | grep -c "^$WORK/lib.c$")" 1
+exits 2 "of a target that was never measured" "$NIGHTJAR" coverage nothing --history
+printf c >in_library
+exits 0 "what is imported" "$NIGHTJAR" corpus import lib_fuzzer in_library
+exits 0 "is measured, too" "$NIGHTJAR" coverage lib_fuzzer --corpus more --json
+is "by default" "$(total .inputs)" 5
+
 # --- the harness breaks: it returns before it does anything ---
 sed 's/for (size_t i = 0;/return 0; for (size_t i = 0;/' lib.c >broken.c
 ok "a broken harness compiles" cover -o out/lib_fuzzer broken.c

@@ -3,10 +3,11 @@
 #include "triage/coverage.h"
 
 static bool
-put(struct fixture *fix, int64_t lines, int64_t inputs, const char *corpus)
+put_both(struct fixture *fix, int64_t lines, int64_t regions, int64_t inputs,
+         const char *corpus)
 {
-    struct coverage_file file = {(char[]){"/src/t.c"}, {1000, lines, 9, 8, 7, 6}};
-    struct coverage one = {.total = {1000, lines, 9, 8, 7, 6},
+    struct coverage_file file = {(char[]){"/src/t.c"}, {1000, lines, 9, 8, 99, regions}};
+    struct coverage one = {.total = {1000, lines, 9, 8, 99, regions},
                            .files = &file,
                            .n = 1,
                            .inputs = inputs,
@@ -16,6 +17,12 @@ put(struct fixture *fix, int64_t lines, int64_t inputs, const char *corpus)
     (void)snprintf(one.corpus, sizeof(one.corpus), "%s", corpus);
     must(fix, coverage_put(fix->store, fix->target, &one, &alarm, &fix->err));
     return alarm;
+}
+
+static bool
+put(struct fixture *fix, int64_t lines, int64_t inputs, const char *corpus)
+{
+    return put_both(fix, lines, 60, inputs, corpus);
 }
 
 static int
@@ -37,6 +44,46 @@ troubles(struct fixture *fix)
 
     must(fix, store_target_troubles(fix->store, count_trouble, &n, &fix->err));
     return n;
+}
+
+static void
+test_drop_of_regions_alone_is_an_alarm(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_false(put_both(fix, 500, 60, 10, "a"));
+    assert_false(put_both(fix, 500, 54, 10, "a")); /* exactly a tenth */
+    assert_true(put_both(fix, 500, 48, 10, "a"));
+    assert_false(put_both(fix, 500, 60, 10, "a"));
+}
+
+static int
+note_one(void *user, const struct coverage *one, struct err *err)
+{
+    (void)err;
+    buf_addf(user, "%lld ", (long long)one->total.lines_covered);
+    return 0;
+}
+
+static int
+note_file(void *user, const struct coverage_file *file, struct err *err)
+{
+    (void)err;
+    buf_addf(user, "%s %lld", file->name, (long long)file->counts.lines_covered);
+    return 0;
+}
+
+static void
+test_history_and_files_are_kept(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(buf_clear) struct buf seen = BUF_INIT;
+
+    (void)put(fix, 500, 10, "a");
+    (void)put(fix, 501, 11, "b");
+    must(fix, coverage_history(fix->store, fix->target, note_one, &seen, &fix->err));
+    must(fix, coverage_last_files(fix->store, fix->target, note_file, &seen, &fix->err));
+    assert_string_equal(buf_str(&seen), "500 501 /src/t.c 501");
 }
 
 static void
@@ -135,6 +182,8 @@ main(void)
         TEST(test_drop_of_more_than_a_tenth_is_an_alarm),
         TEST(test_smaller_corpus_is_no_alarm),
         TEST(test_last_is_the_newest),
+        TEST(test_drop_of_regions_alone_is_an_alarm),
+        TEST(test_history_and_files_are_kept),
         cmocka_unit_test(test_export_is_read),
         cmocka_unit_test(test_nonsense_is_no_export),
     };

@@ -8,12 +8,14 @@
 #include "base/str.h"
 #include "triage/store/store_private.h"
 
-enum { DROP_PERCENT = 90 /* of the lines that were covered */ };
+enum { DROP_PERCENT = 90 /* of the lines, or regions, that were covered */ };
 
 enum {
     LAST,
     PUT,
     PUT_FILE,
+    HISTORY,
+    LAST_FILES,
     STATEMENTS,
 };
 
@@ -27,6 +29,11 @@ static const char *const sql[STATEMENTS] = {
              ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"),
     [PUT_FILE] = ("INSERT INTO coverage_file(coverage, name, " COUNTS
                   ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING"),
+    [HISTORY] = "SELECT " COUNTS ", inputs, failed, corpus, build_id, at FROM coverage"
+                " WHERE target = ?1 ORDER BY id",
+    [LAST_FILES] = "SELECT " COUNTS ", name FROM coverage_file WHERE coverage ="
+                   " (SELECT id FROM coverage WHERE target = ?1 ORDER BY id DESC LIMIT 1)"
+                   " ORDER BY name",
 };
 const struct store_sql store_coverage_sql = {sql, STATEMENTS};
 
@@ -41,6 +48,24 @@ coverage_clear(struct coverage *coverage)
     *coverage = (struct coverage){0};
 }
 
+static struct coverage_counts
+counts_of(struct stmt *row)
+{
+    return (struct coverage_counts){stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2),
+                                    stmt_int(row, 3), stmt_int(row, 4), stmt_int(row, 5)};
+}
+
+static void
+read_row(struct stmt *row, struct coverage *out)
+{
+    *out = (struct coverage){.total = counts_of(row),
+                             .inputs = stmt_int(row, 6),
+                             .failed = stmt_int(row, 7),
+                             .build_id = mem_strdup(stmt_text(row, 9)),
+                             .at = stmt_int(row, 10)};
+    (void)snprintf(out->corpus, sizeof(out->corpus), "%s", stmt_text(row, 8));
+}
+
 int
 coverage_last(struct store *store, int64_t target, struct coverage *out, struct err *err)
 {
@@ -51,16 +76,47 @@ coverage_last(struct store *store, int64_t target, struct coverage *out, struct 
     if (rc <= 0) {
         return rc;
     }
-    *out =
-        (struct coverage){.total = {stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2),
-                                    stmt_int(row, 3), stmt_int(row, 4), stmt_int(row, 5)},
-                          .inputs = stmt_int(row, 6),
-                          .failed = stmt_int(row, 7),
-                          .build_id = mem_strdup(stmt_text(row, 9)),
-                          .at = stmt_int(row, 10)};
-    (void)snprintf(out->corpus, sizeof(out->corpus), "%s", stmt_text(row, 8));
+    read_row(row, out);
     stmt_reset(row);
     return 1;
+}
+
+int
+coverage_history(struct store *store, int64_t target, coverage_visit *visit, void *user,
+                 struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[HISTORY], "i", target);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        AUTO(coverage_clear) struct coverage one = {0};
+        read_row(row, &one);
+        rc = visit(user, &one, err);
+    }
+    stmt_reset(row);
+    return rc;
+}
+
+int
+coverage_last_files(struct store *store, int64_t target, coverage_file_visit *visit,
+                    void *user, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[LAST_FILES], "i", target);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        AUTO(mem_free) char *name = mem_strdup(stmt_text(row, 6));
+        const struct coverage_file file = {name, counts_of(row)};
+        rc = visit(user, &file, err);
+    }
+    stmt_reset(row);
+    return rc;
+}
+
+static bool
+is_drop(int64_t before, int64_t now)
+{
+    return now * 100 < before * DROP_PERCENT;
 }
 
 bool
@@ -70,7 +126,8 @@ coverage_dropped(const struct coverage *before, const struct coverage *now)
         strcmp(before->corpus, now->corpus) == 0 || now->inputs >= before->inputs;
 
     return comparable &&
-           now->total.lines_covered * 100 < before->total.lines_covered * DROP_PERCENT;
+           (is_drop(before->total.lines_covered, now->total.lines_covered) ||
+            is_drop(before->total.regions_covered, now->total.regions_covered));
 }
 
 static int
@@ -109,13 +166,16 @@ put_alarm(struct store *store, int64_t target, const struct coverage *before,
         return rc;
     }
     bool was = state != NULL && strcmp(state, "dropped") == 0;
-    bool better = now->total.lines_covered > before->total.lines_covered;
+    bool better = now->total.lines_covered > before->total.lines_covered ||
+                  now->total.regions_covered > before->total.regions_covered;
     *alarm = coverage_dropped(before, now) || (was && !better);
     if (*alarm == was) {
         return 0;
     }
     json_put(detail, "lines_before", json_integer(before->total.lines_covered));
     json_put(detail, "lines", json_integer(now->total.lines_covered));
+    json_put(detail, "regions_before", json_integer(before->total.regions_covered));
+    json_put(detail, "regions", json_integer(now->total.regions_covered));
     json_put(detail, "inputs", json_integer(now->inputs));
     json_put(detail, "build_before", json_text(before->build_id));
     json_put(detail, "build", json_text(now->build_id));
