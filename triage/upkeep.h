@@ -6,13 +6,16 @@
  * spare time does anyway, for all bugs at once). A bug's reproducer, first input,
  * examples, reports and pins, and whatever belongs to no bug yet, never go.
  *
- * A backup is a state folder itself: database, blobs, regressions. It needs no tool to be
- * restored: move it to where the state was, or say --state DIR. Made in this order:
+ * A backup is a state folder itself: database, blobs, regressions, corpora. It needs no
+ * tool to be restored: a backup of it, to where the state was, is the state again. Made
+ * in this order:
  *
  *   1. the blobs are held: nothing of them is removed from now on (new ones may come)
  *   2. the database is copied by SQLite's backup interface, as of one moment, while
  *      others write
- *   3. each blob that this copy knows as present is copied, then the regressions
+ *   3. each blob that this copy knows as present is copied, then the regressions, then
+ *      the inputs of corpora (corpus/TARGET/inputs, by their SHA-256), of which each is
+ *      read: one whose bytes are not those of its name is left out, and counted
  *   4. all of it is flushed, proven by store_check(), and renamed to its place
  *
  * so that whoever is killed, or meets a full disk, leaves no half of a backup under its
@@ -35,6 +38,8 @@ struct backup {
     int64_t database_bytes;
     int64_t blobs, blob_bytes; /* files copied; their bytes on the disk */
     int64_t regressions;
+    int64_t corpora, corpora_bytes; /* inputs of corpora */
+    int64_t damaged;                /* of them, that were left out */
     int64_t missing; /* blobs that the state has lost, and therefore its copy */
 };
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -164,7 +165,7 @@ regroup(const struct cmd_context *context, const struct strv *args)
 
 static void
 print_backup(const struct cmd_context *context, const char *folder,
-             const struct backup *sum, int found)
+             const struct backup *sum, int64_t found)
 {
     char database[32];
     char blobs[32];
@@ -176,6 +177,8 @@ print_backup(const struct cmd_context *context, const char *folder,
         json_put(o, "blobs", json_integer(sum->blobs));
         json_put(o, "blob_bytes", json_integer(sum->blob_bytes));
         json_put(o, "regressions", json_integer(sum->regressions));
+        json_put(o, "corpus_inputs", json_integer(sum->corpora));
+        json_put(o, "damaged_inputs", json_integer(sum->damaged));
         json_put(o, "findings", json_integer(found));
         json_print(stdout, o);
         return;
@@ -183,30 +186,49 @@ print_backup(const struct cmd_context *context, const char *folder,
     AUTO(mem_free) char *shown = str_name_dup(folder);
     str_bytes_show(database, sizeof(database), sum->database_bytes);
     str_bytes_show(blobs, sizeof(blobs), sum->blob_bytes);
-    (void)printf("%s: database %s, %lld blobs %s, %lld regressions, %s\n", shown,
-                 database, (long long)sum->blobs, blobs, (long long)sum->regressions,
+    (void)printf("%s: database %s, %lld blobs %s, %lld regressions, %lld inputs of "
+                 "corpora, %s\n",
+                 shown, database, (long long)sum->blobs, blobs,
+                 (long long)sum->regressions, (long long)sum->corpora,
                  found == 0 ? "checked" : "as damaged as what it was made from");
 }
 
+/* A backup is a state, and a backup of it to the state's place restores it. */
 static int
-backup(const struct cmd_context *context, const struct strv *args)
+copy_state(const struct cmd_context *context, const char *from, const char *to,
+           bool every_byte)
 {
     AUTO(store_close) struct store *store = NULL;
     struct cmd_context copy = *context;
     struct backup sum = {0};
     struct err err = ERR_INIT;
-
-    if (args->n != 1) {
-        return cmd_fail(EXIT_USAGE, "into which folder? nightjar db backup DIR");
-    }
-    const struct backup_order order = {args->v[0], deep, print_finding, &copy};
-    int rc = store_open(context->state, DB_READ, &store, &err);
+    const struct backup_order order = {to, every_byte, print_finding, &copy};
+    int rc = store_open(from, DB_READ, &store, &err);
     rc = rc < 0 ? rc : store_backup(store, &order, &sum, &err);
     if (rc < 0) {
         return rc == -EEXIST ? cmd_fail(EXIT_USAGE, "%s", err.msg) : cmd_fail_err(&err);
     }
-    print_backup(context, args->v[0], &sum, rc);
-    return rc > 0 ? EXIT_FOUND : EXIT_DONE;
+    int64_t found = rc + sum.damaged;
+    print_backup(context, to, &sum, found);
+    return found > 0 ? EXIT_FOUND : EXIT_DONE;
+}
+
+static int
+backup(const struct cmd_context *context, const struct strv *args)
+{
+    return args->n == 1
+               ? copy_state(context, context->state, args->v[0], deep)
+               : cmd_fail(EXIT_USAGE, "into which folder? nightjar db backup DIR");
+}
+
+static int
+restore(const struct cmd_context *context, const struct strv *args)
+{
+    if (args->n != 1) {
+        return cmd_fail(EXIT_USAGE, "from which folder? nightjar db restore DIR");
+    }
+    (void)rmdir(context->state); /* only of a folder that is empty anything comes */
+    return copy_state(context, args->v[0], context->state, true);
 }
 
 /* --- migrate --- */
@@ -265,9 +287,13 @@ static const struct cmd_sub subs[] = {
      "sign all crashes by this release; without --apply only say what would move",
      "apply", regroup},
     {"backup", "DIR [--deep]",
-     "copy database, blobs and regressions into a new folder, while they are in use",
+     "copy database, blobs, regressions and corpora into a new folder, while they are in "
+     "use",
      "deep", backup},
     {"migrate", "", "bring the database of an older nightjar up to date", NULL, migrate},
+    {"restore", "DIR",
+     "make the state folder, which must not be there, from a backup; every file is read",
+     "", restore},
     {"gc", "[--dry-run]",
      "remove what nobody needs: by `retention:` of nightjar.yaml, surplus inputs, "
      "orphans",
@@ -283,7 +309,8 @@ run(const struct cmd_context *context, const struct strv *args,
     return args->n == 0
                ? cmd_fail(EXIT_USAGE,
                           "db needs to know what to do: nightjar db check, "
-                          "nightjar db regroup, nightjar db backup, nightjar db migrate, "
+                          "nightjar db regroup, nightjar db backup, nightjar db restore, "
+                          "nightjar db migrate, "
                           "nightjar db gc")
                : cmd_run_sub(&cmd_db, context, args);
 }
@@ -291,8 +318,8 @@ run(const struct cmd_context *context, const struct strv *args,
 const struct cmd cmd_db = {
     .name = "db",
     .summary = "check the database and its files, copy them; regroup its crashes",
-    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep] | migrate | gc "
-             "[--dry-run]",
+    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep] | restore DIR | "
+             "migrate | gc [--dry-run]",
     .about =
         "check proves what nightjar promises about its state: no crash without its "
         "bytes, "
@@ -311,11 +338,14 @@ const struct cmd cmd_db = {
         "it is done, new crashes find their bugs all the same.\n\n"
         "backup makes a folder that is a state folder itself, as of one moment, also "
         "while a\n"
-        "campaign runs, and checks it; nothing is left of one that fails. To restore it, "
-        "move it\n"
-        "to where the state was, or name it: nightjar --state DIR bugs. Exit status 1: "
+        "campaign runs, and checks it; nothing is left of one that fails. Exit status 1: "
         "what the\n"
         "check found is wrong in the state as well.\n\n"
+        "restore makes a state folder of a backup where there is none, and reads every "
+        "file of it;\n"
+        "the backup stays. (It may as well be moved there, or named: nightjar --state "
+        "DIR "
+        "bugs.)\n\n"
         "migrate does what triage and fuzz do when they begin: an update of nightjar may "
         "bring\n"
         "another schema, and verbs that only read say so then. The older nightjar "
@@ -333,6 +363,7 @@ const struct cmd cmd_db = {
         "  nightjar db check --deep --json   read every blob, one line for each finding\n"
         "  nightjar db regroup               what would move\n"
         "  nightjar db backup /backup/nightjar-2026-11-27\n"
+        "  nightjar --state new db restore /backup/nightjar-2026-11-27\n"
         "  nightjar db gc --dry-run          what would go",
     .options = options,
     .subs = subs,

@@ -42,6 +42,24 @@ exits 0 "the copy is sound, byte by byte" "$NIGHTJAR" --state copy2 db check --d
 is "for its owner only" "$(stat -c %a copy1 copy1/nightjar.db | xargs)" "700 600"
 is "and has nothing of a reader in it" "$(cd copy1 && echo nightjar.db*)" nightjar.db
 
+# --- corpora, and restored by the verb ---
+printf seed >one && printf other >two
+exits 0 "a target has a corpus" "$NIGHTJAR" corpus import many one two
+exits 0 "its backup" "$NIGHTJAR" db backup copy3
+exits 0 "is restored where nothing is" "$NIGHTJAR" --state restored db restore copy3
+listed() { (cd "$1" && find corpus blobs regressions -type f ! -name lock -exec sha256sum {} + 2>/dev/null | sort); }
+is "with every byte of corpora, blobs and regressions" "$(listed restored)" "$(listed .nightjar)"
+is "and all bugs" "$("$NIGHTJAR" --state restored bugs --json | jq -c '[.id, .signature, .crashes]')" \
+  "$("$NIGHTJAR" bugs --json | jq -c '[.id, .signature, .crashes]')"
+exits 0 "and is sound" "$NIGHTJAR" --state restored db check --deep
+exits 2 "never over a state" "$NIGHTJAR" --state restored db restore copy3
+exits 3 "nor from what is none" "$NIGHTJAR" --state other db restore seeds
+ok "of which nothing is left" test ! -e other
+input=$(find copy3/corpus -path '*/inputs/*' -type f | head -n 1)
+printf damaged >"$input"
+exits 1 "a damaged input is found" "$NIGHTJAR" --state again db restore copy3 --json
+is "and left out" "$(jq -c '[.corpus_inputs, .damaged_inputs]' "$OUT")" "[1,1]"
+
 # --- restored ---
 bugs=$("$NIGHTJAR" --state copy2 bugs --json | wc -l)
 mv .nightjar lost

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/regression.h"
@@ -209,6 +210,68 @@ copy_regressions(struct copying *copying, struct err *err)
                                        : rc;
 }
 
+/* --- corpora --- */
+
+/* STATE/corpus/TARGET/inputs/ab/SHA256; what lies beside is made again. */
+static bool
+is_corpus_input(const char *path, const struct stat *st)
+{
+    const char *name = fs_base(path);
+
+    return st != NULL && strlen(name) == HASH_HEX_MAX - 1 &&
+           strspn(name, "0123456789abcdef") == HASH_HEX_MAX - 1 &&
+           strstr(path, "/inputs/") != NULL;
+}
+
+static int
+weigh_input(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    struct copying *copying = user;
+
+    (void)err;
+    if (is_corpus_input(path, st)) {
+        copying->sum->corpora_bytes += (int64_t)st->st_blocks * 512;
+    }
+    return 0;
+}
+
+static int
+copy_input(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    struct copying *copying = user;
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    AUTO(mem_free)
+    char *to = mem_printf("%s%s", copying->folder, path + strlen(copying->store->folder));
+    AUTO(mem_free) char *folder = mem_strdup(to);
+    char sha256[HASH_HEX_MAX];
+
+    if (!is_corpus_input(path, st)) {
+        return 0;
+    }
+    if (fs_read(path, STORE_INPUT_MAX, &bytes, err) < 0) {
+        copying->sum->damaged += fs_exists(path); /* else it was pruned meanwhile */
+        return 0;
+    }
+    hash_sha256(buf_str(&bytes), bytes.len, sha256);
+    if (strcmp(sha256, fs_base(path)) != 0) {
+        copying->sum->damaged++;
+        return 0;
+    }
+    *strrchr(folder, '/') = '\0';
+    int rc = fs_mkdirs(folder, 0700, err);
+    rc = rc < 0 ? rc : fs_write(to, buf_str(&bytes), bytes.len, 0600, err);
+    copying->sum->corpora += rc == 0 ? 1 : 0;
+    return rc;
+}
+
+static int
+each_input(struct copying *copying, fs_visit *visit, struct err *err)
+{
+    AUTO(mem_free) char *root = fs_join(copying->store->folder, "corpus");
+
+    return fs_is_folder(root) ? fs_walk(root, visit, copying, err) : 0;
+}
+
 static int
 copy_all(struct copying *copying, struct err *err)
 {
@@ -218,10 +281,14 @@ copy_all(struct copying *copying, struct err *err)
 
     rc = rc < 0 ? rc : copy_database(copying, err);
     rc = rc < 0 ? rc : each_blob(copying, weigh_blob, err);
-    rc = rc < 0 ? rc : check_room(copying, copying->sum->blob_bytes, err);
+    rc = rc < 0 ? rc : each_input(copying, weigh_input, err);
+    rc = rc < 0 ? rc
+                : check_room(copying,
+                             copying->sum->blob_bytes + copying->sum->corpora_bytes, err);
     rc = rc < 0 ? rc : fs_mkdirs(blobs, 0700, err);
     rc = rc < 0 ? rc : each_blob(copying, copy_blob, err);
-    return rc < 0 ? rc : copy_regressions(copying, err);
+    rc = rc < 0 ? rc : copy_regressions(copying, err);
+    return rc < 0 ? rc : each_input(copying, copy_input, err);
 }
 
 /* --- the end --- */
