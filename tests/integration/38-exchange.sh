@@ -97,11 +97,11 @@ has "by direction" "$OUT" 'nightjar_exchange_inputs_total{target="steps",directi
 queue=.nightjar/fuzz/steps/aflpp/w1/queue
 corpus=.nightjar/fuzz/steps/libfuzzer/corpus
 echo 'not for libFuzzer' >secret
-rm -rf $corpus .nightjar/fuzz/steps/aflpp/from-*
+rm -rf "$corpus" .nightjar/fuzz/steps/aflpp/from-*
 ln -s "$WORK" .nightjar/fuzz/steps/aflpp/from-libfuzzer-1-0
 start "$NIGHTJAR" fuzz --minimize no --for 60s --jobs 2 >fuzz.out 2>&1
 goes_on() { # libFuzzer rests now and then, since it meets the bug again
-  [ -d $corpus ] && [ "$("$NIGHTJAR" status --json | jq -r 'select(.worker == "steps-aflpp-1") | .state')" = running ]
+  [ -d "$corpus" ] && [ "$("$NIGHTJAR" status --json | jq -r 'select(.worker == "steps-aflpp-1") | .state')" = running ]
 }
 ok "the campaign goes on" retry 20 goes_on
 ln -s "$WORK/secret" "$queue/id:900000,src:000000,op:link"
@@ -109,12 +109,12 @@ mkfifo "$queue/id:900001,src:000000,op:pipe"
 mkdir "$queue/id:900002,src:000000,op:folder"
 truncate -s 3M "$queue/id:900003,src:000000,op:large"
 printf 'hostile name' >"$queue/id:900004,src:000000,op:"$'\033[31m\n'
-came() { grep -rqF 'hostile name' $corpus; }
+came() { grep -rqF 'hostile name' "$corpus"; }
 ok "an input of any name is passed on" retry 20 came
 stop "$STARTED" INT
 ok "a link in the place of an inlet is removed, not what it leads to" test -f secret
-hides() { ! grep -rqF "$1" $corpus; }
+hides() { ! grep -rqF "$1" "$corpus"; }
 ok "no link is followed" hides 'not for libFuzzer'
-is "nothing too large comes" "$(find $corpus -size +1024k | wc -l)" 0
+is "nothing too large comes" "$(find "$corpus" -size +1024k | wc -l)" 0
 ok "the state is sound" "$NIGHTJAR" db check
 finish
