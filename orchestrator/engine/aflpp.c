@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "orchestrator/engine/aflpp_peer.h"
 #include "orchestrator/engine/aflpp_stats.h"
 #include "orchestrator/engine/engine.h"
 #include "orchestrator/engine/folder.h"
@@ -41,7 +42,6 @@ enum {
     FORK_SERVER_MS = 30000, /* a loaded machine is slow to start ASan */
     LONG_MS = 3600000,      /* from here on a campaign has a main instance */
     SHORT_MS = 1800000,     /* up to here calibration is cut short */
-    PEER_ROOM = 4096,       /* an instance lists a peer's whole queue at each sync */
 };
 
 /* What `afl-fuzz -hh` names. */
@@ -570,77 +570,6 @@ is_find(const char *name)
     return str_starts(name, "id:");
 }
 
-/* --- exchange: a peer that never runs, as FOLDER/hub --- */
-
-struct queues {
-    engine_folder_visit *visit;
-    void *user;
-};
-
-static int
-visit_queue(void *user, int dir, const char *name, unsigned char type)
-{
-    const struct queues *queues = user;
-    AUTO(mem_free) char *queue = mem_printf("%s/queue", name);
-
-    (void)dir;
-    (void)type;
-    if (name[0] == 'w' && name[1] >= '1' && name[1] <= '9') {
-        queues->visit(queues->user, queue, false);
-    }
-    return 0;
-}
-
-static void
-inputs(const char *folder, engine_folder_visit *visit, void *user)
-{
-    struct queues queues = {visit, user};
-
-    (void)folder_list(folder, "", visit_queue, &queues, NULL);
-}
-
-/* A resumed session shuffles its corpus and names most entries anew, as
- * "id:000002,time:0,execs:0,orig:" and their old name. */
-static const char *
-first_name(const char *name)
-{
-    static const char mark[] = ",orig:id:";
-
-    for (const char *at = strstr(name, mark); at != NULL; at = strstr(name, mark)) {
-        name = at + strlen(",orig:");
-    }
-    return name;
-}
-
-/* "id:000007,sync:from-libfuzzer-17-0,src:000002,time:..,+cov" came from a peer, whose
- * name it bears for good; "sync:w1" is a sibling's, "orig:" a seed. */
-static enum engine_input
-input(const char *name, const char **peer)
-{
-    static const char mark[] = ",sync:";
-    const char *first = first_name(name);
-    const char *sync = strstr(first, mark);
-    const char *from = sync == NULL ? "" : sync + strlen(mark);
-
-    if (first == name && str_starts(name, "id:") &&
-        str_starts(from, ENGINE_INLET_PREFIX)) {
-        *peer = from + strlen(ENGINE_INLET_PREFIX);
-        return ENGINE_INPUT_TAKEN;
-    }
-    return str_starts(name, "id:") && sync == NULL && strstr(first, ",orig:") == NULL
-               ? ENGINE_INPUT_OWN
-               : ENGINE_INPUT_OTHER;
-}
-
-/* An instance asks for the entry behind the last one that it read by its number, so that
- * none may be missing. */
-static char *
-inlet(const char *peer, int64_t n, const char *sha256)
-{
-    return mem_printf("%s%s/queue/id:%06lld,orig:%s", ENGINE_INLET_PREFIX, peer,
-                      (long long)n, sha256);
-}
-
 const struct engine_ops engine_aflpp = {
     .name = "aflpp",
     .title = "AFL++",
@@ -668,8 +597,8 @@ const struct engine_ops engine_aflpp = {
     .repair = repair,
     .find_folders = find_folders,
     .is_find = is_find,
-    .inputs = inputs,
-    .input = input,
-    .inlet = inlet,
-    .inlet_room = PEER_ROOM,
+    .inputs = aflpp_inputs,
+    .input = aflpp_input,
+    .inlet = aflpp_inlet,
+    .inlet_room = AFLPP_PEER_ROOM,
 };

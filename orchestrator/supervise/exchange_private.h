@@ -12,6 +12,10 @@
 
 #define EXCHANGE_CROSS "cross" /* the source of what other targets found */
 
+enum {
+    CREDIT_MS = 6000, /* libFuzzer says within this time that it took something in */
+};
+
 enum { SIDES_MAX = 8, ROUTES_MAX = SIDES_MAX, OUTLETS_MAX = 256 };
 
 struct route {               /* from a source into an engine */
@@ -79,6 +83,20 @@ bool exchange_room(struct meeting *meeting, const struct side *from, const char 
 /* Give it to all sides but `from`, unless these bytes have passed before. */
 void exchange_offer(struct meeting *meeting, const struct side *from, const char *source,
                     struct offer *offer);
+
+/* --- into one engine (exchange_inlet.c) --- */
+
+/* A full inlet gives way to the next, and the one before it is removed. False: not yet,
+ * or the route's bound is reached. */
+bool exchange_has_room(const struct side *to, struct route *route, int64_t now);
+
+/* What is there since an earlier campaign, or finds no room on the disk, is passed over.
+ */
+void exchange_give(struct side *to, struct route *route, const struct offer *offer);
+
+/* A folder that was listed within the same second as it changed is not listed again
+ * before it changes in another one: make it so. */
+void exchange_nudge(struct side *side, int64_t now);
 
 /* Offer to a target the smallest inputs of the others (exchange_cross.c). */
 void exchange_cross(const struct exchange *exchange, size_t target);
