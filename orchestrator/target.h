@@ -165,11 +165,19 @@ int target_from_binary(const char *path, const struct strv *args,
 /* Unpack or copy all seeds of a target into a folder, which is made: names are the
  * SHA-256 of the bytes, so equal seeds become one file, and what is there already stays.
  * Within TARGET_SEEDS_*; empty and too large files, hidden ones, links and what else is
- * no regular file are passed over; damaged archives give what could be read; each with
+ * no regular file are passed over; inputs of Go's fuzzing stand for their bytes
+ * (go_corpus.h); damaged archives give what could be read; each with
  * one warning line per source. Writes one minimal seed when there are none. *count
  * receives the number of different seeds. -ENOENT when a source is missing. */
 int target_unpack_seeds(const struct target *target, const char *folder, int64_t *count,
                         struct err *err);
+
+/* The same, and told of each different seed: its name (borrowed), and the file or the
+ * archive's entry that it comes from, any bytes. */
+typedef void target_told(void *user, const char *sha256, const char *path);
+int target_unpack_seeds_told(const struct target *target, const char *folder,
+                             target_told *told, void *user, int64_t *count,
+                             struct err *err);
 
 /* How many different seeds that would be, without writing; 0 when there are none. */
 int target_count_seeds(const struct target *target, int64_t *count, struct err *err);

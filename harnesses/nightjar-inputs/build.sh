@@ -5,7 +5,7 @@
 # shellcheck disable=SC2046,SC2086,SC2154
 cd "$SRC/nightjar"
 B=$WORK/build/debug
-objects=$(printf '%s\n' orchestrator/{config,discover,probe,target}*.c orchestrator/{engine,gate,publish}/*.c orchestrator/corpus/afl_tree.c |
+objects=$(printf '%s\n' orchestrator/{config,discover,probe,target}*.c orchestrator/{engine,gate,publish}/*.c orchestrator/corpus/{afl_tree,dictionary,go_corpus,libfuzzer_control}.c |
     sed -n "s,^\([^*]*\)\.c\$,$B/obj/\1.o,p")
 make -s -j2 O="$WORK/build" BUILD=debug CC="$CC" CFLAGS="$CFLAGS" $objects "$B/libtriage.a" "$B/libbase.a"
 ar rcs "$WORK/orchestrator.a" $objects

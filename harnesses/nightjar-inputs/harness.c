@@ -19,6 +19,9 @@
 #include "base/str.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/afl_tree.h"
+#include "orchestrator/corpus/dictionary.h"
+#include "orchestrator/corpus/go_corpus.h"
+#include "orchestrator/corpus/libfuzzer_control.h"
 #include "orchestrator/engine/aflpp_stats.h"
 #include "orchestrator/engine/engine.h"
 #include "orchestrator/target.h"
@@ -255,14 +258,66 @@ shrink_bytes(const uint8_t *data, size_t size)
     }
 }
 
+/* A repaired dictionary needs no repair. */
+static void
+read_dictionary(const uint8_t *data, size_t size)
+{
+    AUTO(buf_clear) struct buf once = BUF_INIT;
+    AUTO(buf_clear) struct buf twice = BUF_INIT;
+    AUTO(strv_clear) struct strv notes = {0};
+    AUTO(strv_clear) struct strv none = {0};
+    size_t entries;
+    size_t again;
+
+    dictionary_repair("d", (const char *)data, size, &once, &entries, &notes);
+    dictionary_repair("d", buf_str(&once), once.len, &twice, &again, &none);
+    if (none.n != 0 || entries != again || once.len != twice.len ||
+        memcmp(buf_str(&once), buf_str(&twice), once.len) != 0) {
+        abort();
+    }
+}
+
+/* What it stands for is never longer than its text. */
+static void
+read_go_input(const uint8_t *data, size_t size)
+{
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+
+    if (go_corpus_is((const char *)data, size) &&
+        go_corpus_decode((const char *)data, size, &out) == 0 && out.len >= size) {
+        abort();
+    }
+}
+
+/* A merge's control file: indices stay below the number of files. */
+static void
+read_control(const uint8_t *data, size_t size)
+{
+    struct control control;
+    struct control_line line;
+    size_t n = control_begin(&control, (const char *)data, size, 1000);
+
+    for (line.word = n == 0 ? CONTROL_END : CONTROL_NAME; line.word != CONTROL_END;) {
+        control_next(&control, n, &line);
+        if (line.word == CONTROL_STARTED || line.word == CONTROL_FEATURES) {
+            if (line.index >= n) {
+                abort();
+            }
+            while (control_number(&line.text, line.end) >= 0) {
+            }
+        }
+    }
+}
+
 static const struct {
     const char *word;
     void (*read)(const uint8_t *data, size_t size);
 } parsers[] = {
-    {"rec:", read_record},    {"ans:", read_answer},    {"sym:", read_symbols},
-    {"gdb:", read_gdb},       {"opt:", read_options},   {"yml:", read_config},
-    {"afl:", read_afl_setup}, {"sta:", read_afl_stats}, {"elf:", read_program},
-    {"spl:", split_words},    {"lib:", read_lines},     {"shr:", shrink_bytes},
+    {"rec:", read_record},     {"ans:", read_answer},    {"sym:", read_symbols},
+    {"gdb:", read_gdb},        {"opt:", read_options},   {"yml:", read_config},
+    {"afl:", read_afl_setup},  {"sta:", read_afl_stats}, {"elf:", read_program},
+    {"spl:", split_words},     {"lib:", read_lines},     {"shr:", shrink_bytes},
+    {"dic:", read_dictionary}, {"goc:", read_go_input},  {"ctl:", read_control},
 };
 
 static void

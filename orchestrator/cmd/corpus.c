@@ -8,6 +8,8 @@ options(void)
 {
     static const struct cmd_option table[] = {
         {CMD_TEXT, "output", 'o', &given.output, "DIR", "the folder that is made"},
+        {CMD_TEXT, "origin", 0, &given.origin, "WORD",
+         "where the inputs come from (default: what their names tell)"},
         {CMD_NUMBER, "jobs", 'j', &given.jobs, "N", "runs at a time (default: cores)"},
         {CMD_DURATION, "timeout", 0, &given.timeout_ms, "DURATION",
          "limit of one run (default 5s)"},
@@ -25,6 +27,18 @@ merge(const struct cmd_context *context, const struct strv *args)
 }
 
 static int
+import(const struct cmd_context *context, const struct strv *args)
+{
+    return corpus_import(context, &given, args);
+}
+
+static int
+diff(const struct cmd_context *context, const struct strv *args)
+{
+    return corpus_diff(context, &given, args, behind);
+}
+
+static int
 prune(const struct cmd_context *context, const struct strv *args)
 {
     return corpus_prune(context, &given, args, behind);
@@ -36,13 +50,18 @@ static const struct cmd_sub subs[] = {
     {"merge", "-o DIR PATH... -- COMMAND @@",
      "the fewest and smallest inputs of files and folders, for the same edges",
      "output jobs timeout memory", merge},
-    {"stat", "TARGET", "how many inputs a target's corpus has, and how large", NULL,
-     corpus_stat},
+    {"stat", "TARGET",
+     "what a target's corpus is made of: inputs, origins, growth, who alone reaches most",
+     NULL, corpus_stat},
     {"import", "TARGET PATH...",
-     "add files, folders, AFL++ queues and archives to a target's corpus", NULL,
-     corpus_import},
-    {"export", "TARGET DIR", "copy a target's corpus into a new folder", NULL,
-     corpus_export},
+     "add files, folders, AFL++ queues, archives, Go's and cargo-fuzz's corpora",
+     "origin", import},
+    {"export", "TARGET DIR|ARCHIVE",
+     "copy a target's corpus into a new folder, .zip, .tar, .tar.gz, .tar.xz or .tar.zst",
+     NULL, corpus_export},
+    {"diff", "A B [-- COMMAND @@]",
+     "which inputs, and on a build which edges, only one of two corpora has",
+     "jobs timeout memory", diff},
     {"prune", "TARGET [-- COMMAND @@]",
      "leave the fewest and smallest inputs of a target's corpus, for the same edges",
      "jobs timeout memory", prune},
@@ -56,15 +75,18 @@ run(const struct cmd_context *context, const struct strv *args,
     behind = command;
     return args->n == 0 ? cmd_fail(EXIT_USAGE,
                                    "corpus needs to know what to do: "
-                                   "nightjar corpus merge, stat, import, export, prune")
+                                   "nightjar corpus merge, stat, import, export, diff, "
+                                   "prune")
                         : cmd_run_sub(&cmd_corpus, context, args);
 }
 
 const struct cmd cmd_corpus = {
     .name = "corpus",
     .summary = "keep corpora small: the fewest inputs for the same coverage",
-    .usage = "merge -o DIR PATH... -- COMMAND @@ | stat TARGET | import TARGET PATH... | "
-             "export TARGET DIR | prune TARGET [-- COMMAND @@]",
+    .usage =
+        "merge -o DIR PATH... -- COMMAND @@ | stat TARGET | import TARGET PATH... | "
+        "export TARGET DIR|ARCHIVE | diff A B [-- COMMAND @@] | prune TARGET [-- COMMAND "
+        "@@]",
     .about =
         "merge runs every file once on an AFL++ or a libFuzzer build, in sandboxes and "
         "on all\n"
@@ -74,18 +96,24 @@ const struct cmd cmd_corpus = {
         "before\n"
         "anything is written: what they do not reach again costs further inputs, until "
         "no input\n"
-        "that was left out could help. What crashes, hangs or breaks its sandbox is left "
-        "out and\n"
-        "counted. A killed run goes on where it stood, by DIR.traces.\n\n"
+        "that was left out could help. What crashes, hangs or breaks its sandbox is "
+        "left\n"
+        "out, counted, and copied to DIR.quarantine. A killed run goes on where it "
+        "stood, "
+        "by\n"
+        "DIR.traces.\n\n"
         "import, export, prune and stat are for the corpora in the state folder, where "
         "each\n"
-        "input is once. prune does to one of them what merge does to folders, and "
-        "changes\n"
-        "nothing before it is verified; what crashes or hangs goes to its quarantine, "
-        "for\n"
-        "nightjar triage. Without a command it takes the build that nightjar.yaml "
-        "names.\n\n"
+        "input is once, with its origin and what it reaches. prune does to one of them "
+        "what merge\n"
+        "does to folders, and changes nothing before it is verified; what crashes or "
+        "hangs is filed\n"
+        "as a worker's finds are. Without a command it takes the build that "
+        "nightjar.yaml names.\n"
+        "diff takes targets, files, folders and archives.\n\n"
         "  nightjar corpus import png png_seed_corpus.zip out/main/queue\n"
+        "  nightjar corpus export png png_seed_corpus.zip\n"
+        "  nightjar corpus diff png old_corpus.tar.gz -- ./png-afl @@\n"
         "  nightjar corpus prune png -- ./png-afl @@\n"
         "  nightjar corpus merge -o small/ out/*/queue more/ -- ./target-afl @@\n"
         "  nightjar corpus merge -o small/ corpus/ -- ./target-libfuzzer",

@@ -7,7 +7,7 @@
 #include "triage/command.h"
 
 struct corpus_options {
-    const char *output;
+    const char *output, *origin;
     int64_t jobs, timeout_ms, memory_bytes;
 };
 
@@ -30,10 +30,23 @@ int corpus_merge(const struct cmd_context *context, const struct corpus_options 
                  const struct strv *args, const struct strv *argv);
 
 /* On the corpora of the state folder (orchestrator/corpus/library.h). */
-int corpus_import(const struct cmd_context *context, const struct strv *args);
+int corpus_import(const struct cmd_context *context, const struct corpus_options *options,
+                  const struct strv *args);
 int corpus_export(const struct cmd_context *context, const struct strv *args);
 int corpus_stat(const struct cmd_context *context, const struct strv *args);
 int corpus_prune(const struct cmd_context *context, const struct corpus_options *options,
                  const struct strv *args, const struct strv *argv);
+
+/* Two corpora of targets, files, folders or archives: inputs that only one of them has,
+ * and edges that only one reaches when argv is a build. */
+int corpus_diff(const struct cmd_context *context, const struct corpus_options *options,
+                const struct strv *args, const struct strv *argv);
+
+/* File the inputs in `folder`, which the command crashed or hung on, as crashes of the
+ * target, as a worker's finds are, when the state folder has a database; what is filed
+ * leaves the folder. *filed receives how many. */
+int corpus_file_offenders(const struct cmd_context *context, const char *name,
+                          const struct command *command, const char *folder,
+                          int64_t *filed, struct err *err);
 
 #endif

@@ -25,7 +25,8 @@ print_number(const struct cmd_context *context, const char *target, const char *
 }
 
 int
-corpus_import(const struct cmd_context *context, const struct strv *args)
+corpus_import(const struct cmd_context *context, const struct corpus_options *options,
+              const struct strv *args)
 {
     AUTO(library_close) struct library *library = NULL;
     AUTO(strv_clear) struct strv paths = {0};
@@ -35,11 +36,18 @@ corpus_import(const struct cmd_context *context, const struct strv *args)
     if (args->n < 2) {
         return cmd_fail(EXIT_USAGE, "nightjar corpus import TARGET PATH...");
     }
+    if (options->origin != NULL && (!target_name_valid(options->origin) ||
+                                    strlen(options->origin) >= INDEX_ORIGIN_MAX)) {
+        return cmd_fail(EXIT_USAGE,
+                        "--origin is a word of up to %d letters, digits and "
+                        "_-.@",
+                        INDEX_ORIGIN_MAX - 1);
+    }
     for (size_t i = 1; i < args->n; i++) {
         strv_add(&paths, args->v[i]);
     }
     int rc = library_open(context->state, args->v[0], true, &library, &err);
-    rc = rc < 0 ? rc : library_import(library, &paths, &added, &err);
+    rc = rc < 0 ? rc : library_import(library, &paths, options->origin, &added, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);
     }
@@ -55,7 +63,7 @@ corpus_export(const struct cmd_context *context, const struct strv *args)
     int64_t count = 0;
 
     if (args->n != 2) {
-        return cmd_fail(EXIT_USAGE, "nightjar corpus export TARGET DIR");
+        return cmd_fail(EXIT_USAGE, "nightjar corpus export TARGET DIR|ARCHIVE");
     }
     int rc = library_open(context->state, args->v[0], false, &library, &err);
     rc = rc < 0 ? rc : library_export(library, args->v[1], &count, &err);
@@ -63,59 +71,6 @@ corpus_export(const struct cmd_context *context, const struct strv *args)
         return rc == -EEXIST ? cmd_fail(EXIT_USAGE, "%s", err.msg) : cmd_fail_err(&err);
     }
     print_number(context, args->v[0], "exported", count);
-    return EXIT_DONE;
-}
-
-/* --- stat --- */
-
-struct tally {
-    int64_t inputs, bytes, largest;
-};
-
-static int
-count_file(void *user, const char *path, const struct stat *st, struct err *err)
-{
-    struct tally *tally = user;
-
-    if (st == NULL) {
-        return err_set(err, -EIO, "'%s' cannot be read", path);
-    }
-    tally->inputs++;
-    tally->bytes += st->st_size;
-    tally->largest = st->st_size > tally->largest ? st->st_size : tally->largest;
-    return 0;
-}
-
-int
-corpus_stat(const struct cmd_context *context, const struct strv *args)
-{
-    AUTO(library_close) struct library *library = NULL;
-    struct tally tally = {0};
-    struct err err = ERR_INIT;
-    char bytes[32];
-    char largest[32];
-
-    if (args->n != 1) {
-        return cmd_fail(EXIT_USAGE, "nightjar corpus stat TARGET");
-    }
-    int rc = library_open(context->state, args->v[0], false, &library, &err);
-    rc = rc < 0 ? rc : library_walk(library, count_file, &tally, &err);
-    if (rc < 0) {
-        return cmd_fail_err(&err);
-    }
-    if (context->json) {
-        AUTO(json_decref) json_t *o = json_object();
-        json_put(o, "target", json_name(args->v[0]));
-        json_put(o, "inputs", json_integer(tally.inputs));
-        json_put(o, "bytes", json_integer(tally.bytes));
-        json_put(o, "largest", json_integer(tally.largest));
-        json_print(stdout, o);
-        return EXIT_DONE;
-    }
-    str_bytes_show(bytes, sizeof(bytes), tally.bytes);
-    str_bytes_show(largest, sizeof(largest), tally.largest);
-    (void)printf("%s: %lld inputs, %s, the largest %s\n", args->v[0],
-                 (long long)tally.inputs, bytes, largest);
     return EXIT_DONE;
 }
 
@@ -158,6 +113,29 @@ find_command(const struct cmd_context *context, const struct corpus_options *opt
     return rc;
 }
 
+/* Into the ledger where there is one; else they stay in quarantine. */
+static int
+file_offenders(const struct cmd_context *context, const char *name,
+               const struct command *command, const struct library *library,
+               const struct cover_sum *sum)
+{
+    const char *folder = library_quarantine(library);
+    struct err err = ERR_INIT;
+    int64_t filed = 0;
+
+    if (corpus_file_offenders(context, name, command, folder, &filed, &err) < 0) {
+        return cmd_fail_err(&err);
+    }
+    if (filed > 0 && !context->json) {
+        (void)printf("filed: %lld inputs that crash or hang are in the ledger, queued\n",
+                     (long long)filed);
+        cmd_next(context, "nightjar triage");
+    } else if (sum->kinds[MEASURE_CRASH] + sum->kinds[MEASURE_HANG] > 0) {
+        cmd_next(context, "nightjar triage %s -- ...", folder);
+    }
+    return EXIT_DONE;
+}
+
 int
 corpus_prune(const struct cmd_context *context, const struct corpus_options *options,
              const struct strv *args, const struct strv *argv)
@@ -182,9 +160,5 @@ corpus_prune(const struct cmd_context *context, const struct corpus_options *opt
         return cmd_fail_err(&err);
     }
     corpus_print_sum(context, "pruned", &sum);
-    if (sum.kinds[MEASURE_CRASH] + sum.kinds[MEASURE_HANG] > 0) {
-        cmd_next(context, "nightjar triage %s/corpus/%s/quarantine", context->state,
-                 args->v[0]);
-    }
-    return EXIT_DONE;
+    return file_offenders(context, args->v[0], &command, library, &sum);
 }

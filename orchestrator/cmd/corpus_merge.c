@@ -11,6 +11,7 @@
 struct merge {
     struct cover *cover;
     char *final, *made; /* the result, and what becomes it */
+    char *quarantine;
     char *spool;
 };
 
@@ -20,6 +21,7 @@ merge_clear(struct merge *merge)
     cover_close(merge->cover);
     mem_free(merge->final);
     mem_free(merge->made);
+    mem_free(merge->quarantine);
     mem_free(merge->spool);
 }
 AUTO_DEFINE_CLEAR(struct merge, merge_clear)
@@ -50,25 +52,54 @@ hex_of(const struct measured *input, char out[2 * MEASURE_KEY_BYTES + 1])
     }
 }
 
+static int
+copy_to(const char *folder, const struct measured *input, struct err *err)
+{
+    char hex[2 * MEASURE_KEY_BYTES + 1];
+
+    hex_of(input, hex);
+    AUTO(mem_free) char *to = fs_join(folder, hex);
+    int rc = fs_copy(input->path, to, 0644, NULL, err);
+    return rc == -EEXIST ? 0 : rc;
+}
+
 /* Into a folder of another name, which becomes the result in one step. */
 static int
 write_result(const struct merge *merge, struct err *err)
 {
     struct measured input;
     size_t at = 0;
+    uint32_t alone;
     int rc = fs_remove(merge->made, err);
 
     rc = rc < 0 ? rc : fs_mkdirs(merge->made, 0755, err);
-    while (rc == 0 && cover_next(merge->cover, &at, &input)) {
-        char hex[2 * MEASURE_KEY_BYTES + 1];
-        hex_of(&input, hex);
-        AUTO(mem_free) char *to = fs_join(merge->made, hex);
-        rc = fs_copy(input.path, to, 0644, NULL, err);
-        rc = rc == -EEXIST ? 0 : rc;
+    while (rc == 0 && cover_next(merge->cover, &at, &input, &alone)) {
+        rc = copy_to(merge->made, &input, err);
     }
     rc = rc < 0 ? rc : fs_sync_folder(merge->made, err);
     if (rc == 0 && rename(merge->made, merge->final) < 0) {
         return err_sys(err, "make '%s'", merge->final);
+    }
+    return rc;
+}
+
+/* What crashed or hung. */
+static int
+write_offenders(const struct merge *merge, const struct cover_sum *sum, struct err *err)
+{
+    struct measured input;
+    int64_t from = 0;
+    int rc = 0;
+
+    if (sum->kinds[MEASURE_CRASH] + sum->kinds[MEASURE_HANG] == 0) {
+        return 0;
+    }
+    rc = fs_mkdirs(merge->quarantine, 0755, err);
+    while (rc == 0 && cover_each(merge->cover, &from, &input)) {
+        if (input.kind == MEASURE_CRASH || input.kind == MEASURE_HANG) {
+            rc = copy_to(merge->quarantine, &input, err);
+            rc = rc == -ENOENT ? 0 : rc;
+        }
     }
     return rc;
 }
@@ -81,6 +112,7 @@ prepare(struct merge *merge, const struct corpus_options *options, struct err *e
     }
     merge->final = fs_absolute(options->output);
     merge->made = mem_printf("%s.new", merge->final);
+    merge->quarantine = mem_printf("%s.quarantine", merge->final);
     merge->spool = mem_printf("%s.traces", merge->final);
     AUTO(mem_free) char *name = str_name_dup(options->output);
     /* an empty folder is replaced by rename() itself */
@@ -131,11 +163,15 @@ corpus_merge(const struct cmd_context *context, const struct corpus_options *opt
     rc = rc < 0 ? rc : cover_open(&config, &merge.cover, &err);
     rc = rc < 0 ? rc : add_all(&merge, args, &err);
     rc = rc < 0 ? rc : cover_solve(merge.cover, &sum, &err);
+    rc = rc < 0 ? rc : write_offenders(&merge, &sum, &err);
     rc = rc < 0 ? rc : write_result(&merge, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);
     }
     (void)unlink(merge.spool);
     corpus_print_sum(context, "merged", &sum);
+    if (fs_is_folder(merge.quarantine)) {
+        cmd_next(context, "nightjar triage %s -- ...", merge.quarantine);
+    }
     return EXIT_DONE;
 }

@@ -31,6 +31,24 @@ struct archives {
     __typeof__(archive_entry_filetype) *entry_filetype;
     __typeof__(archive_entry_size) *entry_size;
     __typeof__(archive_error_string) *error_string;
+    __typeof__(archive_write_new) *write_new;
+    __typeof__(archive_write_free) *write_free;
+    __typeof__(archive_write_close) *write_close;
+    __typeof__(archive_write_open_filename) *write_open_filename;
+    __typeof__(archive_write_set_format_zip) *write_set_format_zip;
+    __typeof__(archive_write_set_format_ustar) *write_set_format_ustar;
+    __typeof__(archive_write_add_filter_gzip) *write_add_filter_gzip;
+    __typeof__(archive_write_add_filter_xz) *write_add_filter_xz;
+    __typeof__(archive_write_add_filter_zstd) *write_add_filter_zstd;
+    __typeof__(archive_write_header) *write_header;
+    __typeof__(archive_write_data) *write_data;
+    __typeof__(archive_entry_new) *entry_new;
+    __typeof__(archive_entry_free) *entry_free;
+    __typeof__(archive_entry_set_pathname) *entry_set_pathname;
+    __typeof__(archive_entry_set_size) *entry_set_size;
+    __typeof__(archive_entry_set_filetype) *entry_set_filetype;
+    __typeof__(archive_entry_set_perm) *entry_set_perm;
+    __typeof__(archive_entry_set_mtime) *entry_set_mtime;
 };
 
 extern struct archives archives;

@@ -538,7 +538,7 @@ cover_solve(struct cover *cover, struct cover_sum *sum, struct err *err)
 }
 
 bool
-cover_next(const struct cover *cover, size_t *at, struct measured *out)
+cover_next(struct cover *cover, size_t *at, struct measured *out, uint32_t *alone)
 {
     while (*at < cover->n && !cover->entries[*at].kept) {
         ++*at;
@@ -546,7 +546,9 @@ cover_next(const struct cover *cover, size_t *at, struct measured *out)
     if (*at == cover->n) {
         return false;
     }
-    int64_t from = cover->entries[(*at)++].at;
+    const struct entry *entry = &cover->entries[(*at)++];
+    int64_t from = entry->at;
+    *alone = for_tuples(cover, entry, count_single);
     return spool_read(cover->spool, &from, out);
 }
 

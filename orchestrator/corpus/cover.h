@@ -61,8 +61,9 @@ int cover_add(struct cover *cover, const char *path, const struct stat *st,
 
 int cover_solve(struct cover *cover, struct cover_sum *sum, struct err *err);
 
-/* Chosen inputs, *at from 0; out->path is borrowed. False: there is no more. */
-bool cover_next(const struct cover *cover, size_t *at, struct measured *out);
+/* Chosen inputs, *at from 0; out->path is borrowed; *alone receives how many tuples no
+ * other chosen one has. False: there is no more. */
+bool cover_next(struct cover *cover, size_t *at, struct measured *out, uint32_t *alone);
 
 /* All inputs, chosen or not, *at from 0: offenders are among them. */
 bool cover_each(const struct cover *cover, int64_t *at, struct measured *out);

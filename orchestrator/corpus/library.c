@@ -7,13 +7,15 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/corpus/pack.h"
 #include "orchestrator/target.h"
 
 struct library {
-    char *folder, *inputs, *quarantine, *traces, *made;
+    char *folder, *inputs, *index, *quarantine, *traces, *made;
     char *target;
     int lock;
 };
@@ -55,6 +57,7 @@ library_open(const char *state, const char *target, bool create, struct library 
     library->target = mem_strdup(target);
     library->folder = mem_printf("%s/corpus/%s", root, target);
     library->inputs = fs_join(library->folder, "inputs");
+    library->index = fs_join(library->folder, "index");
     library->quarantine = fs_join(library->folder, "quarantine");
     library->traces = fs_join(library->folder, "traces");
     library->made = fs_join(library->folder, "new");
@@ -79,6 +82,7 @@ library_close(struct library *library)
     fd_close(library->lock);
     mem_free(library->folder);
     mem_free(library->inputs);
+    mem_free(library->index);
     mem_free(library->quarantine);
     mem_free(library->traces);
     mem_free(library->made);
@@ -90,6 +94,18 @@ int
 library_walk(const struct library *library, fs_visit *visit, void *user, struct err *err)
 {
     return fs_walk(library->inputs, visit, user, err);
+}
+
+int
+library_index(const struct library *library, struct index **out, struct err *err)
+{
+    return index_open(library->index, out, err);
+}
+
+const char *
+library_quarantine(const struct library *library)
+{
+    return library->quarantine;
 }
 
 /* folder/ab/abcd..., its folder made. */
@@ -110,8 +126,29 @@ place_of(const char *folder, const char *name, char **out, struct err *err)
 
 struct arrival {
     const struct library *library;
+    struct index *index;
+    const char *origin; /* NULL: by the name */
     int64_t added;
 };
+
+static void
+note_origin(void *user, const char *sha256, const char *path)
+{
+    struct arrival *arrival = user;
+    char origin[INDEX_ORIGIN_MAX];
+    struct index_entry entry;
+    AUTO(mem_free)
+    char *known = mem_printf("%s/%.2s/%s", arrival->library->inputs, sha256, sha256);
+
+    if (fs_exists(known)) {
+        return;
+    }
+    (void)index_get(arrival->index, sha256, &entry);
+    index_origin_of(path, origin);
+    entry.added_s = clock_wall_ms() / 1000;
+    entry.origin = arrival->origin != NULL ? arrival->origin : origin;
+    index_put(arrival->index, sha256, &entry);
+}
 
 static int
 settle(void *user, const char *path, const struct stat *st, struct err *err)
@@ -134,28 +171,58 @@ settle(void *user, const char *path, const struct stat *st, struct err *err)
     return 0;
 }
 
-int
-library_import(struct library *library, const struct strv *paths, int64_t *added,
-               struct err *err)
+/* A project's folder stands for the corpus of this target in it. */
+static char *
+source_of(const struct library *library, const char *path)
 {
-    struct arrival arrival = {library, 0};
+    static const char *const layouts[] = {"fuzz/corpus", "testdata/fuzz"};
+
+    for (size_t i = 0; i < COUNT(layouts); i++) {
+        AUTO(mem_free)
+        char *within = mem_printf("%s/%s/%s", path, layouts[i], library->target);
+        if (fs_is_folder(within)) {
+            return STEAL(within);
+        }
+    }
+    return mem_strdup(path);
+}
+
+static int
+import_one(struct arrival *arrival, const char *path, struct err *err)
+{
+    const struct library *library = arrival->library;
     struct target source = {.name = library->target};
+    AUTO(strv_clear) struct strv one = {0};
+    AUTO(mem_free) char *from = source_of(library, path);
     int64_t count = 0;
+
+    strv_add(&one, from);
+    source.seeds = one;
+    int rc = target_count_seeds(&source, &count, err);
+    rc = rc < 0 ? rc : fs_remove(library->made, err);
+    if (rc < 0 || count == 0) { /* of none it would make one */
+        return rc;
+    }
+    rc = target_unpack_seeds_told(&source, library->made, note_origin, arrival, &count,
+                                  err);
+    return rc < 0 ? rc : fs_walk(library->made, settle, arrival, err);
+}
+
+int
+library_import(struct library *library, const struct strv *paths, const char *origin,
+               int64_t *added, struct err *err)
+{
+    AUTO(index_free) struct index *index = NULL;
     int rc = take_lock(library, err);
 
+    rc = rc < 0 ? rc : index_open(library->index, &index, err);
+    struct arrival arrival = {library, index, origin, 0};
     for (size_t i = 0; i < paths->n && rc == 0; i++) {
-        AUTO(strv_clear) struct strv one = {0};
-        strv_add(&one, paths->v[i]);
-        source.seeds = one;
-        rc = target_count_seeds(&source, &count, err);
-        rc = rc < 0 ? rc : fs_remove(library->made, err);
-        if (rc == 0 && count > 0) { /* of none it would make one */
-            rc = target_unpack_seeds(&source, library->made, &count, err);
-            rc = rc < 0 ? rc : fs_walk(library->made, settle, &arrival, err);
-        }
+        rc = import_one(&arrival, paths->v[i], err);
     }
     int gone = fs_remove(library->made, rc < 0 ? NULL : err);
     rc = rc < 0 ? rc : gone;
+    rc = rc < 0 || arrival.added == 0 ? rc : index_save(index, NULL, NULL, err);
     if (rc == 0) {
         *added = arrival.added;
     }
@@ -180,6 +247,41 @@ copy_out(void *user, const char *path, const struct stat *st, struct err *err)
                       : fs_copy(path, to, 0644, NULL, err);
 }
 
+static int
+pack_one(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    return st == NULL ? err_set(err, -EIO, "'%s' cannot be read", path)
+                      : pack_add(user, fs_base(path), path, err);
+}
+
+static int
+count_one(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    int64_t *count = user;
+
+    (void)path;
+    (void)err;
+    *count += st != NULL;
+    return 0;
+}
+
+static int
+export_archive(const struct library *library, const char *path, int64_t *count,
+               struct err *err)
+{
+    AUTO(pack_close) struct pack *pack = NULL;
+    int64_t n = 0;
+    int rc = pack_open(path, &pack, err);
+
+    rc = rc < 0 ? rc : library_walk(library, pack_one, pack, err);
+    rc = rc < 0 ? rc : pack_finish(pack, err);
+    rc = rc < 0 ? rc : library_walk(library, count_one, &n, err);
+    if (rc == 0) {
+        *count = n;
+    }
+    return rc;
+}
+
 int
 library_export(const struct library *library, const char *folder, int64_t *count,
                struct err *err)
@@ -187,6 +289,9 @@ library_export(const struct library *library, const char *folder, int64_t *count
     struct departure departure = {folder, 0};
     AUTO(mem_free) char *shown = str_name_dup(folder);
 
+    if (pack_is_name(folder)) {
+        return export_archive(library, folder, count, err);
+    }
     if (fs_exists(folder) && rmdir(folder) < 0) {
         return err_set(err, -EEXIST, "'%s' is no empty folder", shown);
     }
@@ -222,18 +327,51 @@ keep_input(const struct library *library, const char *path, struct err *err)
     return rc < 0 ? rc : link_input(path, to, err);
 }
 
+static int64_t
+edges_of(const struct measured *input)
+{
+    size_t at = 0;
+    int64_t tuple = -1;
+    int64_t last = -1;
+    int64_t n = 0;
+
+    while (trace_next(input->trace, input->trace_bytes, &at, &tuple)) {
+        n += tuple / MEASURE_BUCKETS != last;
+        last = tuple / MEASURE_BUCKETS;
+    }
+    return n;
+}
+
+static void
+note_coverage(struct index *index, const struct measured *input, uint32_t alone)
+{
+    struct index_entry entry;
+    const char *name = fs_base(input->path);
+
+    if (!index_get(index, name, &entry)) {
+        entry.added_s = input->st.st_mtim.tv_sec;
+    }
+    entry.edges = edges_of(input);
+    entry.alone = alone;
+    entry.run_us = input->run_us;
+    index_put(index, name, &entry);
+}
+
 /* The chosen, and what was not run; offenders wait for triage. */
 static int
-sort_inputs(const struct library *library, const struct cover *cover, struct err *err)
+sort_inputs(const struct library *library, struct cover *cover, struct index *index,
+            struct err *err)
 {
     struct measured input;
     size_t at = 0;
     int64_t from = 0;
+    uint32_t alone;
     int rc = fs_remove(library->made, err);
 
     rc = rc < 0 ? rc : fs_mkdirs(library->made, 0700, err);
     rc = rc < 0 ? rc : fs_mkdirs(library->quarantine, 0700, err);
-    while (rc == 0 && cover_next(cover, &at, &input)) {
+    while (rc == 0 && cover_next(cover, &at, &input, &alone)) {
+        note_coverage(index, &input, alone);
         rc = keep_input(library, input.path, err);
     }
     while (rc == 0 && cover_each(cover, &from, &input)) {
@@ -247,11 +385,35 @@ sort_inputs(const struct library *library, const struct cover *cover, struct err
     return rc;
 }
 
+static bool
+is_input(void *user, const char *sha256)
+{
+    const struct library *library = user;
+    AUTO(mem_free) char *path = mem_printf("%s/%.2s/%s", library->inputs, sha256, sha256);
+
+    return fs_exists(path);
+}
+
+static int
+save_index(struct library *library, struct index *index, const struct cover_sum *sum,
+           struct err *err)
+{
+    const struct index_prune prune = {.at_s = clock_wall_ms() / 1000,
+                                      .inputs = sum->kept + sum->kinds[MEASURE_REFUSED],
+                                      .bytes = sum->kept_bytes,
+                                      .edges = sum->edges,
+                                      .tuples = sum->tuples};
+
+    index_add_prune(index, &prune);
+    return index_save(index, is_input, library, err);
+}
+
 int
 library_prune(struct library *library, const struct cover_config *config,
               struct cover_sum *sum, struct err *err)
 {
     AUTO(cover_close) struct cover *cover = NULL;
+    AUTO(index_free) struct index *index = NULL;
     struct cover_config own = *config;
 
     own.spool = library->traces;
@@ -260,7 +422,8 @@ library_prune(struct library *library, const struct cover_config *config,
     rc = rc < 0 ? rc : cover_open(&own, &cover, err);
     rc = rc < 0 ? rc : library_walk(library, offer, cover, err);
     rc = rc < 0 ? rc : cover_solve(cover, sum, err);
-    rc = rc < 0 ? rc : sort_inputs(library, cover, err);
+    rc = rc < 0 ? rc : index_open(library->index, &index, err);
+    rc = rc < 0 ? rc : sort_inputs(library, cover, index, err);
     if (rc < 0) {
         return rc;
     }
@@ -270,6 +433,7 @@ library_prune(struct library *library, const struct cover_config *config,
     }
     rc = fs_sync_folder(library->folder, err);
     rc = rc < 0 ? rc : fs_remove(library->made, err);
+    rc = rc < 0 ? rc : save_index(library, index, sum, err);
     (void)unlink(library->traces);
     return rc;
 }

@@ -1,14 +1,15 @@
 /*
  * A target's corpus in the state folder, each input once, by its content:
  *
- *   STATE/corpus/TARGET/inputs/ab/<SHA-256>   the inputs, in 256 folders
- *   STATE/corpus/TARGET/quarantine/<SHA-256>  what crashed, hung or broke its sandbox
- * when the corpus was pruned: inputs for triage STATE/corpus/TARGET/traces what a prune
- * that was killed had measured STATE/corpus/TARGET/lock                  held while it is
- * changed
+ *   STATE/corpus/TARGET/inputs/ab/<SHA-256>  the inputs, in 256 folders
+ *   STATE/corpus/TARGET/index                origin, age and coverage of each (index.h)
+ *   STATE/corpus/TARGET/quarantine/<SHA-256> what crashed, hung or broke its sandbox when
+ *                                            the corpus was pruned, on its way to triage
+ *   STATE/corpus/TARGET/traces               what a prune that was killed had measured
+ *   STATE/corpus/TARGET/lock                 held while it is changed
  *
- * The files are all there is to know, so that a copy of the folder is a corpus too, and a
- * kill leaves nothing that disagrees with them. Who changes it holds the lock; readers
+ * The inputs are all there is to know, so that a copy of the folder is a corpus too, and
+ * a kill leaves nothing that disagrees with them. Who changes it holds the lock; readers
  * need none. A prune takes effect by one exchange of two folders.
  */
 #ifndef ORCHESTRATOR_CORPUS_LIBRARY_H
@@ -21,6 +22,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "orchestrator/corpus/cover.h"
+#include "orchestrator/corpus/index.h"
 
 struct library;
 
@@ -31,16 +33,24 @@ int library_open(const char *state, const char *target, bool create, struct libr
 void library_close(struct library *library); /* NULL is a no-op */
 AUTO_DEFINE(struct library *, library_close)
 
-/* Add files, folders, AFL++ queues and archives, with the limits and warnings of
- * target_unpack_seeds(). *added receives how many inputs are new. */
-int library_import(struct library *library, const struct strv *paths, int64_t *added,
-                   struct err *err);
+/* Add files, folders, AFL++ queues, archives, and of a folder that holds cargo-fuzz's
+ * fuzz/corpus/TARGET or Go's testdata/fuzz/TARGET that one, with the limits and warnings
+ * of target_unpack_seeds(). origin NULL: what their names tell (index_origin_of()).
+ * *added receives how many inputs are new. */
+int library_import(struct library *library, const struct strv *paths, const char *origin,
+                   int64_t *added, struct err *err);
 
 /* Each input, in the order of their names. */
 int library_walk(const struct library *library, fs_visit *visit, void *user,
                  struct err *err);
 
-/* Copy all inputs into a flat folder, which is made or empty (-EEXIST). */
+/* What is known of the inputs. */
+int library_index(const struct library *library, struct index **out, struct err *err);
+
+const char *library_quarantine(const struct library *library); /* borrowed */
+
+/* Copy all inputs into a flat folder, which is made or empty (-EEXIST), or write an
+ * archive of them when the name is one's (pack.h). */
 int library_export(const struct library *library, const char *folder, int64_t *count,
                    struct err *err);
 

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/corpus/archives.h"
+#include "orchestrator/corpus/go_corpus.h"
 #include "orchestrator/target.h"
 
 enum {
@@ -24,7 +25,16 @@ enum {
 };
 
 /* Why something was passed over; counted per source. */
-enum refusal { EMPTY, TOO_LARGE, LINK, TRAVERSAL, HIDDEN, UNREADABLE, REFUSALS };
+enum refusal {
+    EMPTY,
+    TOO_LARGE,
+    LINK,
+    TRAVERSAL,
+    HIDDEN,
+    UNREADABLE,
+    GO_ARGUMENTS,
+    REFUSALS
+};
 
 struct sink {
     const char *folder;              /* NULL: only count */
@@ -33,6 +43,9 @@ struct sink {
     int64_t budget; /* bytes that may still be unpacked or read */
     bool full;
     const char *source; /* that is being read */
+    const char *item;   /* the file, or the entry of an archive, that is being read */
+    target_told *told;  /* or NULL */
+    void *user;
     int64_t refused[REFUSALS];
     char trouble[200]; /* what is wrong with the source as a whole; "" */
 };
@@ -79,6 +92,9 @@ put_seed(struct sink *sink, const void *data, size_t len, struct err *err)
     }
     sink->n++;
     sink->full = sink->n >= TARGET_SEEDS_MAX;
+    if (sink->told != NULL) {
+        sink->told(sink->user, hex, sink->item);
+    }
     if (sink->folder == NULL) {
         return 0;
     }
@@ -89,6 +105,23 @@ put_seed(struct sink *sink, const void *data, size_t len, struct err *err)
     return rc;
 }
 
+/* An input of Go's fuzzing stands for the bytes in it. */
+static int
+offer_go(struct sink *sink, const struct buf *text, struct err *err)
+{
+    AUTO(buf_clear) struct buf bytes = {.max = TARGET_SEED_BYTES_MAX + 1};
+
+    if (go_corpus_decode(text->data, text->len, &bytes) < 0) {
+        sink->refused[GO_ARGUMENTS]++;
+        return 0;
+    }
+    if (bytes.len == 0) {
+        sink->refused[EMPTY]++;
+        return 0;
+    }
+    return put_seed(sink, bytes.data, bytes.len, err);
+}
+
 /* A seed's bytes, if they are some and not too many. */
 static int
 offer(struct sink *sink, const struct buf *bytes, struct err *err)
@@ -97,7 +130,9 @@ offer(struct sink *sink, const struct buf *bytes, struct err *err)
         sink->refused[bytes->len == 0 ? EMPTY : TOO_LARGE]++;
         return 0;
     }
-    return put_seed(sink, bytes->data, bytes->len, err);
+    return go_corpus_is(bytes->data, bytes->len)
+               ? offer_go(sink, bytes, err)
+               : put_seed(sink, bytes->data, bytes->len, err);
 }
 
 /* Take len bytes out of the budget; false when it is used up. */
@@ -210,6 +245,7 @@ take_entry(struct sink *sink, struct archive *archive, struct archive_entry *ent
         sink->refused[TOO_LARGE]++;
         return 0;
     }
+    sink->item = archives.entry_pathname(entry);
     return offer(sink, &bytes, err);
 }
 
@@ -315,6 +351,7 @@ take_file(struct sink *sink, const char *path, const struct stat *st, struct err
         sink->refused[rc == -EFBIG ? TOO_LARGE : UNREADABLE]++;
         return 0;
     }
+    sink->item = path;
     return offer(sink, &bytes, err);
 }
 
@@ -347,7 +384,8 @@ warn(struct sink *sink)
         [TOO_LARGE] = "larger than 5 MiB",
         [LINK] = "links or devices",
         [TRAVERSAL] = "with names that lead out of the archive",
-        [UNREADABLE] = "unreadable"};
+        [UNREADABLE] = "unreadable",
+        [GO_ARGUMENTS] = "Go's inputs that are not one []byte or string"};
     AUTO(buf_clear) struct buf text = BUF_INIT;
 
     for (int i = 0; i < REFUSALS; i++) {
@@ -400,6 +438,7 @@ take_all(const struct target *target, struct sink *sink, struct err *err)
     }
     /* engines need something to begin with; a digit is short and valid in many formats */
     if (rc == 0 && sink->n == 0 && sink->folder != NULL) {
+        sink->item = "";
         rc = put_seed(sink, "0", 1, err);
     }
     sink->set = NULL;
@@ -410,7 +449,14 @@ int
 target_unpack_seeds(const struct target *target, const char *folder, int64_t *count,
                     struct err *err)
 {
-    struct sink sink = {.folder = folder};
+    return target_unpack_seeds_told(target, folder, NULL, NULL, count, err);
+}
+
+int
+target_unpack_seeds_told(const struct target *target, const char *folder,
+                         target_told *told, void *user, int64_t *count, struct err *err)
+{
+    struct sink sink = {.folder = folder, .told = told, .user = user};
     int rc = fs_mkdirs(folder, 0755, err);
 
     (void)chmod(folder, 0755);

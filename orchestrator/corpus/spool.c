@@ -21,7 +21,7 @@ enum {
     SLOTS_MIN = 1 << 12,
 };
 
-static const uint64_t magic = 0x316c6f6f70736a6e; /* "njspool1" */
+static const uint64_t magic = 0x326c6f6f70736a6e; /* "njspool2" */
 
 struct head { /* of the file */
     uint64_t magic, subject;
@@ -29,7 +29,7 @@ struct head { /* of the file */
 
 struct record {     /* followed by the path with its NUL, and the trace */
     uint32_t check; /* CRC-32 of all that is behind it */
-    uint32_t path_bytes, trace_bytes, bytes, tuples, kind;
+    uint32_t path_bytes, trace_bytes, bytes, tuples, kind, run_us;
     uint64_t hash;
     int64_t size, changed_ns;
     uint64_t inode;
@@ -143,6 +143,7 @@ spool_read(const struct spool *spool, int64_t *at, struct measured *out)
                              .kind = (enum measure_kind)record.kind,
                              .bytes = record.bytes,
                              .tuples = record.tuples,
+                             .run_us = record.run_us,
                              .hash = record.hash,
                              .trace = tail + record.path_bytes,
                              .trace_bytes = record.trace_bytes};
@@ -210,6 +211,7 @@ spool_add(struct spool *spool, const struct measured *input, struct err *err)
     record.trace_bytes = input->trace_bytes;
     record.bytes = input->bytes;
     record.tuples = input->tuples;
+    record.run_us = input->run_us;
     record.kind = (uint32_t)input->kind;
     record.hash = input->hash;
     record.size = input->st.st_size;

@@ -4,11 +4,14 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/corpus/dictionary.h"
 #include "orchestrator/corpus/disk.h"
 #include "orchestrator/executor/executor.h"
 #include "triage/store.h"
@@ -145,16 +148,49 @@ keep_path(struct crew *crew, const char *target, const char *rest)
     return crew->paths.v[crew->paths.n - 1];
 }
 
+/* An engine does not start for one bad line: what can be read of such a dictionary is
+ * given to the workers in its place. */
+static int
+repair_dictionary(struct crew *crew, struct target *target, struct err *err)
+{
+    AUTO(buf_clear) struct buf text = {.max = (size_t)4 * DICTIONARY_BYTES_MAX};
+    AUTO(strv_clear) struct strv notes = {0};
+    size_t entries = 0;
+
+    if (target->dictionary == NULL) {
+        return 0;
+    }
+    int rc = dictionary_read(target->dictionary, &text, &entries, &notes, err);
+    if (rc < 0 || notes.n == 0) {
+        return rc < 0 ? err_wrap(err, rc, "dictionary of %s", target->name) : 0;
+    }
+    for (size_t i = 0; i < notes.n; i++) {
+        log_line(LOG_WARN, "dictionary", "%s", notes.v[i]);
+    }
+    const char *path = keep_path(crew, target->name, "dictionary");
+    rc = fs_write(path, buf_str(&text), text.len, 0644, err);
+    (void)chmod(path, 0644); /* whatever the umask is: a worker has another uid */
+    if (rc == 0) {
+        mem_free(target->dictionary);
+        target->dictionary = entries > 0 ? mem_strdup(path) : NULL;
+    }
+    return rc;
+}
+
 static int
 unpack_seeds(struct crew *crew, struct err *err)
 {
     for (size_t t = 0; t < crew->config.targets->n; t++) {
-        const struct target *target = crew->config.targets->v[t];
+        struct target *target = crew->config.targets->v[t];
         const char *folder = keep_path(crew, target->name, "seeds");
         int64_t count = 0;
         int rc = target_unpack_seeds(target, folder, &count, err);
         if (rc < 0) {
             return err_wrap(err, rc, "seeds of %s", target->name);
+        }
+        rc = repair_dictionary(crew, target, err);
+        if (rc < 0) {
+            return rc;
         }
     }
     return 0;

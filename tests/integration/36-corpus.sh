@@ -1,54 +1,16 @@
 #!/bin/bash
-# `nightjar corpus`: coverage of real AFL++ targets in sandboxes, the fewest inputs for it, what crashes and
-# hangs, and a kill in the middle.
+# `nightjar corpus merge`: coverage of real AFL++ and libFuzzer targets in sandboxes, the fewest inputs for it, what
+# crashes and hangs, a target that takes its way by chance, and a kill in the middle.
 # shellcheck disable=SC2317 # functions that retry calls by name
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 mkdir -m 1777 tmp
 export TMPDIR=$WORK/tmp
-cat >target.c <<'C'
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-static int parse(const unsigned char *b, size_t n) {
-  int v = 0;
-  for (size_t i = 0; i < n; i++) {
-    if (b[i] == 'a') v += 1; else if (b[i] == 'b') v += 2; else if (b[i] == 'c') v ^= 3; else if (b[i] == 'd') v *= 5;
-  }
-  if (n > 1 && b[0] == 'C' && b[1] == 'C') abort();
-  if (n > 1 && b[0] == 'H' && b[1] == 'H') for (;;) pause();
-#ifdef UNSTABLE
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  if (n > 1 && b[0] == 'a') { // one of sixteen ways, by chance
-    if (t.tv_nsec & 16) v += 7; else v ^= 5;
-    if (t.tv_nsec & 32) v += 7; else v ^= 5;
-    if (t.tv_nsec & 64) v += 7; else v ^= 5;
-    if (t.tv_nsec & 128) v += 7; else v ^= 5;
-  }
-#endif
-  return v;
-}
-#ifdef DRIVER
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) { return parse(data, size) == -77; }
-#else
-int main(int argc, char **argv) {
-  static unsigned char b[1 << 16]; FILE *f = argc > 1 ? fopen(argv[1], "rb") : stdin;
-  size_t n = f == NULL ? 0 : fread(b, 1, sizeof(b), f);
-#ifdef SLOW
-  usleep(20000);
-#endif
-  return parse(b, n) == -77;
-}
-#endif
-C
 CLANG=$(command -v clang || command -v clang-14)
 build() { AFL_QUIET=1 afl-clang-fast -O1 -w "$@" >>cc.log 2>&1; }
-if ! build -o plain target.c || ! build -DSLOW -o slow target.c || ! build -DDRIVER -fsanitize=fuzzer -o driver target.c ||
-  ! build -DUNSTABLE -o unstable target.c || ! "$CLANG" -O1 -w -DDRIVER -fsanitize=fuzzer,address -o fuzzer target.c >>cc.log 2>&1; then
+if ! build -o plain "$HERE/corpus.c" || ! build -DSLOW -o slow "$HERE/corpus.c" || ! build -DDRIVER -fsanitize=fuzzer -o driver "$HERE/corpus.c" ||
+  ! build -DUNSTABLE -o unstable "$HERE/corpus.c" || ! "$CLANG" -O1 -w -DDRIVER -fsanitize=fuzzer,address -o fuzzer "$HERE/corpus.c" >>cc.log 2>&1; then
   fail "the test's targets compile" "$(cat cc.log)"
   finish
 fi
@@ -79,7 +41,7 @@ reach() { # FOLDER COMMAND...: edge:count, sorted
 
 # --- merge ---
 for target in plain driver fuzzer; do
-  exits 0 "merge on $target" "$NIGHTJAR" corpus merge --json --timeout 1s -o "out-$target" in -- "./$target"
+  exits 0 "merge on $target" "$NIGHTJAR" corpus merge --json --timeout 300ms -o "out-$target" in -- "./$target"
   has "the crash is told" "$OUT" '"crashes":1'
   has "the hang is told" "$OUT" '"hangs":1'
   is "nothing is unstable" "$(jq .unstable "$OUT")" 0
@@ -88,12 +50,13 @@ for target in plain driver fuzzer; do
   ok "they are fewer" test "$(jq .kept "$OUT")" -lt 40
   not "neither offender is among them" grep -rqE 'CC|HH' "out-$target"
   ok "no journal is left" test ! -e "out-$target.traces"
+  is "both lie aside" "$(cat "out-$target".quarantine/* | fold -w1 | sort | tr -d '\n')" CCHH
 done
 reach in ./plain >before
 reach out-plain ./plain >after
 ok "afl-showmap sees tuples" test -s before
 ok "and the same in both folders" cmp before after
-exits 0 "an argument's file gives as many" "$NIGHTJAR" corpus merge --timeout 1s -o out-file in -- ./plain @@
+exits 0 "an argument's file gives as many" "$NIGHTJAR" corpus merge --timeout 300ms -o out-file in -- ./plain @@
 is "files as standard input" "$(number out-file)" "$(number out-plain)"
 exits 2 "a folder that holds something is not touched" "$NIGHTJAR" corpus merge -o out-file in -- ./plain @@
 exits 2 "no command is a mistake" "$NIGHTJAR" corpus merge -o none in
@@ -122,24 +85,4 @@ exits 0 "the next goes on" "$NIGHTJAR" corpus merge --json -o again many -- ./sl
 is "with all inputs" "$(jq .inputs "$OUT")" 300
 ok "and with what was measured" test "$(jq .resumed "$OUT")" -gt 10
 
-# --- a corpus in the state folder ---
-exits 0 "import" "$NIGHTJAR" corpus import t in
-exits 0 "the same again adds nothing" "$NIGHTJAR" corpus import t in --json
-is "says it" "$(jq .added "$OUT")" 0
-"$NIGHTJAR" corpus export t whole >/dev/null
-exits 0 "prune" "$NIGHTJAR" corpus prune t --timeout 1s -- ./plain
-exits 0 "export" "$NIGHTJAR" corpus export t small
-is "as many as merge chose" "$(number small)" "$(number out-plain)"
-reach whole ./plain >before
-reach small ./plain >after
-ok "nothing is lost" cmp before after
-is "offenders are in quarantine" "$(cat .nightjar/corpus/t/quarantine/* | fold -w1 | sort | tr -d '\n')" CCHH
-exits 0 "a second prune" "$NIGHTJAR" corpus prune t --json -- ./plain
-is "changes nothing" "$(jq .kept "$OUT")" "$(number small)"
-tar cf small.tar small
-exits 0 "an archive of it" "$NIGHTJAR" corpus import u small.tar
-exits 0 "comes back" "$NIGHTJAR" corpus export u back
-ok "as it was" diff -r small back
-exits 3 "no corpus is told" "$NIGHTJAR" corpus stat nobody
-exits 2 "a name that leads elsewhere is refused" "$NIGHTJAR" corpus stat ../t
 finish

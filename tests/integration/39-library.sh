@@ -1,0 +1,117 @@
+#!/bin/bash
+# `nightjar corpus` on corpora of the state folder: import, prune, what is known of each input, offenders on their way to
+# triage, what differs, archives, and the layouts and dictionaries of others.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mkdir -m 1777 tmp
+export TMPDIR=$WORK/tmp
+if ! AFL_QUIET=1 afl-clang-fast -O1 -w -o plain "$HERE/corpus.c" >cc.log 2>&1 ||
+  ! AFL_QUIET=1 afl-clang-fast -O1 -w -DDRIVER -fsanitize=fuzzer -o driver "$HERE/corpus.c" >>cc.log 2>&1; then
+  fail "the test's targets compile" "$(cat cc.log)"
+  finish
+fi
+number() { find "$1" -type f | wc -l; }
+mkdir in
+for letter in a b c d x; do
+  word=
+  for n in 1 2 3 4 5 6 7 8; do
+    word=$word$letter
+    printf '%s' "$word" >"in/$letter$n"
+  done
+done
+printf 'abcd' >in/all
+printf 'CC' >in/crash
+printf 'HH' >in/hang
+: >in/empty
+# names that are hostile wherever one is taken for more than bytes
+printf 'abab' >"in/ ;\$(touch hacked) \"'
+"
+printf 'cdcd' >$'in/\xff\xfe\x1b[2J'
+printf 'adad' >in/-rf
+reach() { # FOLDER COMMAND...: edge:count, sorted, as afl-showmap sees them
+  local folder=$1 file
+  shift
+  for file in "$folder"/*; do
+    case $(cat -- "$file") in CC | HH | '') continue ;; esac
+    AFL_QUIET=1 afl-showmap -q -m none -t 1000 -o map -- "$@" <"$file" >/dev/null 2>&1
+    cat map
+  done | sort -u
+}
+
+# --- a corpus in the state folder ---
+exits 0 "import" "$NIGHTJAR" corpus import t in
+exits 0 "the same again adds nothing" "$NIGHTJAR" corpus import t in --json
+is "says it" "$(jq .added "$OUT")" 0
+"$NIGHTJAR" corpus export t whole >/dev/null
+exits 0 "prune" "$NIGHTJAR" corpus prune t --timeout 300ms -- ./plain
+exits 0 "export" "$NIGHTJAR" corpus export t small
+ok "it is smaller" test "$(number small)" -lt "$(number whole)"
+not "no name was run" test -e hacked
+reach whole ./plain >before
+reach small ./plain >after
+ok "nothing is lost" cmp before after
+is "offenders are in quarantine" "$(cat .nightjar/corpus/t/quarantine/* | fold -w1 | sort | tr -d '\n')" CCHH
+exits 0 "stat" "$NIGHTJAR" corpus stat t --json
+cp "$OUT" stat.json
+is "all are of the import" "$(jq .origins.import stat.json)" "$(number small)"
+is "and all measured" "$(jq .measured stat.json)" "$(jq .inputs stat.json)"
+is "the prune is remembered" "$(jq '.prunes | length' stat.json)" 1
+ok "who reaches most alone is named" test "$(jq '.most_alone[0].alone' stat.json)" -gt 0
+exits 0 "a second prune" "$NIGHTJAR" corpus prune t --json -- ./plain
+is "changes nothing" "$(jq .kept "$OUT")" "$(number small)"
+# the ledger's way: a database is there
+exits 0 "offenders again" "$NIGHTJAR" corpus import t in/crash in/hang
+mkdir found
+cp in/crash found/crash-0123456789abcdef0123456789abcdef01234567
+exits 0 "a database" "$NIGHTJAR" import libfuzzer found --no-triage --target other -- ./plain
+exits 0 "a prune with a ledger" "$NIGHTJAR" corpus prune t --timeout 300ms -- ./plain
+has "files them" "$OUT" "filed: 2 inputs"
+is "as crashes of the target" "$("$NIGHTJAR" bugs --crashes --json | grep -c quarantine)" 2
+is "none is left in quarantine" "$(number .nightjar/corpus/t/quarantine)" 0
+
+# --- what another one has ---
+mkdir more
+printf 'abcd' >more/known
+printf 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' >more/further
+exits 0 "diff" "$NIGHTJAR" corpus diff --json in more -- ./plain
+cp "$OUT" diff.json
+is "one input is in both" "$(jq .inputs_common diff.json)" 1
+is "one only in the second" "$(jq '.b.only | length' diff.json)" 1
+is "which reaches no edge of its own" "$(jq '.b.edges_only | length' diff.json)" 0
+ok "but counts" test "$(jq .b.tuples_only diff.json)" -gt 0
+ok "and the first has edges alone" test "$(jq '.a.edges_only | length' diff.json)" -gt 0
+is "and a crash" "$(jq .a.crashes diff.json)" 1
+exits 0 "of a target and an archive without a build" "$NIGHTJAR" corpus diff t more
+has "inputs are named" "$OUT" "only in more: "
+
+tar cf small.tar small
+exits 0 "an archive of it" "$NIGHTJAR" corpus import u small.tar
+exits 0 "comes back" "$NIGHTJAR" corpus export u back
+ok "as it was" diff -r small back
+exits 0 "a seed corpus of it" "$NIGHTJAR" corpus export u u_seed_corpus.zip
+exits 0 "twice" "$NIGHTJAR" corpus export u again.zip
+ok "has the same bytes" cmp u_seed_corpus.zip again.zip
+is "and all inputs" "$(python3 -m zipfile -l u_seed_corpus.zip | tail -n +2 | wc -l)" "$(number small)"
+exits 3 "no corpus is told" "$NIGHTJAR" corpus stat nobody
+exits 2 "a name that leads elsewhere is refused" "$NIGHTJAR" corpus stat ../t
+
+# --- what others have ---
+mkdir -p cargo/fuzz/corpus/v gomod/testdata/fuzz/FuzzX
+printf 'one' >cargo/fuzz/corpus/v/1
+printf 'go test fuzz v1\n[]byte("two\\x00")\n' >gomod/testdata/fuzz/FuzzX/a
+printf 'go test fuzz v1\nint(1)\nstring("x")\n' >gomod/testdata/fuzz/FuzzX/b
+exits 0 "cargo-fuzz's layout" "$NIGHTJAR" corpus import v cargo
+exits 0 "and Go's" "$NIGHTJAR" corpus import FuzzX gomod
+has "inputs with other arguments are told" "$ERR" "Go's inputs that are not one"
+"$NIGHTJAR" corpus export FuzzX gone >/dev/null
+is "Go's stand for their bytes" "$(od -An -tx1 gone/* | tr -d ' ')" 74776f00
+# a dictionary that no engine reads as it is
+printf '# words\nkw="abab\nCC\n"d\\q"\n' >bad.dict
+printf 'targets:\n  - name: d\n    binary: ./driver\n    seeds: [./in]\n    dictionary: bad.dict\n' >nightjar.yaml
+exits 0 "workers start with it" "$NIGHTJAR" fuzz --for 3s --jobs 1 --minimize no
+has "its lines are told" "$ERR" "bad.dict:2: the closing quote was missing"
+has "each of them" "$ERR" "bad.dict:4: a lone backslash was doubled"
+ok "and the repaired one is used" grep -q '^"d.*q"$' .nightjar/fuzz/d/dictionary
+ok "by a worker that has run" test "$("$NIGHTJAR" status --json | jq -s 'map(.executions) | add')" -gt 0
+finish
