@@ -85,4 +85,19 @@ exits 0 "the next goes on" "$NIGHTJAR" corpus merge --json -o again many -- ./sl
 is "with all inputs" "$(jq .inputs "$OUT")" 300
 ok "and with what was measured" test "$(jq .resumed "$OUT")" -gt 10
 
+
+# --- a million inputs, in little memory and few descriptors (those of all processes, AFL++'s 198 and 199 among them) ---
+if [ "${SOAK:-0}" = 1 ]; then
+  python3 - <<'PY'
+import os
+for n in range(1000000):
+    if n % 1000 == 0:
+        os.makedirs("million/%03d" % (n // 1000))
+    with open("million/%03d/%d" % (n // 1000, n), "wb") as file:
+        file.write(b"abcd"[n % 4 : n % 4 + 1] * (n % 7 + 1) + b"%d" % n)
+PY
+  bounded() { (ulimit -v 1000000 && ulimit -n 256 && "$@"); }
+  exits 0 "a million inputs" bounded "$NIGHTJAR" corpus merge --json -o few million -- ./plain
+  is "all are read" "$(jq .inputs "$OUT")" 1000000
+fi
 finish
