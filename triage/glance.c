@@ -76,6 +76,30 @@ add_report(struct buf *out, const char *at, const char *end)
     }
 }
 
+static const char *
+back_over(const char *data, const char *at, const char *set)
+{
+    while (at > data && at[-1] != '\0' && strchr(set, at[-1]) != NULL) {
+        at--;
+    }
+    return at;
+}
+
+/* How much was printed before the report, whose "==PID" stands before `report`: what
+ * announces a signal's is part of it. */
+static size_t
+len_before(const char *data, const char *report)
+{
+    static const char signal[] = "AddressSanitizer:DEADLYSIGNAL\n";
+    size_t own = sizeof(signal) - 1;
+    size_t len = (size_t)(back_over(data, report, "=0123456789\n") - data) + 1;
+
+    return len >= own && len <= (size_t)(report - data) &&
+                   memcmp(data + len - own, signal, own) == 0
+               ? len - own
+               : (size_t)(report - data);
+}
+
 bool
 glance_of(const struct limit_run *run, bool loud, struct glance *out)
 {
@@ -91,7 +115,7 @@ glance_of(const struct limit_run *run, bool loud, struct glance *out)
     buf_addf(&text, "%d ", run->status);
     if (at != NULL) {
         /* another report before it, or an abort, whose words count */
-        if (judge_alarming(data, (size_t)(at - data)) != NULL ||
+        if (judge_alarming(data, len_before(data, at)) != NULL ||
             memmem(at, len - (size_t)(at - data), "ABRT", 4) != NULL) {
             return false;
         }

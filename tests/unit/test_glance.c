@@ -49,6 +49,24 @@ test_only_what_makes_a_record_counts(void **state)
 }
 
 static void
+test_the_announcement_of_a_signal_is_no_report_of_its_own(void **state)
+{
+    static const char announced[] = "AddressSanitizer:DEADLYSIGNAL\n=====";
+    struct glance first;
+    struct glance other;
+
+    (void)state;
+    assert_true(look(announced, "SEGV", "0x602000000010", "0x123", "4", &first));
+    assert_true(look("a", "SEGV", "0x603000000099", "0x123", "4", &other));
+    assert_true(same(&first, &other));
+    assert_false(
+        look("DEADLYSIGNAL\n=====", "SEGV", "0x602000000010", "0x1", "4", &other));
+    assert_false(look("UndefinedBehaviorSanitizer:DEADLYSIGNAL\n\nAddressSanitizer:"
+                      "DEADLYSIGNAL\n=====",
+                      "SEGV", "0x602000000010", "0x1", "4", &other));
+}
+
+static void
 test_what_rests_on_more_has_no_key(void **state)
 {
     struct glance key;
@@ -107,6 +125,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_what_makes_a_record_counts),
+        cmocka_unit_test(test_the_announcement_of_a_signal_is_no_report_of_its_own),
         cmocka_unit_test(test_what_rests_on_more_has_no_key),
         cmocka_unit_test(test_a_quiet_run_is_not_what_is_loud),
         cmocka_unit_test(test_verdicts_are_remembered_up_to_a_limit),
