@@ -132,6 +132,8 @@ set_limits(struct search *search, const struct level *level)
     }
     search->replay = search->original.replay;
     search->replay.command = &search->command;
+    search->replay.hasty = search->original.run.outcome != REPLAY_TIMEOUT &&
+                           strcmp(search->original.keep.kind, "Out-of-memory") != 0;
 }
 
 static void
@@ -142,8 +144,10 @@ run_search(struct search *search)
                                          .test = trial_test,
                                          .keep = keep,
                                          .keep_user = search};
-    const struct shrink_limits limits = {
-        .execs = search->config->limits.execs, .report = report, .user = search};
+    const struct shrink_limits limits = {.execs = search->config->limits.execs,
+                                         .brief = search->config->limits.brief,
+                                         .report = report,
+                                         .user = search};
     AUTO(shrink_result_clear) struct shrink_result shrunk = {0};
     struct minimize_result *result = &search->result;
 
@@ -263,7 +267,7 @@ prepare(struct search *search, struct err *err)
 int64_t
 minimize_timeout(int64_t timeout_ms, int64_t took_ms)
 {
-    enum { FACTOR = 10, LEAST_MS = 1000 };
+    enum { FACTOR = 10, LEAST_MS = 100 };
     int64_t enough = took_ms * FACTOR + LEAST_MS;
 
     return enough < timeout_ms ? enough : timeout_ms;

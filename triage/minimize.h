@@ -6,7 +6,8 @@
  *  1. The original runs until it is known what it shows and how often: what shows in
  *     two runs in a row is reliable, else k of MINIMIZE_RATE_RUNS make the rate. Where it
  *     shows nothing, other layouts of memory are tried (options.h).
- *  2. Limits are lowered. A candidate of a crash gets minimize_timeout(); a hang has its
+ *  2. Limits are lowered. A candidate of a crash gets minimize_timeout(), and what comes
+ *     to it is ended without a look at where it hangs; a hang has its
  *     time limit, and memory that runs out its memory limit, at the lowest of a few
  * levels at which the original still shows it. What was found so must show at the full
  * limit in the end, or the next level has its turn.

@@ -192,8 +192,9 @@ samples_in(int64_t timeout_ms)
 }
 
 static struct limit
-limits_of(const struct command *command)
+limits_of(const struct replay_config *config)
 {
+    const struct command *command = config->command;
     struct limit limit = {.wall_ms = command->timeout_ms,
                           .grace_ms = GRACE_MS,
                           .memory_bytes = command->memory_bytes,
@@ -201,11 +202,15 @@ limits_of(const struct command *command)
                           .samples_ms = command->timeout_ms,
                           .output_bytes = COMMAND_OUTPUT_MAX};
 
-    if (command->mode == INPUT_LIBFUZZER) { /* its own timeout report comes first */
+    if (command->mode == INPUT_LIBFUZZER && !config->hasty) { /* its own report first */
         limit.wall_ms += limit.wall_ms / 2 + ENGINE_SLACK_MS;
     }
     if (limit.memory_bytes > 0 && (command->asan || command->mode == INPUT_LIBFUZZER)) {
         limit.memory_bytes += limit.memory_bytes / 4 + MEMORY_SLACK;
+    }
+    if (config->hasty) {
+        limit.grace_ms = 0;
+        limit.samples = 0;
     }
     return limit;
 }
@@ -279,7 +284,7 @@ int
 replay_start(const struct replay_config *config, const void *input, size_t len,
              char **broken, struct err *err)
 {
-    const struct limit limit = limits_of(config->command);
+    const struct limit limit = limits_of(config);
     const struct runner_input bytes = {input, len, config->fresh, config->mapped};
     struct err own = ERR_INIT;
 
@@ -295,7 +300,7 @@ static int
 finish_run(const struct replay_config *config, const void *input, size_t len,
            struct limit_run *out, struct err *err)
 {
-    const struct limit limit = limits_of(config->command);
+    const struct limit limit = limits_of(config);
     const struct runner_input bytes = {input, len, config->fresh, config->mapped};
 
     return config->runner == NULL

@@ -37,6 +37,7 @@ struct replay_config {
     struct known *known;   /* borrowed; spares repeat() runs of duplicates; or NULL */
     bool fresh;            /* no fork of a program that was started before */
     bool mapped;           /* the input is a file's mapping, see runner_input */
+    bool hasty;            /* what comes to its limit is ended at once, with no stack */
     /* gdb, for crashes that left no report (native.h): an absolute path; NULL: they stay
      * bare signals */
     const char *debugger;

@@ -187,6 +187,11 @@ judge(struct trial *trial, const struct lane *lane, const struct buf *bytes,
 {
     AUTO(replay_run_clear) struct replay_run judged = {0};
     struct glance key;
+
+    *shows = false;
+    if (lane->config.hasty && run->hit != LIMIT_NONE) {
+        return 0;
+    }
     bool has_key = glance_of(run, trial->config.loud, &key);
     int known = has_key ? glances_find(trial->glances, &key) : -1;
 
