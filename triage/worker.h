@@ -14,7 +14,8 @@
  * "options":{...}, "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
  *         with, where wanted, "keep":"exact"|"major"|"loose" (keep.h; major), "lanes":2
  *         (runs at a time; 1), "journal":"/abs/path" (verdicts.h), "trim":true (options
- *         that the bug does not need are taken away); without "major" what it shows first
+ *         that the bug does not need are taken away), "brief":true (an early end,
+ *         shrink.h); without "major" what it shows first
  *         is kept
  *         {"job":13, "op":"release", "input":"/abs/path", "command":{...},
  * "options":{...}, "runs":3} whether the release build crashes, however; the answer has

@@ -114,7 +114,10 @@ configure(struct calling *calling, struct minimize_config *config, char **journa
     config->trim = json_get_bool(request, "trim", false);
     config->lanes = (size_t)lanes;
     config->limits =
-        (struct shrink_limits){.wall_ms = wall_ms, .report = report, .user = calling};
+        (struct shrink_limits){.wall_ms = wall_ms,
+                               .brief = json_get_bool(request, "brief", false),
+                               .report = report,
+                               .user = calling};
     config->better = better;
     config->user = calling;
     return rc;

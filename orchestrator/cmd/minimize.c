@@ -31,7 +31,9 @@ options(void)
          "where the result goes (default: INPUT.min)"},
         {CMD_NUMBER, "jobs", 'j', &jobs, "N", "runs at a time (default: cores)"},
         {CMD_DURATION, "for", 0, &for_ms, "DURATION",
-         "end with what there is (default 60s)"},
+         "search to the end, in that time at most (default: as long as it brings "
+         "something, "
+         "60s at most)"},
         {CMD_DURATION, "timeout", 0, &timeout_ms, "DURATION",
          "limit of one run (default 25s)"},
         {CMD_TEXT, "keep", 0, &keep_name, "WHAT",
@@ -223,6 +225,7 @@ request_of(const struct run *run)
     json_put(request, "keep", json_string(keep_level_name(run->level)));
     json_put(request, "lanes", json_integer(run->lanes));
     json_put(request, "wall_ms", json_integer(for_ms > 0 ? for_ms : DEFAULT_MS));
+    json_put(request, "brief", json_boolean(for_ms == 0));
     json_put(request, "trim", json_true());
     return request;
 }

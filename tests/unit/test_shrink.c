@@ -226,6 +226,36 @@ test_a_large_input_takes_few_trials(void **state)
     assert_in_range(fix->result.progress.execs, 20, 300);
 }
 
+/* Of an input that is as small as it gets nothing goes: an end, at the same candidate for
+ * every width. */
+static void
+test_a_brief_search_ends_when_nothing_goes(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(buf_clear) struct buf input = BUF_INIT;
+    AUTO(buf_clear) struct buf first = BUF_INIT;
+    uint32_t noise = 1;
+
+    buf_adds(&input, "BUG!");
+    while (input.len < 2000) {
+        noise = noise * 1103515245 + 12345;
+        buf_addc(&input, (char)('a' + (noise >> 16) % 26));
+    }
+    fix->least = input.len;
+    fix->limits.brief = true;
+    for (size_t width = 1; width <= 33; width += 16) {
+        fix->oracle.width = width;
+        fix->result.progress.execs = 0;
+        run(fix, buf_str(&input));
+        assert_true(fix->result.finished);
+        assert_in_range(fix->result.progress.execs, 400, 1600);
+        if (width == 1) {
+            buf_add(&first, buf_str(&fix->result.bytes), fix->result.bytes.len);
+        }
+        assert_string_equal(buf_str(&fix->result.bytes), buf_str(&first));
+    }
+}
+
 int
 main(void)
 {
@@ -237,6 +267,7 @@ main(void)
         TEST(test_limits_end_it),
         TEST(test_a_failure_keeps_what_there_is),
         TEST(test_a_large_input_takes_few_trials),
+        TEST(test_a_brief_search_ends_when_nothing_goes),
     };
 
     return cmocka_run_group_tests_name("shrink", tests, NULL, NULL);

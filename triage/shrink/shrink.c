@@ -18,11 +18,20 @@ enum {
     FIELD_NEAR = 16,       /* bytes about a field's ends in which it may be wrong */
     CANDIDATES_MAX = 3,    /* of one edit */
     IDLE_ASKS = 256,       /* edits without a trial until the limits are looked at */
-    ALTERNATIONS_MAX = 8,  /* of what deletes and what makes dull */
-    /* Without a success a pass that is not thorough ends after so many candidates, and
-     * one more for so many bytes */
+    DULL_MAX = 8,          /* rounds of dullness after which deletion begins anew */
+    /* Without a success a strategy is left alone for the rest of a round after so many
+     * candidates, and one more for so many bytes: most of what it has to give comes
+     * early, or not at all */
     PATIENCE = 48,
-    PATIENCE_SHARE = 16,
+    PATIENCE_SHARE = 32,
+    THOROUGH = 0, /* an effort: to the end, whatever it brings */
+    /* A brief search ends when no byte went for so many candidates, one more for so many
+     * bytes, and one more for so many that it took until then */
+    IDLE = 400,
+    IDLE_BYTES = 8,
+    IDLE_ANSWERED = 2,
+    SUCCESS =
+        3, /* it counts for so many more: it is confirmed, and what runs ahead ends */
     /* So many successes of one pass say that its grain is too fine: it begins anew at one
      * that is so many times as coarse */
     WINS_MAX = 12,
@@ -42,6 +51,9 @@ struct search {
     struct shrink_result *result;
     int64_t start_ms;
     bool stopped;
+    bool idle;            /* a brief search has nothing more to expect */
+    size_t answered;      /* candidates */
+    size_t gained;        /* how many they were when a byte went last */
     XXH128_hash_t *tried; /* hash set of the candidates so far; a zero is free */
     size_t n_tried;
     struct sketch best;
@@ -51,8 +63,8 @@ struct search {
     struct cursor cursor;
     void *plan;
     bool over;
-    bool thorough;           /* to its end, whatever it brings */
-    size_t asked;            /* candidates since the last success */
+    size_t effort;           /* patience's factor; or THOROUGH */
+    size_t asked;            /* candidates since its last success in this round */
     int wins;                /* of the pass at work */
     struct candidate *batch; /* what waits to be tried, at most the oracle's width */
     size_t n_batch;
@@ -156,6 +168,9 @@ is_text(const struct buf *bytes)
 static void
 take(struct search *search, struct candidate *candidate)
 {
+    if (candidate->bytes.len < search->best.bytes.len) {
+        search->gained = search->answered;
+    }
     buf_clear(&search->best.bytes);
     search->best.bytes = candidate->bytes;
     candidate->bytes = (struct buf)BUF_INIT;
@@ -235,7 +250,25 @@ ask(struct search *search)
     return true;
 }
 
-/* Try what waits, as far as the oracle's width goes; whether one was taken. */
+/* How many more may be answered before a brief search ends. */
+static size_t
+left_of_idle(const struct search *search)
+{
+    size_t limit =
+        IDLE + search->best.bytes.len / IDLE_BYTES + search->gained / IDLE_ANSWERED;
+    size_t since = search->answered - search->gained;
+
+    return !search->limits->brief ? SIZE_MAX : since < limit ? limit - since : 0;
+}
+
+static bool
+is_over(const struct search *search)
+{
+    return search->stopped || search->idle;
+}
+
+/* Try what waits, as far as the oracle's width goes; whether one was taken. By what was
+ * answered, not by what was asked or run, so that the end is the same for any width. */
 static bool
 try_batch(struct search *search)
 {
@@ -243,8 +276,11 @@ try_batch(struct search *search)
     const struct shrink_oracle *oracle = search->oracle;
     struct buf list[SHRINK_WIDTH_MAX];
     size_t n = search->n_batch < oracle->width ? search->n_batch : oracle->width;
-    size_t shown = n;
+    size_t left = left_of_idle(search);
 
+    n = n < left ? n : left;
+    size_t shown = n;
+    search->idle = left == 0;
     for (size_t i = 0; i < n; i++) {
         list[i] = search->batch[i].bytes;
     }
@@ -258,8 +294,10 @@ try_batch(struct search *search)
     }
     for (size_t i = 0; i < n && i <= shown; i++) {
         count_as_tried(search, search->batch[i].hash);
+        search->answered++;
     }
     if (shown < n) {
+        search->answered += SUCCESS;
         take(search, &search->batch[shown]);
         if (oracle->keep != NULL) {
             oracle->keep(oracle->keep_user, &search->best.bytes);
@@ -275,13 +313,13 @@ try_batch(struct search *search)
     return false;
 }
 
-/* Most of what a strategy has to give comes early, or not at all. By what was asked, not
- * by what was answered, so that it is the same for any width. */
+/* By what was asked, not by what was answered: the same for any width. */
 static bool
 is_tired(const struct search *search)
 {
-    return !search->thorough &&
-           search->asked >= PATIENCE + search->best.bytes.len / PATIENCE_SHARE;
+    size_t patience = PATIENCE + search->best.bytes.len / PATIENCE_SHARE;
+
+    return search->effort != THOROUGH && search->asked >= search->effort * patience;
 }
 
 static bool
@@ -306,10 +344,9 @@ pass(struct search *search, const struct strategy *strategy, size_t grain)
     search->grain = grain;
     search->cursor = (struct cursor){.at = search->best.bytes.len};
     search->over = false;
-    search->asked = 0;
     mem_free(STEAL(search->plan));
     while (!is_too_fine(search) && (!search->over || search->n_batch > 0) &&
-           !search->stopped) {
+           !is_over(search)) {
         if (search->n_batch < search->oracle->width) {
             search->over = search->over || is_tired(search) || !ask(search);
         }
@@ -326,17 +363,20 @@ pass(struct search *search, const struct strategy *strategy, size_t grain)
 static bool
 round_of(struct search *search, enum strategy_phase phase)
 {
+    size_t asked[STRATEGIES_MAX] = {0};
     size_t grain = 1;
     bool gained = false;
 
     while (grain < search->best.bytes.len) {
         grain *= 2;
     }
-    while (grain > 0 && !search->stopped) {
+    while (grain > 0 && !is_over(search)) {
         bool coarser = false;
-        for (size_t i = 0; strategies[i] != NULL && !search->stopped && !coarser; i++) {
+        for (size_t i = 0; strategies[i] != NULL && !is_over(search) && !coarser; i++) {
             if (strategies[i]->phase == phase && search->best.bytes.len > 0) {
+                search->asked = asked[i];
                 gained = pass(search, strategies[i], grain) || gained;
+                asked[i] = search->asked;
                 coarser = is_too_fine(search);
             }
         }
@@ -345,39 +385,46 @@ round_of(struct search *search, enum strategy_phase phase)
     return gained;
 }
 
+/* What there is to be done, the likeliest first; what brings anything begins anew. A dull
+ * input has fewer numbers that look like lengths: it is made so early. */
+static const struct stage {
+    enum strategy_phase phase;
+    size_t effort;
+    bool desperate;
+} stages[] = {
+    {STRATEGY_DELETE, 1, false},       {STRATEGY_PLAIN, 1, false},
+    {STRATEGY_DELETE, 4, false},       {STRATEGY_DELETE, THOROUGH, false},
+    {STRATEGY_DELETE, THOROUGH, true}, {STRATEGY_PLAIN, THOROUGH, false},
+};
+
 static bool
-delete_round(struct search *search, bool thorough, bool desperate)
+run_stage(struct search *search, const struct stage *stage)
 {
-    search->thorough = thorough;
-    search->best.desperate = desperate;
-    layout_find_checksums(&search->best.layout, &search->best.bytes);
-    return round_of(search, STRATEGY_DELETE);
-}
-
-/* What comes easily: deletions and, since a dull input has fewer numbers that look like
- * lengths, dullness, until neither brings anything. */
-static void
-skim(struct search *search)
-{
-    bool gained = true;
-
-    for (int i = 0; i < ALTERNATIONS_MAX && gained && !search->stopped; i++) {
-        while (delete_round(search, false, false) && !search->stopped) {
-        }
-        gained = round_of(search, STRATEGY_PLAIN);
+    search->effort = stage->effort;
+    search->best.desperate = stage->desperate;
+    if (stage->phase == STRATEGY_DELETE) {
+        layout_find_checksums(&search->best.layout, &search->best.bytes);
     }
+    return round_of(search, stage->phase);
 }
 
-/* Then what does not, at many runs for a byte; each time that it brings something, what
- * comes easily has its turn again. */
 static void
 search_all(struct search *search)
 {
-    do {
-        skim(search);
-    } while ((delete_round(search, true, false) || delete_round(search, true, true)) &&
-             !search->stopped);
-    (void)round_of(search, STRATEGY_PLAIN);
+    int dulled = 0;
+
+    for (size_t i = 0; i < COUNT(stages) && !is_over(search);) {
+        bool again = run_stage(search, &stages[i]) &&
+                     (stages[i].phase == STRATEGY_DELETE || dulled++ < DULL_MAX);
+        i = again ? 0 : i + 1;
+    }
+    if (search->idle) { /* it is to be read all the same */
+        forget_batch(search);
+        search->idle = false;
+        search->answered = 0;
+        search->gained = 0;
+        (void)run_stage(search, &stages[1]);
+    }
 }
 
 void

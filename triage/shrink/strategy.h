@@ -62,6 +62,8 @@ struct strategy {
                  void **plan, struct step *step);
 };
 
+enum { STRATEGIES_MAX = 16 };
+
 extern const struct strategy *const strategies[]; /* in the order of a round; NULL ends */
 
 extern const struct strategy strategy_ends, strategy_trees, strategy_blocks,
