@@ -12,7 +12,9 @@
  * levels at which the original still shows it. What was found so must show at the full
  * limit in the end, or the next level has its turn.
  *  3. The search; verdicts go into the journal.
- *  4. The result runs again, and must show it.
+ *  4. The result runs again, and must show it. Of a crash that always shows a candidate
+ *     is run once; so its result must show it MINIMIZE_SURE times, or the search is made
+ *     again with candidates that are run as trial.h says.
  *  5. On request, options of the command without which the result shows the same are
  *     taken away: a sanitizer's, variables, arguments.
  *
@@ -37,6 +39,7 @@ enum {
     MINIMIZE_TRIES = 10,      /* runs of the original until it shows something ... */
     MINIMIZE_TRIES_MS = 5000, /* ... or, after the third, until that time is over */
     MINIMIZE_RATE_RUNS = 20,  /* of an original that is flaky */
+    MINIMIZE_SURE = 5,        /* runs of a result whose candidates were run once each */
     MINIMIZE_STEPS_MAX = 512, /* that are told */
     MINIMIZE_LOW_MS = 1000, /* the first level of a hang; each next is four times that */
 };

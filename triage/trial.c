@@ -86,9 +86,10 @@ trial_stop(struct trial *trial)
 
 void
 trial_change(struct trial *trial, const struct replay_config *replay,
-             const struct keep *keep)
+             const struct keep *keep, struct acceptance acceptance)
 {
     trial_stop(trial);
+    trial->config.acceptance = acceptance;
     trial->config.replay = replay;
     trial->config.keep = keep;
     trial->glances->n = 0;
@@ -108,7 +109,7 @@ trial_new(const struct trial_config *config, struct trial **out)
 
     trial->config = *config;
     trial->glances = mem_alloc(sizeof(*trial->glances));
-    trial_change(trial, config->replay, config->keep);
+    trial_change(trial, config->replay, config->keep, config->acceptance);
     *out = trial;
 }
 

@@ -92,6 +92,6 @@ void trial_stop(struct trial *trial);
 
 /* Glances mean nothing any more: the command or what is kept has changed. */
 void trial_change(struct trial *trial, const struct replay_config *replay,
-                  const struct keep *keep);
+                  const struct keep *keep, struct acceptance acceptance);
 
 #endif
