@@ -6,8 +6,8 @@
  * again (triage/shrink/layout.h). When nothing more goes easily, bytes become dull ('0'
  * for what can be printed, NUL for the rest) and numbers small; then what brings little
  * for its runs has its turn, and each time that it does bring something it begins anew.
- * A strategy that brings nothing is soon left alone, and gets four times the patience, and
- * then all of it, when the others have nothing left either.
+ * A strategy that brings nothing is soon left alone, and gets four times the patience,
+ * and then all of it, when the others have nothing left either.
  *
  * Deterministic: the same input and the same answers give the same result, whatever the
  * width. Whoever tries may try several candidates at a time: they are handed out on the
