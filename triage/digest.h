@@ -18,7 +18,7 @@ enum digest_change { /* of a bug, worst first */
 
 struct digest_bug {
     int64_t bug;
-    char name[24]; /* "NJ-12" */
+    char name[24];             /* "NJ-12" */
     enum digest_change change; /* where what happened to it left it */
     enum severity severity;
     char *state, *target, *crash_type, *crash_state;
