@@ -23,7 +23,7 @@ enum {
      * candidates, and one more for so many bytes: most of what it has to give comes
      * early, or not at all */
     PATIENCE = 48,
-    PATIENCE_SHARE = 32,
+    PATIENCE_SHARE = 16,
     THOROUGH = 0, /* an effort: to the end, whatever it brings */
     /* A brief search ends when no byte went for so many candidates, one more for so many
      * bytes, and one more for so many that it took until then */
@@ -392,8 +392,8 @@ static const struct stage {
     size_t effort;
     bool desperate;
 } stages[] = {
-    {STRATEGY_DELETE, 1, false},       {STRATEGY_PLAIN, 1, false},
-    {STRATEGY_DELETE, 4, false},       {STRATEGY_DELETE, THOROUGH, false},
+    {STRATEGY_DELETE, 1, false},       {STRATEGY_DELETE, 4, false},
+    {STRATEGY_PLAIN, 1, false},        {STRATEGY_DELETE, THOROUGH, false},
     {STRATEGY_DELETE, THOROUGH, true}, {STRATEGY_PLAIN, THOROUGH, false},
 };
 
@@ -423,7 +423,7 @@ search_all(struct search *search)
         search->idle = false;
         search->answered = 0;
         search->gained = 0;
-        (void)run_stage(search, &stages[1]);
+        (void)run_stage(search, &stages[2]);
     }
 }
 
