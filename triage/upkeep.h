@@ -14,8 +14,9 @@
  *   2. the database is copied by SQLite's backup interface, as of one moment, while
  *      others write
  *   3. each blob that this copy knows as present is copied, then the regressions, then
- *      the inputs of corpora (corpus/TARGET/inputs, by their SHA-256), of which each is
- *      read: one whose bytes are not those of its name is left out, and counted
+ *      the inputs of corpora (corpus/TARGET/inputs, by their SHA-256; the index beside
+ * them), of which each is read: one whose bytes are not those of its name is left out,
+ * and counted
  *   4. all of it is flushed, proven by store_check(), and renamed to its place
  *
  * so that whoever is killed, or meets a full disk, leaves no half of a backup under its

@@ -212,7 +212,14 @@ copy_regressions(struct copying *copying, struct err *err)
 
 /* --- corpora --- */
 
-/* STATE/corpus/TARGET/inputs/ab/SHA256; what lies beside is made again. */
+/* STATE/corpus/TARGET/index, where its inputs came from and when. */
+static bool
+is_corpus_index(const char *path, const struct stat *st)
+{
+    return st != NULL && strcmp(fs_base(path), "index") == 0;
+}
+
+/* STATE/corpus/TARGET/inputs/ab/SHA256; what else lies there is made again. */
 static bool
 is_corpus_input(const char *path, const struct stat *st)
 {
@@ -229,7 +236,7 @@ weigh_input(void *user, const char *path, const struct stat *st, struct err *err
     struct copying *copying = user;
 
     (void)err;
-    if (is_corpus_input(path, st)) {
+    if (is_corpus_input(path, st) || is_corpus_index(path, st)) {
         copying->sum->corpora_bytes += (int64_t)st->st_blocks * 512;
     }
     return 0;
@@ -265,6 +272,23 @@ copy_input(void *user, const char *path, const struct stat *st, struct err *err)
 }
 
 static int
+copy_of_corpus(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    struct copying *copying = user;
+
+    if (!is_corpus_index(path, st)) {
+        return copy_input(user, path, st, err);
+    }
+    AUTO(mem_free)
+    char *to = mem_printf("%s%s", copying->folder, path + strlen(copying->store->folder));
+    AUTO(mem_free) char *folder = mem_strdup(to);
+    *strrchr(folder, '/') = '\0';
+    int rc = fs_mkdirs(folder, 0700, err);
+    rc = rc < 0 ? rc : fs_copy(path, to, 0600, NULL, err);
+    return rc == -ENOENT && !fs_exists(path) ? 0 : rc; /* it is being replaced */
+}
+
+static int
 each_input(struct copying *copying, fs_visit *visit, struct err *err)
 {
     AUTO(mem_free) char *root = fs_join(copying->store->folder, "corpus");
@@ -288,7 +312,7 @@ copy_all(struct copying *copying, struct err *err)
     rc = rc < 0 ? rc : fs_mkdirs(blobs, 0700, err);
     rc = rc < 0 ? rc : each_blob(copying, copy_blob, err);
     rc = rc < 0 ? rc : copy_regressions(copying, err);
-    return rc < 0 ? rc : each_input(copying, copy_input, err);
+    return rc < 0 ? rc : each_input(copying, copy_of_corpus, err);
 }
 
 /* --- the end --- */
