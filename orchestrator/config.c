@@ -70,14 +70,25 @@ static int
 read_cross(const struct config_reader *reader, const struct config_key *key,
            const struct config_node *node, void *to, struct err *err)
 {
-    struct err why = ERR_INIT;
+    static const char *const words[] = {[EXCHANGE_CROSS_NO] = "no",
+                                        [EXCHANGE_CROSS_START] = "start",
+                                        [EXCHANGE_CROSS_DAILY] = "daily"};
+    enum exchange_cross *out = to;
     const char *text = "";
     int rc = config_value(reader, key, node, &text, err);
 
-    if (rc == 0 && exchange_cross_parse(text, to, &why) < 0) {
-        return config_node_fail(reader->shown, node, err, "%s: %s", key->name, why.msg);
+    for (size_t i = 0; i < COUNT(words) && rc == 0; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = (enum exchange_cross)i;
+            return 0;
+        }
     }
-    return rc;
+    return rc < 0
+               ? rc
+               : config_node_fail(reader->shown, node, err,
+                                  "%s: inputs go between targets at 'start', 'daily' or "
+                                  "'no'",
+                                  key->name);
 }
 
 /* A part that can be read only when the others are known. */

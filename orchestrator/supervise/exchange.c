@@ -328,22 +328,6 @@ meet(const struct exchange *exchange, struct meeting *meeting)
 
 /* --- the whole --- */
 
-int
-exchange_cross_parse(const char *text, enum exchange_cross *out, struct err *err)
-{
-    static const char *const words[] = {[EXCHANGE_CROSS_NO] = "no",
-                                        [EXCHANGE_CROSS_START] = "start",
-                                        [EXCHANGE_CROSS_DAILY] = "daily"};
-
-    for (size_t i = 0; i < COUNT(words); i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = (enum exchange_cross)i;
-            return 0;
-        }
-    }
-    return err_set(err, -EINVAL, "inputs go between targets at 'start', 'daily' or 'no'");
-}
-
 struct exchange *
 exchange_new(const struct exchange_config *config)
 {

@@ -54,9 +54,6 @@ enum {
 /* `exchange: cross:` */
 enum exchange_cross { EXCHANGE_CROSS_NO, EXCHANGE_CROSS_START, EXCHANGE_CROSS_DAILY };
 
-/* "no", "start" or "daily"; -EINVAL. */
-int exchange_cross_parse(const char *text, enum exchange_cross *out, struct err *err);
-
 struct exchange_config {
     const char *state; /* STATE, absolute; borrowed, as all here */
     const struct target_list *targets;

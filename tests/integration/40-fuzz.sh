@@ -130,13 +130,15 @@ rm out/seed
 # --- workers that cannot work ---
 fresh
 mkdir broken
-cp out/libfuzzer/lib broken/lib
-echo 'no dictionary at all' >broken/lib.dict
+echo 'int gone(void) { return 1; }' >gone.c
+clang-14 -shared -fPIC -o libgone.so gone.c && clang-14 -g -fsanitize=address,fuzzer -Wl,--no-as-needed -L. -lgone \
+  -o broken/lib src/lib.c 2>cc.log || fail "a target with a library of its own is built" "$(cat cc.log)"
+rm libgone.so
 exits 3 "who cannot work is quarantined, and says why" fuzz broken/ --for 20s --jobs 1
-has "the reason is in words" "$ERR" "quarantined: the dictionary is malformed"
+has "the reason is in words" "$ERR" "quarantined: a shared library of the target is missing"
 has "so is the outcome" "$ERR" "no worker has fuzzed at all"
 is "and in the status" "$(status 'select(.worker == "lib-libfuzzer-1") | .state + ": " + .reason')" \
-  "quarantined: the dictionary is malformed"
+  "quarantined: a shared library of the target is missing"
 
 # --- by nightjar.yaml ---
 fresh

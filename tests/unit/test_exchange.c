@@ -301,19 +301,6 @@ test_exchange_cross_offers_the_smallest_with_news(void **state)
     assert_null(strstr(buf_str(&fix->told), "one cross"));
 }
 
-static void
-test_exchange_cross_parse_knows_its_words(void **state)
-{
-    struct fixture *fix = *state;
-    enum exchange_cross cross = EXCHANGE_CROSS_NO;
-
-    assert_int_equal(exchange_cross_parse("daily", &cross, &fix->err), 0);
-    assert_int_equal(cross, EXCHANGE_CROSS_DAILY);
-    assert_true(exchange_cross_parse("often", &cross, &fix->err) < 0);
-    assert_string_equal(fix->err.msg,
-                        "inputs go between targets at 'start', 'daily' or 'no'");
-}
-
 int
 main(void)
 {
@@ -325,7 +312,6 @@ main(void)
         TEST(test_exchange_follows_no_link_and_takes_nothing_large),
         TEST(test_exchange_bounds_a_pass),
         TEST(test_exchange_cross_offers_the_smallest_with_news),
-        TEST(test_exchange_cross_parse_knows_its_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
