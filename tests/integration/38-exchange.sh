@@ -71,10 +71,10 @@ is "does not get past the second" "$(bugs)" 0
 rm -r seeds/first .nightjar/fuzz/steps/seeds
 
 # --- together ---
-start "$NIGHTJAR" fuzz --minimize no --for 100s --jobs 2 >fuzz.out 2>&1
-ok "together they get to the end" retry 30 found
-ok "AFL++'s finds were of use to libFuzzer" retry 20 some aflpp_to_libfuzzer useful
-ok "libFuzzer's were to AFL++" retry 30 some libfuzzer_to_aflpp useful
+start "$NIGHTJAR" fuzz --minimize no --for 180s --jobs 2 >fuzz.out 2>&1
+ok "together they get to the end" retry 60 found
+ok "AFL++'s finds were of use to libFuzzer" retry 40 some aflpp_to_libfuzzer useful
+ok "libFuzzer's were to AFL++" retry 60 some libfuzzer_to_aflpp useful
 stop "$STARTED" INT
 has "it is told" fuzz.out "new bug: NJ-1"
 is "by links, which take no inode" "$(find .nightjar/fuzz/steps/libfuzzer/corpus -name 'aflpp-*' -links 1 | wc -l)" 0
@@ -99,18 +99,18 @@ corpus=.nightjar/fuzz/steps/libfuzzer/corpus
 echo 'not for libFuzzer' >secret
 rm -rf "$corpus" .nightjar/fuzz/steps/aflpp/from-*
 ln -s "$WORK" .nightjar/fuzz/steps/aflpp/from-libfuzzer-1-0
-start "$NIGHTJAR" fuzz --minimize no --for 60s --jobs 2 >fuzz.out 2>&1
+start "$NIGHTJAR" fuzz --minimize no --for 120s --jobs 2 >fuzz.out 2>&1
 goes_on() { # libFuzzer rests now and then, since it meets the bug again
   [ -d "$corpus" ] && [ "$("$NIGHTJAR" status --json | jq -r 'select(.worker == "steps-aflpp-1") | .state')" = running ]
 }
-ok "the campaign goes on" retry 20 goes_on
+ok "the campaign goes on" retry 40 goes_on
 ln -s "$WORK/secret" "$queue/id:900000,src:000000,op:link"
 mkfifo "$queue/id:900001,src:000000,op:pipe"
 mkdir "$queue/id:900002,src:000000,op:folder"
 truncate -s 3M "$queue/id:900003,src:000000,op:large"
 printf 'hostile name' >"$queue/id:900004,src:000000,op:"$'\033[31m\n'
 came() { grep -rqF 'hostile name' "$corpus"; }
-ok "an input of any name is passed on" retry 20 came
+ok "an input of any name is passed on" retry 40 came
 stop "$STARTED" INT
 ok "a link in the place of an inlet is removed, not what it leads to" test -f secret
 hides() { ! grep -rqF "$1" "$corpus"; }
