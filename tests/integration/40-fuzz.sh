@@ -131,8 +131,10 @@ rm out/seed
 fresh
 mkdir broken
 echo 'int gone(void) { return 1; }' >gone.c
-clang-14 -shared -fPIC -o libgone.so gone.c && clang-14 -g -fsanitize=address,fuzzer -Wl,--no-as-needed -L. -lgone \
-  -o broken/lib src/lib.c 2>cc.log || fail "a target with a library of its own is built" "$(cat cc.log)"
+if ! clang-14 -shared -fPIC -o libgone.so gone.c ||
+  ! clang-14 -g -fsanitize=address,fuzzer -Wl,--no-as-needed -L. -lgone -o broken/lib src/lib.c 2>cc.log; then
+  fail "a target with a library of its own is built" "$(cat cc.log)"
+fi
 rm libgone.so
 exits 3 "who cannot work is quarantined, and says why" fuzz broken/ --for 20s --jobs 1
 has "the reason is in words" "$ERR" "quarantined: a shared library of the target is missing"

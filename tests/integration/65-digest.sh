@@ -1,5 +1,6 @@
 #!/bin/bash
 # `digest`: what changed, worst first, at most 40 lines, silent when nothing did.
+# shellcheck disable=SC2317 # `exits` calls it
 . "$(dirname "$0")/lib.sh"
 
 command -v faketime >/dev/null || { skip "digest" "faketime is not installed: scripts/bootstrap test"; finish; }
