@@ -45,7 +45,7 @@ for n in 5 20 35 50 65 80; do
 done
 wait "$run"
 is "triage ends well though its children were killed" $? 0
-is "they really were, eight times or more" "$([ "$killed" -ge 8 ] && echo yes || echo "$killed")" yes
+is "they really were, four times or more" "$([ "$killed" -ge 4 ] && echo yes || echo "$killed")" yes
 has "the death of the scribe is told" run.err "the process that writes the database ended (signal 9 (KILL))"
 has "so is that of a worker" run.err "; it is tried once more"
 is "every file is triaged" "$(count '.state == "triaged" and .bug != null')" $FILES
