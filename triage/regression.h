@@ -109,8 +109,8 @@ int regression_judge(struct store *store, const struct regression *regression,
  *   "fixed"      an open bug is clean on a build later than all that showed it
  *   "regressed"  a fixed one is the same on such a build
  *   NULL         else. What crashes otherwise is no fix; a build without a build id, an
- *                old one, or one that is none of the target's is no evidence; ignored and
- *                wontfix are a person's word
+ *                old one, or one that is none of the target's is no evidence, nor are
+ * fewer clean runs than regression_runs(); ignored and wontfix are a person's word
  */
 int regression_moves(struct store *store, const struct regression *of,
                      struct verified *seen, struct err *err);

@@ -259,6 +259,9 @@ AUTO_DEFINE_CLEAR(struct bug, bug_clear)
 /* "NJ-12", "nj-12" or "12" -> number; -EINVAL says what an id looks like. */
 int bug_parse_id(const char *text, int64_t *out, struct err *err);
 
+/* Whether a bug in this state still is a risk: new, open, fixing, regressed. */
+bool bug_is_open(const char *state);
+
 struct bug_filter {
     const char *target; /* seen there; NULL: all */
     const char *state;  /* NULL: all but duplicate; -EINVAL when there is no such state */

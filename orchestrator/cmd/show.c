@@ -352,27 +352,34 @@ show_one(const struct cmd_context *context, struct store *store, const char *id,
     return rc;
 }
 
-static int
-run(const struct cmd_context *context, const struct strv *args,
-    const struct strv *command)
+int
+show_each(const struct cmd_context *context, const char *verb, const struct strv *args,
+          show_bug *show)
 {
     struct err err = ERR_INIT;
     AUTO(store_close) struct store *store = NULL;
 
-    (void)command;
     if (args->n == 0) {
-        return cmd_fail(
-            EXIT_USAGE,
-            "show needs a bug: nightjar show NJ-1 (nightjar bugs lists them)");
+        return cmd_fail(EXIT_USAGE,
+                        "%s needs a bug: nightjar %s NJ-1 (nightjar bugs lists them)",
+                        verb, verb);
     }
     int rc = store_open(context->state, DB_READ, &store, &err);
     for (size_t i = 0; rc == 0 && i < args->n; i++) {
         if (i > 0 && !context->json) {
             (void)putchar('\n');
         }
-        rc = show_one(context, store, args->v[i], &err);
+        rc = show(context, store, args->v[i], &err);
     }
     return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
+}
+
+static int
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
+{
+    (void)command;
+    return show_each(context, "show", args, show_one);
 }
 
 const struct cmd cmd_show = {

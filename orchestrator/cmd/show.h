@@ -5,6 +5,7 @@
 #ifndef ORCHESTRATOR_CMD_SHOW_H
 #define ORCHESTRATOR_CMD_SHOW_H
 
+#include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/page.h"
 #include "triage/command.h"
 #include "triage/store.h"
@@ -15,6 +16,12 @@ struct show {
     struct command command; /* argv.n 0: there is none */
     int64_t hex_bytes;      /* of the reproducer that are shown */
 };
+
+/* What a verb says of each bug that is named; an exit status (show.c). */
+typedef int show_bug(const struct cmd_context *context, struct store *store,
+                     const char *name, struct err *err);
+int show_each(const struct cmd_context *context, const char *verb,
+              const struct strv *args, show_bug *show);
 
 /* Stacks of the report with the source round its lines (show_stack.c); nothing without a
  * record. */

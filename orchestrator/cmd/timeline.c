@@ -259,22 +259,8 @@ static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
-    struct err err = ERR_INIT;
-    AUTO(store_close) struct store *store = NULL;
-
     (void)command;
-    if (args->n == 0) {
-        return cmd_fail(EXIT_USAGE, "timeline needs a bug: nightjar timeline NJ-1 "
-                                    "(nightjar bugs lists them)");
-    }
-    int rc = store_open(context->state, DB_READ, &store, &err);
-    for (size_t i = 0; rc == 0 && i < args->n; i++) {
-        if (i > 0 && !context->json) {
-            (void)putchar('\n');
-        }
-        rc = timeline_one(context, store, args->v[i], &err);
-    }
-    return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
+    return show_each(context, "timeline", args, timeline_one);
 }
 
 const struct cmd cmd_timeline = {

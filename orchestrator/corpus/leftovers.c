@@ -40,7 +40,7 @@ struct sweep {
 static bool
 is_old(const struct sweep *sweep, const struct stat *st)
 {
-    int64_t written = (int64_t)st->st_mtim.tv_sec * 1000;
+    int64_t written = clock_file_ms(&st->st_mtim);
 
     return written <= sweep->now - sweep->policy->keep_ms[sweep->kind];
 }

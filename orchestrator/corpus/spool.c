@@ -49,7 +49,8 @@ struct spool {
 static int64_t
 changed_of(const struct stat *st)
 {
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    return (int64_t)((uint64_t)st->st_mtim.tv_sec * 1000000000 +
+                     (uint64_t)st->st_mtim.tv_nsec);
 }
 
 /* --- which files have a record --- */

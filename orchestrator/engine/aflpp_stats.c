@@ -60,8 +60,7 @@ is_new_entry(int dir, const char *name, int64_t begun_ms)
     struct stat st;
 
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 + FILE_TIME_LAG_MS >=
-               begun_ms;
+           clock_file_ms(&st.st_mtim) + FILE_TIME_LAG_MS >= begun_ms;
 }
 
 static int

@@ -328,7 +328,7 @@ judge_artifact(void *user, int dir, const char *name, unsigned char type)
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &culprit->st) < 0 || !S_ISREG(culprit->st.st_mode) ||
         culprit->st.st_size == 0 || culprit->st.st_size > ARTIFACT_MAX ||
-        culprit->st.st_mtim.tv_sec * 1000 + 999 < culprit->begun_ms) {
+        clock_file_ms(&culprit->st.st_mtim) + 999 < culprit->begun_ms) {
         return 0;
     }
     culprit->artifact = fd;

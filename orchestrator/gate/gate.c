@@ -35,20 +35,6 @@ gate_clear(struct gate *gate)
     gate->blocking = NULL;
 }
 
-/* States in which a bug still is a risk (design: bug states). */
-static bool
-is_open(const char *state)
-{
-    static const char *const open[] = {"new", "open", "fixing", "regressed"};
-
-    for (size_t i = 0; i < COUNT(open); i++) {
-        if (strcmp(state, open[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 struct weighing {
     const struct gate_policy *policy;
     struct gate *gate;
@@ -61,7 +47,7 @@ weigh_bug(void *user, const struct bug *bug, struct err *err)
     struct gate *gate = weighing->gate;
 
     (void)err;
-    if (!is_open(bug->state)) {
+    if (!bug_is_open(bug->state)) {
         return 0;
     }
     gate->open[bug->severity]++;

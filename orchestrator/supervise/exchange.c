@@ -177,13 +177,12 @@ read_input(int dir, const char *name, struct offer *offer)
         st->st_size > EXCHANGE_INPUT_MAX) {
         return -EINVAL;
     }
-    int64_t age =
-        clock_wall_ms() - st->st_mtim.tv_sec * 1000 - st->st_mtim.tv_nsec / 1000000;
+    int64_t age = clock_wall_ms() - clock_file_ms(&st->st_mtim);
     if (age < SETTLED_MS && age > -SETTLED_MS) {
         return 0;
     }
-    AUTO(mem_free) char *data = mem_alloc(EXCHANGE_INPUT_MAX);
-    ssize_t len = fd_read(offer->fd, data, EXCHANGE_INPUT_MAX);
+    AUTO(mem_free) char *data = mem_alloc((size_t)st->st_size + 1);
+    ssize_t len = fd_read(offer->fd, data, (size_t)st->st_size);
     buf_cut(offer->bytes, 0);
     if (len > 0) {
         buf_add(offer->bytes, data, (size_t)len);

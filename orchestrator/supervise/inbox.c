@@ -221,7 +221,7 @@ spool(const struct inbox_source *source, const char *relative, int dir, const ch
 static bool
 is_settled(const struct stat *st)
 {
-    int64_t changed = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+    int64_t changed = clock_file_ms(&st->st_mtim);
     int64_t age = clock_wall_ms() - changed;
 
     return age >= INBOX_SETTLED_MS || age < -INBOX_SETTLED_MS; /* or its clock is wrong */

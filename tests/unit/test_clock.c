@@ -72,10 +72,25 @@ test_iso_takes_any_number(void **state)
     assert_string_equal(out, "1969-12-31T23:59:59Z");
 }
 
+static void
+test_file_time_of_any_size_can_be_reckoned_with(void **state)
+{
+    const struct timespec late = {.tv_sec = INT64_MAX, .tv_nsec = 999999999};
+    const struct timespec early = {.tv_sec = INT64_MIN};
+    const struct timespec plain = {.tv_sec = 1, .tv_nsec = 2000000};
+
+    (void)state;
+    assert_int_equal(clock_file_ms(&plain), 1002);
+    assert_true(clock_file_ms(&late) > clock_wall_ms());
+    assert_true(clock_file_ms(&late) - clock_file_ms(&early) > 0);
+    assert_true(clock_wall_ms() - clock_file_ms(&early) > 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_file_time_of_any_size_can_be_reckoned_with),
         TEST(test_monotonic_never_goes_back),
         TEST(test_wall_is_later_than_this_test),
         TEST(test_iso_is_utc),

@@ -32,6 +32,16 @@ clock_wall_ms(void)
     return now_ms(CLOCK_REALTIME);
 }
 
+int64_t
+clock_file_ms(const struct timespec *time)
+{
+    const int64_t most = INT64_MAX / 4000;
+    int64_t seconds = time->tv_sec;
+
+    seconds = seconds > most ? most : seconds < -most ? -most : seconds;
+    return seconds * 1000 + time->tv_nsec / 1000000;
+}
+
 void
 clock_iso(char out[CLOCK_TEXT_MAX], int64_t wall_ms)
 {

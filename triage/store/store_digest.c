@@ -229,7 +229,7 @@ read_bug(struct store *store, struct digest_bug *bug, struct err *err)
     bug->crash_state = mem_strdup(stmt_text(row, 4));
     bool backlog = stmt_int(row, 5) != 0;
     stmt_reset(row);
-    bug->blocks = bug->blocks && store_is_open(bug->state);
+    bug->blocks = bug->blocks && bug_is_open(bug->state);
     if (bug->change == DIGEST_CHANGES && bug->blocks) {
         bug->change = DIGEST_BLOCKS;
     }

@@ -51,7 +51,7 @@ static const char *const sql[STATEMENTS] = {
 const struct store_sql store_evidence_sql = {sql, STATEMENTS};
 
 bool
-store_is_open(const char *state)
+bug_is_open(const char *state)
 {
     return strcmp(state, "new") == 0 || strcmp(state, "open") == 0 ||
            strcmp(state, "fixing") == 0 || strcmp(state, "regressed") == 0;
@@ -62,7 +62,7 @@ int
 regression_moves(struct store *store, const struct regression *of, struct verified *seen,
                  struct err *err)
 {
-    const char *to = seen->as == VERIFIED_CLEAN && store_is_open(of->state) ? "fixed"
+    const char *to = seen->as == VERIFIED_CLEAN && bug_is_open(of->state) ? "fixed"
                      : seen->as == VERIFIED_SAME && strcmp(of->state, "fixed") == 0
                          ? "regressed"
                          : NULL;
@@ -71,6 +71,9 @@ regression_moves(struct store *store, const struct regression *of, struct verifi
     seen->to = NULL;
     if (to == NULL || seen->build_id == NULL || seen->build_id[0] == '\0') {
         return 0;
+    }
+    if (seen->as == VERIFIED_CLEAN && seen->n < regression_runs(of->k, of->n)) {
+        return 0; /* a person asked for fewer runs than prove anything */
     }
     AUTO(mem_free) char *path = str_name_dup(seen->path);
     int rc = db_int(store->db, &later, err, sql[IS_LATER], "iiitt", of->bug, (int64_t)0,

@@ -320,9 +320,7 @@ time_of(const struct store *store, const struct intake_item *item, const struct 
     const int64_t year_2000 = INT64_C(946684800000);
     int64_t now = clock_wall_ms();
     int64_t from = 0;
-    int64_t at = item->written > 0
-                     ? item->written
-                     : (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+    int64_t at = item->written > 0 ? item->written : clock_file_ms(&st->st_mtim);
     int rc = is_given(item->source)
                  ? 0
                  : db_int(store->db, &from, err, sql[FIRST_CAMPAIGN], "");

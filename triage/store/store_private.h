@@ -202,8 +202,6 @@ int store_bug_is_fresh(struct store *store, int64_t bug, struct err *err);
 int store_count(struct store *store, const char *name, const char *const *labels,
                 int64_t delta, struct err *err);
 
-bool store_is_open(const char *state); /* new open fixing regressed */
-
 /* Evidence moves a bug, unless it left the state `from` meanwhile; why: the event's
  * detail, borrowed. */
 int store_move_bug(struct store *store, int64_t bug, const char *from, const char *to,
