@@ -173,7 +173,6 @@ const struct stack_rule stack_rules[] = {
     {RULE_PREFIX, NATIVE, "aeabi_", stack_reason_library, NULL, BARE},
     {RULE_PREFIX, NATIVE, "_L_unlock_", stack_reason_library, NULL, ANY},
     {RULE_EXACT, NATIVE, "__pthread_kill", leaving, NULL, ANY},
-    {RULE_PREFIX, NATIVE, "__pthread_kill_", leaving, NULL, ANY},
     {RULE_EXACT, NATIVE, "_start", stack_reason_starting, NULL, ANY},
     {RULE_EXACT, NATIVE, "_etext", stack_reason_starting, NULL, ANY},
     {RULE_EXACT, NATIVE, "start_thread", stack_reason_starting, NULL,

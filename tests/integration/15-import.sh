@@ -76,7 +76,7 @@ jq -n '{CrashSeverity: {ShortDescription: "SourceAv"}, AsanReport: [],
   >casr/cl2/id1.casrep
 cp casr/cl2/id1.casrep casr/cl1/id0.gdb.casrep # a second look at the same crash
 exits 0 "CASR's reports are imported" "$NIGHTJAR" --state e import casr casr
-is "as two bugs" "$(bugs e .crash_state | tr '\n' ' ')" "read_one  wild main  "
+is "as two bugs" "$(bugs e .crash_state | tr '\n' ' ')" "read_one  wild  "
 is "in gdb's and in the sanitizer's words" "$(bugs e '.crash_type | gsub("\n"; " ")' | sort | tr '\n' ' ')" "Heap-buffer-overflow READ 1 SIGSEGV "
 exits 0 "with a command their inputs are" "$NIGHTJAR" --state f import casr casr -- ./crash @@
 has "which one has not" "$ERR" "1 reports have no input"

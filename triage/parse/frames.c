@@ -10,6 +10,8 @@
  *   3   libbase.dylib  0x0000000104d5b1c3 _ZN2ns1fEv + 19 macOS
  * Read from both ends, since function names hold blanks and paths may too.
  */
+#include <ctype.h>
+
 #include "triage/parse/parser.h"
 
 /* " (BuildId: 5f3c)" at the end. */
@@ -135,6 +137,27 @@ take_gdb(struct span *s, struct raw_frame *frame)
     return found;
 }
 
+/* gdb: "f (text=0x0, at=1)" and "f ()"; the values vary from run to run. A name has no
+ * blank before a parenthesis that is empty at its end or holds "word=". */
+static struct span
+without_values(struct span s)
+{
+    for (size_t i = 1; i + 2 < s.len; i++) {
+        size_t at = i + 2;
+        if (s.at[i] != ' ' || s.at[i + 1] != '(') {
+            continue;
+        }
+        while (at < s.len && (isalnum((unsigned char)s.at[at]) || s.at[at] == '_')) {
+            at++;
+        }
+        if ((at > i + 2 && at < s.len && s.at[at] == '=') ||
+            (at == i + 2 && at + 1 == s.len && s.at[at] == ')')) {
+            return span_to(s, i);
+        }
+    }
+    return s;
+}
+
 /* What stands behind the number, the address and "in". True when it says where, not only
  * who. */
 static bool
@@ -153,7 +176,7 @@ parse_body(struct span s, struct raw_frame *frame)
         digits.len == 0) {
         s = span_to(s, plus);
     }
-    frame->function = s;
+    frame->function = without_values(s);
     return module || file;
 }
 
