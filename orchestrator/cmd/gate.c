@@ -7,6 +7,7 @@
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
 #include "orchestrator/gate/gate.h"
+#include "orchestrator/publish/report.h"
 
 enum { REASONS_SHOWN = 10 };
 
@@ -20,7 +21,7 @@ options(void)
         {CMD_TEXT, "fail-on", 0, &fail_on, "LEVEL",
          "fail from this severity on: low medium high critical (default high)"},
         {CMD_TEXT, "report-dir", 0, &report_dir, "DIR",
-         "where verdict.json goes (default STATE/reports)"},
+         "where the reports go (default STATE/reports)"},
         {.kind = CMD_END}};
 
     return table;
@@ -41,7 +42,7 @@ read_policy(const struct cmd_context *context, struct gate_policy *policy,
 }
 
 static void
-print_verdict(const struct cmd_context *context, const struct gate *gate,
+print_verdict(const struct cmd_context *context, const struct findings *gate,
               const char *path)
 {
     static const char *const colors[] = {"32;1", "31;1", "33;1", "31;1"};
@@ -61,7 +62,7 @@ print_verdict(const struct cmd_context *context, const struct gate *gate,
 }
 
 static void
-record_event(const char *state, const struct gate *gate)
+record_event(const char *state, const struct findings *gate)
 {
     AUTO(store_close) struct store *store = NULL;
     struct event event = {
@@ -79,8 +80,7 @@ run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
     AUTO(store_close) struct store *store = NULL;
-    AUTO(gate_clear) struct gate gate = {0};
-    AUTO(mem_free) char *path = NULL;
+    AUTO(findings_clear) struct findings gate = {0};
     struct gate_policy policy = {SEVERITY_HIGH};
     struct err err = ERR_INIT;
 
@@ -100,11 +100,12 @@ run(const struct cmd_context *context, const struct strv *args,
     char *folder =
         report_dir != NULL ? mem_strdup(report_dir) : fs_join(context->state, "reports");
     if (rc == 0) {
-        rc = gate_write(&gate, &policy, folder, &path, &err);
+        rc = report_write_all(&gate, folder, &err);
     }
     if (rc < 0) {
         return cmd_fail(EXIT_UNDECIDED, "%s", err.msg);
     }
+    AUTO(mem_free) char *path = fs_join(folder, report_verdict.file);
     record_event(context->state, &gate);
     if (context->json) {
         AUTO(buf_clear) struct buf text = BUF_INIT;
@@ -115,8 +116,7 @@ run(const struct cmd_context *context, const struct strv *args,
         print_verdict(context, &gate, path);
     }
     if (gate.verdict == VERDICT_FAIL) {
-        cmd_next(context, "nightjar show %s",
-                 json_get_str(json_array_get(gate.blocking, 0), "id", "NJ-1"));
+        cmd_next(context, "nightjar show %s", gate.n > 0 ? gate.v[0].bug.name : "NJ-1");
     } else if (gate.verdict == VERDICT_INCONCLUSIVE) {
         cmd_next(context,
                  gate.queued > 0 ? "nightjar triage" : "nightjar fuzz --for 10m");
