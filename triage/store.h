@@ -2,15 +2,16 @@
  * The store: one SQLite database and a folder of content-addressed blobs, the only memory
  * of nightjar.
  *
- *   STATE/nightjar.db   WAL, STRICT tables, foreign keys; triage/sql says what and why
- *   STATE/blobs/ab/...  inputs and reports, compressed, named by the SHA-256 of the plain
- *                       bytes
+ *   STATE/nightjar.db   WAL, STRICT tables, foreign keys; triage/sql says what and why;
+ *                       inputs and reports of 4 kB and less
+ *   STATE/blobs/ab/...  larger ones, compressed, named by the SHA-256 of the plain bytes
  *   STATE/work          scratch of the running supervisor; emptied at its start
  *   STATE/lock          held by the process that owns triage and migrations
  *
  * The way of a crash:
  *   1. store_intake() writes blob file, fsync, folder fsync, then one row in `crash`
- *      (queued), in batches, before anything else looks at it;
+ *      (queued), in batches, before anything else looks at it; what is small is committed
+ *      with that row in place of a file;
  *   2. store_next_job() hands out what is queued;
  *   3. store_finish_job() files the answer: crash row, bug, events and outbox rows in one
  *      transaction; store_fail_job() says that there is none.

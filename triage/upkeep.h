@@ -13,7 +13,7 @@
  *   1. the blobs are held: nothing of them is removed from now on (new ones may come)
  *   2. the database is copied by SQLite's backup interface, as of one moment, while
  *      others write
- *   3. each blob that this copy knows as present is copied, then the regressions, then
+ *   3. each blob that this copy knows as a file is copied, then the regressions, then
  *      the inputs of corpora (corpus/TARGET/inputs, by their SHA-256; the index beside
  * them), of which each is read: one whose bytes are not those of its name is left out,
  * and counted
@@ -37,7 +37,8 @@ struct backup_order {
 
 struct backup {
     int64_t database_bytes;
-    int64_t blobs, blob_bytes; /* files copied; their bytes on the disk */
+    int64_t blobs;      /* in the database and as files */
+    int64_t blob_bytes; /* of the files, on the disk */
     int64_t regressions;
     int64_t corpora, corpora_bytes; /* inputs of corpora */
     int64_t damaged;                /* of them, that were left out */

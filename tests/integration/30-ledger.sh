@@ -20,10 +20,11 @@ for i in $(seq 40); do
 done
 
 # --- killed while it takes files in: nothing is half filed, and what was filed is kept ---
+# half of them small, whose bytes lie in the database, half of them files
 mkdir many
-for i in $(seq 1500); do printf 'w %s' "$i" >"many/$i"; done
+for i in $(seq 1500); do printf "w %s %$((i % 2 * 5000))s" "$i" "" >"many/$i"; done
 files_there() { [ "$(find .nightjar/blobs -type f 2>/dev/null | wc -l)" -ge "$1" ]; }
-for n in 1 200 600 1000; do
+for n in 1 100 300 500; do
   start "$NIGHTJAR" triage --minimize no --runs 1 --jobs 1 many -- ./crash @@ >run.out 2>run.err
   retry 30 files_there "$n"
   stop "$STARTED" KILL

@@ -24,7 +24,8 @@ found=$(json bugs | wc -l)
 is "none is missing that a crash showed" "$([ "$found" -gt $((bugs / 2)) ] && [ "$found" -le "$bugs" ] && echo yes)" yes
 is "surplus inputs went" \
   "$([ "$(sql "SELECT count(*) FROM blob WHERE state = 'dropped'")" -gt $((crashes / 8)) ] && echo yes)" yes
-is "and their files" "$(find state/blobs -type f -name '????????*' | wc -l)" \
+is "and their bytes, in rows and in files" \
+  "$(($(find state/blobs -type f -name '????????*' | wc -l) + $(sql "SELECT count(*) FROM blob WHERE data IS NOT NULL")))" \
   "$(sql "SELECT count(*) FROM blob WHERE state = 'present'")"
 is "no bug keeps more than its examples" \
   "$(sql "SELECT count(*) FROM (SELECT count(*) AS n FROM crash c JOIN blob b ON b.id = c.blob

@@ -95,6 +95,13 @@ teardown(void **state)
     return 0;
 }
 
+/* From now on each blob is a file, as larger ones are, and all of older releases. */
+static inline void
+files_only(struct fixture *fix)
+{
+    fix->store->row_bytes_max = -1;
+}
+
 static inline int64_t
 number(struct fixture *fix, const char *sql)
 {

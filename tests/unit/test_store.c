@@ -94,7 +94,7 @@ test_schema_refuses_words_that_the_design_has_not(void **state)
     assert_int_equal(db_exec(db, "UPDATE crash SET k = 2, n = 1", &fix->err), -EEXIST);
     assert_int_equal(db_exec(db, "UPDATE crash SET bug = 7", &fix->err), -EEXIST);
     assert_int_equal(
-        db_exec(db, "INSERT INTO blob VALUES(9, 'X', 1, 1, 'present')", &fix->err),
+        db_exec(db, "INSERT INTO blob VALUES(9, 'X', 1, 1, 'present', NULL)", &fix->err),
         -EEXIST);
     execute(fix, "INSERT INTO event(at, kind, subject, subject_id, actor)"
                  " VALUES(1, 'k', 's', 1, 'me')");

@@ -83,6 +83,7 @@ test_backup_of_a_damaged_state_says_so_and_keeps_the_rest(void **state)
     AUTO(regression_list_clear) struct regression_list list = {0};
     struct backup sum;
 
+    files_only(fix);
     triage(fix, "first", &(struct said){0});
     must(fix, regressions_load(fix->store, NULL, &list, &fix->err));
     AUTO(mem_free) char *blob = store_blob_path(fix->store, list.v[0].sha256);

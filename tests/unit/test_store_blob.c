@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/unlinker.h"
+#include "triage/upkeep.h"
 
 /* SHA-256 of "aaaa". */
 static const char aaaa[] =
@@ -94,6 +95,7 @@ test_blob_says_when_its_file_is_gone(void **state)
     char *wanted =
         mem_printf("blob %s: its file '%s' is gone (see nightjar db check)", aaaa, path);
 
+    files_only(fix);
     (void)give(fix, "a", "aaaa");
     assert_int_equal(unlink(path), 0);
     assert_int_equal(store_blob(fix->store, aaaa, &out, &fix->err), -ENOENT);
@@ -115,6 +117,7 @@ test_blob_says_when_its_file_is_damaged(void **state)
     char big[HASH_HEX_MAX];
     int padding = 0;
 
+    files_only(fix);
     (void)give(fix, "a", "aaaa");
     AUTO(mem_free) char *other = put_bytes(fix, "z", zeros, 1 << 20);
     (void)give_path(fix, other, "triage");
@@ -161,6 +164,90 @@ test_blob_keeps_within_the_bound_of_its_reader(void **state)
     assert_int_equal(small.len, 0);
 }
 
+/* --- small ones --- */
+
+static void
+test_small_blob_lies_in_its_row(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *bytes = mem_alloc(STORE_ROW_BYTES_MAX + 1);
+
+    AUTO(mem_free) char *row = put_bytes(fix, "row", bytes, STORE_ROW_BYTES_MAX);
+    AUTO(mem_free) char *file = put_bytes(fix, "file", bytes, STORE_ROW_BYTES_MAX + 1);
+    (void)give_path(fix, row, "triage");
+    assert_int_equal(files_in_blobs(fix), 0);
+    (void)give_path(fix, file, "triage");
+    assert_int_equal(files_in_blobs(fix), 1);
+    assert_int_equal(number(fix, "SELECT count(*) FROM blob WHERE data IS NULL"), 1);
+    assert_clean(fix);
+}
+
+static void
+test_small_blob_says_when_it_is_damaged(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+    AUTO(mem_free)
+    char *wanted =
+        mem_printf("blob %s: its bytes are damaged (see nightjar db check)", aaaa);
+
+    (void)give(fix, "a", "aaaa");
+    buf_adds(&out, "kept");
+    execute(fix, "UPDATE blob SET data = x'61616162'");
+    assert_int_equal(store_blob(fix->store, aaaa, &out, &fix->err), -EUCLEAN);
+    assert_string_equal(fix->err.msg, wanted);
+    assert_string_equal(buf_str(&out), "kept");
+    assert_int_equal(db_exec(store_db(fix->store), "UPDATE blob SET data = x'61'", NULL),
+                     -EEXIST); /* as many as the row says */
+}
+
+/* A state of an older release has each as a file, however small. */
+static void
+test_small_file_is_read_and_dropped_like_any_other(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+    AUTO(strv_clear) struct strv surplus = {0};
+    int64_t dropped = 0;
+
+    files_only(fix);
+    (void)triage(fix, "a", &said);
+    (void)triage(fix, "aaaa", &said);
+    fix->store->row_bytes_max = STORE_ROW_BYTES_MAX;
+    must(fix, store_blob(fix->store, aaaa, &out, &fix->err));
+    assert_string_equal(buf_str(&out), "aaaa");
+    (void)give(fix, "again", "aaaa"); /* it is there */
+    assert_int_equal(files_in_blobs(fix), 2);
+    strv_add(&surplus, aaaa);
+    must(fix, store_drop_surplus(fix->store, &surplus, &dropped, &fix->err));
+    unlinker_wait(fix->store->unlinker);
+    assert_int_equal(files_in_blobs(fix), 1);
+    assert_clean(fix);
+}
+
+/* Its file is lost, and the bytes come again: the row has them now, and what turns up in
+ * the file's place is nobody's. */
+static void
+test_small_file_that_was_lost_comes_back_in_its_row(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *path = file_of(fix, aaaa);
+    struct garbage garbage;
+
+    files_only(fix);
+    (void)give(fix, "a", "aaaa");
+    fix->store->row_bytes_max = STORE_ROW_BYTES_MAX;
+    assert_int_equal(unlink(path), 0);
+    (void)give(fix, "a", "aaaa");
+    assert_clean(fix);
+    assert_int_equal(fs_write(path, "stale", 5, 0600, &fix->err), 0);
+    must(fix, store_gc(fix->store, false, &garbage, &fix->err));
+    assert_int_equal(garbage.orphans, 1);
+    assert_false(fs_exists(path));
+    assert_clean(fix);
+}
+
 /* --- sweeping --- */
 
 static void
@@ -175,6 +262,7 @@ test_sweep_removes_what_a_killed_process_left(void **state)
     AUTO(mem_free) char *foreign = fs_join(fix->state, "blobs/61/README");
     int64_t removed = 0;
 
+    files_only(fix);
     (void)give(fix, "a", "aaaa");
     assert_int_equal(fs_write(temp, "x", 1, 0600, &fix->err), 0);
     assert_int_equal(fs_write(orphan, "x", 1, 0600, &fix->err), 0);
@@ -210,6 +298,7 @@ test_batch_that_is_not_flushed_leaves_nothing(void **state)
 {
     struct fixture *fix = *state;
 
+    files_only(fix);
     {
         AUTO(store_batch_clear) struct blob_batch batch = BLOB_BATCH_INIT(fix->store);
         must(fix, store_batch_hold(&batch, &fix->err));
@@ -226,6 +315,7 @@ test_batch_that_came_into_no_row_is_swept_at_the_next_start(void **state)
     struct fixture *fix = *state;
     AUTO(mem_free) char *path = file_of(fix, aaaa);
 
+    files_only(fix);
     (void)give(fix, "b", "bbbb");
     {
         AUTO(store_batch_clear) struct blob_batch batch = BLOB_BATCH_INIT(fix->store);
@@ -246,6 +336,7 @@ test_batch_that_was_filed_leaves_no_marker(void **state)
 {
     struct fixture *fix = *state;
 
+    files_only(fix);
     (void)give(fix, "b", "bbbb");
     assert_int_equal(files_in_blobs(fix), 1);
 }
@@ -275,6 +366,7 @@ test_drop_marks_a_surplus_duplicate(void **state)
     char *wanted =
         mem_printf("the bytes of %s were dropped: its bug has other examples", aaaa);
 
+    files_only(fix);
     (void)triage(fix, "a", &said);
     (void)triage(fix, "aaaa", &said);
     assert_int_equal(drop(fix, aaaa), 1);
@@ -291,6 +383,26 @@ test_drop_marks_a_surplus_duplicate(void **state)
     fix->target = put_target(fix, "u", "/bin/true");
     assert_true(give_path(fix, again, "triage").is_new);
     assert_true(fs_exists(path));
+    assert_clean(fix);
+}
+
+static void
+test_drop_takes_small_bytes_out_of_their_row(void **state)
+{
+    struct fixture *fix = *state;
+    const struct said said = {0};
+
+    (void)triage(fix, "a", &said);
+    (void)triage(fix, "aaaa", &said);
+    assert_int_equal(drop(fix, aaaa), 1);
+    assert_int_equal(number(fix, "SELECT count(*) FROM blob WHERE data IS NULL"), 1);
+    AUTO(mem_free) char *again = put_bytes(fix, "again", "aaaa", 4);
+    assert_false(give_path(fix, again, "triage").is_new);
+    assert_int_equal(number(fix, "SELECT count(*) FROM blob WHERE data IS NULL"), 1);
+    fix->target = put_target(fix, "u", "/bin/true");
+    assert_true(give_path(fix, again, "triage").is_new);
+    assert_int_equal(number(fix, "SELECT count(*) FROM blob WHERE data IS NULL"), 0);
+    assert_int_equal(files_in_blobs(fix), 0);
     assert_clean(fix);
 }
 
@@ -346,6 +458,7 @@ test_full_disk_files_nothing_and_loses_nothing(void **state)
                    fix->state);
     struct intake_result results[2];
 
+    files_only(fix);
     (void)give(fix, "before", "aaaa");
     for (size_t i = 0; i < 1 << 20; i++) { /* does not compress */
         noise[i] = (char)((i * 2654435761U) >> 11 ^ i * 40503U);
@@ -398,7 +511,7 @@ test_full_database_files_nothing(void **state)
     must(fix, store_intake(fix->store, &item, 1, &result, &fix->err));
     assert_true(result.is_new);
     must(fix, store_sweep(fix->store, &removed, &fix->err));
-    assert_int_equal(removed, 3); /* the filler that did not fit any more, two markers */
+    assert_int_equal(removed, 0); /* what did not fit was a row */
     assert_clean(fix);
 }
 
@@ -411,12 +524,17 @@ main(void)
         TEST(test_blob_says_when_its_file_is_gone),
         TEST(test_blob_says_when_its_file_is_damaged),
         TEST(test_blob_keeps_within_the_bound_of_its_reader),
+        TEST(test_small_blob_lies_in_its_row),
+        TEST(test_small_blob_says_when_it_is_damaged),
+        TEST(test_small_file_is_read_and_dropped_like_any_other),
+        TEST(test_small_file_that_was_lost_comes_back_in_its_row),
         TEST(test_sweep_removes_what_a_killed_process_left),
         TEST(test_sweep_and_batches_exclude_each_other),
         TEST(test_batch_that_is_not_flushed_leaves_nothing),
         TEST(test_batch_that_came_into_no_row_is_swept_at_the_next_start),
         TEST(test_batch_that_was_filed_leaves_no_marker),
         TEST(test_drop_marks_a_surplus_duplicate),
+        TEST(test_drop_takes_small_bytes_out_of_their_row),
         TEST(test_drop_refuses_what_is_needed),
         TEST(test_full_disk_files_nothing_and_loses_nothing),
         TEST(test_full_database_files_nothing),

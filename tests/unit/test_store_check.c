@@ -192,6 +192,7 @@ test_check_finds_damaged_files(void **state)
     AUTO(buf_clear) struct buf found = BUF_INIT;
     char sha256[HASH_HEX_MAX];
 
+    files_only(fix);
     make_all(fix);
     hash_sha256("first", 5, sha256);
     AUTO(mem_free) char *gone = store_blob_path(fix->store, sha256);
@@ -215,6 +216,7 @@ test_check_reads_every_blob_when_deep(void **state)
     AUTO(buf_clear) struct buf bytes = BUF_INIT;
     char sha256[HASH_HEX_MAX];
 
+    files_only(fix);
     make_all(fix);
     hash_sha256("first", 5, sha256);
     AUTO(mem_free) char *path = store_blob_path(fix->store, sha256);

@@ -188,6 +188,7 @@ test_crash_whose_bytes_are_lost_is_put_aside(void **state)
     AUTO(job_clear) struct job job = {0};
     char sha256[HASH_HEX_MAX];
 
+    files_only(fix);
     (void)give(fix, "a", "aaaa");
     (void)give(fix, "b", "bbbb");
     hash_sha256("aaaa", 4, sha256);

@@ -149,6 +149,7 @@ test_bytes_come_from_the_file_when_the_blob_is_gone(void **state)
     AUTO(regression_list_clear) struct regression_list list = {0};
     AUTO(buf_clear) struct buf bytes = BUF_INIT;
 
+    files_only(fix);
     triage(fix, "first", &(struct said){0});
     keep(fix);
     load_all(fix, &list);

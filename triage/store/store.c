@@ -205,6 +205,7 @@ store_open(const char *state, enum db_mode mode, struct store **out, struct err 
     AUTO(store_close) struct store *store = mem_alloc(sizeof(*store));
     store->recent = store_recent_new();
     store->unlinker = unlinker_new();
+    store->row_bytes_max = STORE_ROW_BYTES_MAX;
     /* a worker that outlives this process may name a job of it to the next one */
     store->last_job = clock_wall_ms() * JOBS_EACH_MS;
     store->regressions_due = true; /* what was killed may not have come to it */

@@ -20,14 +20,16 @@
 enum { PAGE = 1000, SPARE = 100 /* a hundredth of the disk stays free */ };
 
 enum {
-    PRESENT,
+    FILES,
+    IN_ROWS,
     SIZE,
     STATEMENTS,
 };
 
 static const char *const sql[STATEMENTS] = {
-    [PRESENT] = "SELECT id, sha256 FROM blob WHERE id > ?1 AND state = 'present'"
-                " ORDER BY id LIMIT ?2",
+    [FILES] = "SELECT id, sha256 FROM blob WHERE id > ?1 AND state = 'present'"
+              " AND data IS NULL ORDER BY id LIMIT ?2",
+    [IN_ROWS] = "SELECT count(*) FROM blob WHERE id > ?1 AND data IS NOT NULL",
     [SIZE] = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 };
 const struct store_sql store_backup_sql = {sql, STATEMENTS};
@@ -116,7 +118,9 @@ copy_database(struct copying *copying, struct err *err)
     rc = rc < 0 ? rc : db_backup(copying->store->db, path, err);
     rc = rc < 0 ? rc : store_open(copying->folder, DB_READ, &copying->copy, err);
     copying->sum->database_bytes = bytes_of(path);
-    return rc;
+    return rc < 0 ? rc
+                  : db_int(copying->copy->db, &copying->sum->blobs, err, sql[IN_ROWS],
+                           "i", (int64_t)0);
 }
 
 typedef int blob_step(struct copying *copying, const char *sha256, struct err *err);
@@ -160,8 +164,8 @@ each_blob(struct copying *copying, blob_step *step, struct err *err)
     while (n == PAGE) {
         AUTO(strv_clear) struct strv page = {0};
         struct stmt *row = NULL;
-        int rc = db_query(copying->copy->db, &row, err, sql[PRESENT], "ii", last,
-                          (int64_t)PAGE);
+        int rc =
+            db_query(copying->copy->db, &row, err, sql[FILES], "ii", last, (int64_t)PAGE);
         while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
             last = stmt_int(row, 0);
             strv_add(&page, stmt_text(row, 1));

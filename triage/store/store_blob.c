@@ -30,17 +30,21 @@ enum {
     FIND,
     PUT,
     ID,
-    WANTED,
+    WHERE,
+    DATA,
     STATEMENTS,
 };
 
 static const char *const sql[STATEMENTS] = {
     [FIND] = "SELECT bytes, state FROM blob WHERE sha256 = ?1",
-    /* the file was just written: what was dropped or damaged is there again */
-    [PUT] = ("INSERT INTO blob(sha256, bytes, stored_bytes) VALUES(?1, ?2, ?3)"
-             " ON CONFLICT(sha256) DO UPDATE SET state = 'present', stored_bytes = ?3"),
+    /* here they are: what was dropped or damaged is there again */
+    [PUT] = ("INSERT INTO blob(sha256, bytes, stored_bytes, data) VALUES(?1, ?2, ?3, ?4)"
+             " ON CONFLICT(sha256) DO UPDATE SET state = 'present', stored_bytes = ?3,"
+             " data = ?4"),
     [ID] = "SELECT id FROM blob WHERE sha256 = ?1",
-    [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'",
+    [WHERE] = ("SELECT data IS NOT NULL FROM blob"
+               " WHERE sha256 = ?1 AND state = 'present'"),
+    [DATA] = "SELECT data FROM blob WHERE sha256 = ?1 AND data IS NOT NULL",
 };
 const struct store_sql store_blob_sql = {sql, STATEMENTS};
 
@@ -197,31 +201,49 @@ has(const struct blob_batch *batch, const char *sha256)
     return false;
 }
 
-int
-store_batch_add(struct blob_batch *batch, const char *sha256, const void *data,
-                size_t len, struct err *err)
+static int
+add_file(const struct blob_batch *batch, const void *data, size_t len,
+         struct batch_blob *blob, struct err *err)
 {
     AUTO(mem_free) char *folder = fs_join(batch->store->blobs, "tmp");
     AUTO(mem_free) char *temp = NULL;
-    int64_t stored = 0;
-
-    if (has(batch, sha256)) {
-        return 0;
-    }
     AUTO(fd_close) int fd = -1;
     int rc = open_temp(folder, &temp, &fd, err);
-    rc = rc < 0 ? rc : write_temp(fd, data, len, &stored, err);
+
+    rc = rc < 0 ? rc : write_temp(fd, data, len, &blob->stored, err);
     if (rc < 0) {
         if (temp != NULL) {
             (void)unlink(temp);
         }
         return fail_disk(batch->store, rc, err);
     }
+    blob->temp = STEAL(temp);
+    return 0;
+}
+
+int
+store_batch_add(struct blob_batch *batch, const char *sha256, const void *data,
+                size_t len, struct err *err)
+{
+    struct batch_blob blob = {.bytes = (int64_t)len, .stored = (int64_t)len};
+    bool in_row = (int64_t)len <= batch->store->row_bytes_max;
+    int rc = 0;
+
+    if (has(batch, sha256)) {
+        return 0;
+    }
+    (void)snprintf(blob.sha256, sizeof(blob.sha256), "%s", sha256);
+    if (in_row) {
+        blob.data = mem_dup(data, len);
+    } else {
+        rc = add_file(batch, data, len, &blob, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
     batch->v = mem_resize(batch->v, (batch->n + 1) * sizeof(*batch->v));
-    struct batch_file *file = &batch->v[batch->n++];
-    *file =
-        (struct batch_file){.temp = STEAL(temp), .bytes = (int64_t)len, .stored = stored};
-    (void)snprintf(file->sha256, sizeof(file->sha256), "%s", sha256);
+    batch->v[batch->n++] = blob;
+    batch->n_files += !in_row;
     return 0;
 }
 
@@ -235,7 +257,7 @@ flush_file(const char *path, struct err *err)
 
 /* *made says that the file's folder is new. */
 static int
-name_file(const struct store *store, struct batch_file *file, bool *made, struct err *err)
+name_file(const struct store *store, struct batch_blob *file, bool *made, struct err *err)
 {
     AUTO(mem_free) char *path = store_blob_path(store, file->sha256);
     AUTO(mem_free) char *folder = mem_dup(path, (size_t)(fs_base(path) - path) - 1);
@@ -266,8 +288,9 @@ flush_folders(const struct blob_batch *batch, bool made, struct err *err)
         char digits[3] = {batch->v[i].sha256[0], batch->v[i].sha256[1], '\0'};
         unsigned long at = strtoul(digits, NULL, 16) % FOLDERS;
         AUTO(mem_free) char *folder = fs_join(batch->store->blobs, digits);
-        rc = done[at] ? 0 : fs_sync_folder(folder, err);
-        done[at] = true;
+        bool due = batch->v[i].data == NULL && !done[at];
+        rc = due ? fs_sync_folder(folder, err) : 0;
+        done[at] |= due;
     }
     return rc < 0 || !made ? rc : fs_sync_folder(batch->store->blobs, err);
 }
@@ -299,15 +322,18 @@ flush_all(const struct blob_batch *batch, struct err *err)
 int
 store_batch_flush(struct blob_batch *batch, struct err *err)
 {
-    bool whole = batch->n >= FLUSH_ALL_FROM;
+    bool whole = batch->n_files >= FLUSH_ALL_FROM;
     bool made = false;
-    int rc = batch->n == 0 ? 0 : store_mark(batch->store, &batch->marker, err);
-
+    if (batch->n_files == 0) {
+        return 0; /* all else comes with its row */
+    }
+    int rc = store_mark(batch->store, &batch->marker, err);
     for (size_t i = 0; i < batch->n && rc == 0 && !whole; i++) {
-        rc = flush_file(batch->v[i].temp, err);
+        rc = batch->v[i].temp == NULL ? 0 : flush_file(batch->v[i].temp, err);
     }
     for (size_t i = 0; i < batch->n && rc == 0; i++) {
-        rc = name_file(batch->store, &batch->v[i], &made, err);
+        rc = batch->v[i].temp == NULL ? 0
+                                      : name_file(batch->store, &batch->v[i], &made, err);
     }
     if (rc == 0) {
         rc = whole ? flush_all(batch, err) : flush_folders(batch, made, err);
@@ -321,9 +347,9 @@ store_batch_rows(struct blob_batch *batch, struct err *err)
     int rc = 0;
 
     for (size_t i = 0; i < batch->n && rc == 0; i++) {
-        const struct batch_file *file = &batch->v[i];
-        rc = db_run(batch->store->db, err, sql[PUT], "tii", file->sha256, file->bytes,
-                    file->stored);
+        const struct batch_blob *blob = &batch->v[i];
+        rc = db_run(batch->store->db, err, sql[PUT], "tiib", blob->sha256, blob->bytes,
+                    blob->stored, blob->data, (size_t)blob->bytes);
     }
     batch->in_rows = rc == 0;
     return rc;
@@ -347,10 +373,11 @@ store_batch_clear(struct blob_batch *batch)
             (void)unlink(batch->v[i].temp);
             mem_free(batch->v[i].temp);
         }
+        mem_free(batch->v[i].data);
     }
     mem_free(STEAL(batch->v));
     mem_free(STEAL(batch->marker));
-    batch->n = 0;
+    batch->n = batch->n_files = 0;
     fd_close(FD_STEAL(batch->lock));
 }
 
@@ -366,11 +393,15 @@ int
 store_blob_here(struct store *store, const char *sha256, bool *here, struct err *err)
 {
     AUTO(mem_free) char *path = store_blob_path(store, sha256);
-    int64_t n = 0;
-    int rc = db_int(store->db, &n, err, sql[WANTED], "t", sha256);
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[WHERE], "t", sha256);
 
-    *here = rc == 0 && n > 0 && access(path, F_OK) == 0;
-    return rc;
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    *here = rc == 1 && (stmt_int(row, 0) != 0 || access(path, F_OK) == 0);
+    if (rc == 1) {
+        stmt_reset(row);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* At most `bytes` and exactly as many, or -EUCLEAN: a damaged file must not inflate for
@@ -404,12 +435,49 @@ read_inflated(int fd, int64_t bytes, struct buf *out)
     return zrc == Z_STREAM_END && left == 0 && !out->truncated ? 0 : -EUCLEAN;
 }
 
+/* From the row: 1, or 0 when they are not there. */
+static int
+read_row(const struct store *store, const char *sha256, struct buf *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    size_t len = 0;
+    int rc = db_query(store->db, &row, err, sql[DATA], "t", sha256);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc == 1) {
+        const void *data = stmt_blob(row, 0, &len);
+        buf_add(out, data, len);
+        stmt_reset(row);
+    }
+    return rc;
+}
+
+static int
+read_file(const struct store *store, const char *sha256, int64_t bytes, struct buf *out,
+          struct err *err)
+{
+    AUTO(mem_free) char *path = store_blob_path(store, sha256);
+    AUTO(fd_close) int fd = -1;
+    int rc = fs_open(path, &fd, NULL, err);
+
+    if (rc < 0) {
+        return rc == -ENOENT
+                   ? err_set(err, rc,
+                             "blob %s: its file '%s' is gone (see nightjar db check)",
+                             sha256, path)
+                   : rc;
+    }
+    rc = read_inflated(fd, bytes, out);
+    return rc < 0 ? err_set(err, rc,
+                            "blob %s: its file '%s' is damaged (see nightjar db check)",
+                            sha256, path)
+                  : 0;
+}
+
 int
 store_blob_read(const struct store *store, const char *sha256, int64_t bytes,
                 struct buf *out, struct err *err)
 {
-    AUTO(mem_free) char *path = store_blob_path(store, sha256);
-    AUTO(fd_close) int fd = -1;
     char now[HASH_HEX_MAX];
     size_t before = out->len;
 
@@ -420,24 +488,17 @@ store_blob_read(const struct store *store, const char *sha256, int64_t bytes,
         }
         out->max = out->len + (size_t)bytes;
     }
-    int rc = fs_open(path, &fd, NULL, err);
-    if (rc < 0) {
-        return rc == -ENOENT
-                   ? err_set(err, rc,
-                             "blob %s: its file '%s' is gone (see nightjar db check)",
-                             sha256, path)
-                   : rc;
-    }
-    rc = read_inflated(fd, bytes, out);
-    if (rc == 0) {
-        hash_sha256(buf_str(out) + before, out->len - before, now);
-        rc = strcmp(now, sha256) == 0 ? 0 : -EUCLEAN;
-    }
+    int rc = bytes <= STORE_ROW_BYTES_MAX ? read_row(store, sha256, out, err) : 0;
+    rc = rc == 0 ? read_file(store, sha256, bytes, out, err) : rc;
     if (rc < 0) {
         buf_cut(out, before);
-        return err_set(err, rc,
-                       "blob %s: its file '%s' is damaged (see nightjar db check)",
-                       sha256, path);
+        return rc;
+    }
+    hash_sha256(buf_str(out) + before, out->len - before, now);
+    if (strcmp(now, sha256) != 0) {
+        buf_cut(out, before);
+        return err_set(err, -EUCLEAN,
+                       "blob %s: its bytes are damaged (see nightjar db check)", sha256);
     }
     return 0;
 }

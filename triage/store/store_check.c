@@ -216,7 +216,7 @@ static const char *const sql[STATEMENTS] = {
         " iif(backlog, '', 'not '), fresh) FROM (SELECT g.id, g.backlog,"
         " (SELECT count(*) FROM crash c WHERE c.bug = g.id AND NOT c.backlog) AS fresh"
         " FROM bug g WHERE g.crashes > 0) WHERE backlog <> (fresh = 0)",
-    [BLOBS] = "SELECT id, sha256, bytes, stored_bytes FROM blob"
+    [BLOBS] = "SELECT id, sha256, bytes, stored_bytes, data IS NOT NULL FROM blob"
               " WHERE id > ?1 AND state = 'present' ORDER BY id LIMIT 1",
     [BLOB_STATE] = "SELECT count(*) FROM blob WHERE id = ?1 AND state = 'present'",
 };
@@ -315,31 +315,42 @@ check_tables(struct check *check, struct err *err)
     return rc;
 }
 
-/* --- the files --- */
+/* --- the bytes --- */
 
-struct blob_file {
+struct checked_blob {
     int64_t id, bytes, stored;
+    bool in_row; /* its bytes; else a file has them */
     char sha256[HASH_HEX_MAX];
 };
 
-static int
-check_file(struct check *check, const struct blob_file *blob, bool deep, struct err *err)
+/* What is wrong with its file, new, or NULL. */
+static char *
+file_trouble(const struct check *check, const struct checked_blob *blob)
 {
-    AUTO(buf_clear) struct buf bytes = BUF_INIT;
     AUTO(mem_free) char *path = store_blob_path(check->store, blob->sha256);
-    AUTO(mem_free) char *text = NULL;
-    struct err why = ERR_INIT;
     struct stat st;
-    int64_t present = 0;
 
     if (stat(path, &st) < 0) {
-        text = mem_printf("blob %s: its file is not there: %s", blob->sha256,
+        return mem_printf("blob %s: its file is not there: %s", blob->sha256,
                           strerror(errno));
-    } else if (st.st_size != blob->stored) {
-        text = mem_printf("blob %s: its file has %lld bytes, not %lld", blob->sha256,
-                          (long long)st.st_size, (long long)blob->stored);
-    } else if (deep && store_blob_read(check->store, blob->sha256, blob->bytes, &bytes,
-                                       &why) < 0) {
+    }
+    return st.st_size == blob->stored
+               ? NULL
+               : mem_printf("blob %s: its file has %lld bytes, not %lld", blob->sha256,
+                            (long long)st.st_size, (long long)blob->stored);
+}
+
+static int
+check_blob(struct check *check, const struct checked_blob *blob, bool deep,
+           struct err *err)
+{
+    AUTO(buf_clear) struct buf bytes = BUF_INIT;
+    AUTO(mem_free) char *text = blob->in_row ? NULL : file_trouble(check, blob);
+    struct err why = ERR_INIT;
+    int64_t present = 0;
+
+    if (text == NULL && deep &&
+        store_blob_read(check->store, blob->sha256, blob->bytes, &bytes, &why) < 0) {
         text = mem_strdup(why.msg);
     }
     if (text == NULL) {
@@ -355,7 +366,7 @@ check_file(struct check *check, const struct blob_file *blob, bool deep, struct 
 
 /* 1: *blob is the next one behind its number. */
 static int
-next_blob(struct store *store, struct blob_file *blob, struct err *err)
+next_blob(struct store *store, struct checked_blob *blob, struct err *err)
 {
     struct stmt *row = NULL;
     int rc = db_query(store->db, &row, err, sql[BLOBS], "i", blob->id);
@@ -366,19 +377,20 @@ next_blob(struct store *store, struct blob_file *blob, struct err *err)
         (void)snprintf(blob->sha256, sizeof(blob->sha256), "%s", stmt_text(row, 1));
         blob->bytes = stmt_int(row, 2);
         blob->stored = stmt_int(row, 3);
+        blob->in_row = stmt_int(row, 4) != 0;
         stmt_reset(row);
     }
     return rc;
 }
 
 static int
-check_files(struct check *check, bool deep, struct err *err)
+check_blobs(struct check *check, bool deep, struct err *err)
 {
-    struct blob_file blob = {0};
+    struct checked_blob blob = {0};
     int rc;
 
     while ((rc = next_blob(check->store, &blob, err)) == 1) {
-        rc = check_file(check, &blob, deep, err);
+        rc = check_blob(check, &blob, deep, err);
         if (rc < 0) {
             return rc;
         }
@@ -395,7 +407,7 @@ store_check(struct store *store, bool deep, check_finding *finding, void *user,
     int rc = check_tables(&check, err);
 
     if (rc == 0) {
-        rc = check_files(&check, deep, &why);
+        rc = check_blobs(&check, deep, &why);
         rc = rc < 0 ? damaged(&check, "blob-file", rc, &why, err) : 0;
     }
     return rc < 0 ? rc : check.found;

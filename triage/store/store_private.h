@@ -48,8 +48,11 @@
 #include "triage/trial.h"
 
 enum {
-    STORE_NAME_MAX = 512,     /* bytes of a target's or worker's escaped name */
-    STORE_REASON_MAX = 1000,  /* bytes of a reason */
+    STORE_NAME_MAX = 512,    /* bytes of a target's or worker's escaped name */
+    STORE_REASON_MAX = 1000, /* bytes of a reason */
+    /* bytes up to which a blob lies in its row: a page of the database, whose overflow is
+     * another one at most, where the least file takes a block, an inode and a name */
+    STORE_ROW_BYTES_MAX = 4 << 10,
     STORE_SOURCES_MAX = 8,    /* of a bug: sources and builds with an example each */
     STORE_TRIM_FROM = 64,     /* crashes that a bug has more than when it was trimmed */
     STORE_TRIM_MAX = 512,     /* blobs that are weighed at a time */
@@ -77,7 +80,8 @@ struct store {
     int64_t untrimmed; /* crashes filed since the last look for surplus inputs */
     struct recent *recent;
     struct unlinker *unlinker;
-    bool regressions_due; /* bugs may have reproducers that lie in no file yet */
+    int64_t row_bytes_max; /* of a new blob that lies in its row; -1: each is a file */
+    bool regressions_due;  /* bugs may have reproducers that lie in no file yet */
     struct {
         int64_t after; /* the last bug that was looked at */
         int handed;
@@ -141,20 +145,27 @@ int store_end(struct store *store, int rc, struct err *err);
 /* --- blobs (store_blob.c) --- */
 
 /*
+ * Bytes are content-addressed, and lie in one of two places, which is decided when they
+ * come: STORE_ROW_BYTES_MAX and fewer in their row, as they are, so that they come and go
+ * with it; more than that in a file of their own, compressed. Nobody but store_blob.c,
+ * store_sweep.c, the check and the backup knows which.
+ *
  * Blobs on their way to the disk: hold, add..., flush, then in a transaction rows, which
  * ends by end in place of store_end(), at last clear. While one holds no store_sweep() or
- * store_drop_surplus() of any process looks at the folder. What was added and never
- * flushed is removed by clear; what was flushed and came into no row waits for a sweep.
+ * store_drop_surplus() of any process looks at the folder, or drops a row. What was added
+ * and never flushed is removed by clear; files that were flushed and came into no row
+ * wait for a sweep.
  */
-struct batch_file {
+struct batch_blob {
     char sha256[HASH_HEX_MAX];
-    char *temp; /* NULL once it has its name */
+    char *data; /* what goes into the row; NULL: it is a file */
+    char *temp; /* the file; NULL once it has its name */
     int64_t bytes, stored;
 };
 struct blob_batch {
     struct store *store;
-    struct batch_file *v;
-    size_t n;
+    struct batch_blob *v;
+    size_t n, n_files;
     char *marker; /* the file that asks for a sweep, as long as there are no rows */
     int lock;     /* -1: not held */
     bool in_rows;
@@ -168,7 +179,7 @@ AUTO_DEFINE_CLEAR(struct blob_batch, store_batch_clear)
 
 int store_batch_hold(struct blob_batch *batch, struct err *err);
 
-/* Write the compressed bytes, unless the batch has them already. Wants hold. */
+/* Take the bytes in, unless the batch has them already. Wants hold. */
 int store_batch_add(struct blob_batch *batch, const char *sha256, const void *data,
                     size_t len, struct err *err);
 int store_batch_flush(struct blob_batch *batch, struct err *err);
@@ -181,7 +192,7 @@ int store_blobs_lock(const struct store *store, int how, int *out_fd, struct err
 /* -ENODATA: no such row. */
 int store_blob_id(struct store *store, const char *sha256, int64_t *id, struct err *err);
 
-/* Whether the bytes are on the disk already: a row in state present, and a file. */
+/* Whether the bytes are there already: a row in state present, and what it stands for. */
 int store_blob_here(struct store *store, const char *sha256, bool *here, struct err *err);
 
 char *store_blob_path(const struct store *store, const char *sha256); /* new */

@@ -28,7 +28,9 @@ enum {
 };
 
 static const char *const sql[STATEMENTS] = {
-    [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'",
+    /* as a file */
+    [WANTED] = "SELECT count(*) FROM blob WHERE sha256 = ?1 AND state = 'present'"
+               " AND data IS NULL",
     /* target by target: that is how crashes are indexed */
     [NEEDED_BY_CRASH] =
         ("SELECT count(*) FROM blob b CROSS JOIN target t CROSS JOIN crash c"
@@ -43,7 +45,8 @@ static const char *const sql[STATEMENTS] = {
     [NEEDED_BY_BUG] =
         ("SELECT count(*) FROM blob b JOIN bug"
          " ON bug.original = b.id OR bug.reproducer = b.id WHERE b.sha256 = ?1"),
-    [DROP] = "UPDATE blob SET state = 'dropped' WHERE sha256 = ?1 AND state = 'present'",
+    [DROP] = "UPDATE blob SET state = 'dropped', data = NULL"
+             " WHERE sha256 = ?1 AND state = 'present'",
     [KNOWN] = "SELECT count(*) FROM blob WHERE sha256 = ?1",
     [SURPLUS] = ("SELECT coalesce(sum(crashes - trimmed_crashes), 0) FROM bug"
                  " WHERE crashes > trimmed_crashes + ?1"),
