@@ -3,11 +3,11 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
 #include "orchestrator/gate/gate.h"
 #include "orchestrator/publish/report.h"
+#include "orchestrator/publish/report_text.h"
 
 enum { REASONS_SHOWN = 10 };
 
@@ -49,15 +49,15 @@ print_verdict(const struct cmd_context *context, const struct findings *gate,
     AUTO(buf_clear) struct buf text = BUF_INIT;
 
     for (size_t i = 0; i < gate->reasons.n && i < REASONS_SHOWN; i++) {
-        buf_addf(&text, "  %s\n", gate->reasons.v[i]);
+        buf_adds(&text, "  ");
+        report_console(&text, gate->reasons.v[i]);
+        buf_addc(&text, '\n');
     }
     if (gate->reasons.n > REASONS_SHOWN) {
         buf_addf(&text, "  ... and %zu more\n", gate->reasons.n - REASONS_SHOWN);
     }
-    AUTO(buf_clear) struct buf clean = BUF_INIT;
-    str_clean(&clean, buf_str(&text), text.len);
     (void)printf("%sgate: %s%s\n%s  (%s)\n", cmd_color(context, colors[gate->verdict]),
-                 verdict_name(gate->verdict), cmd_color(context, "0"), buf_str(&clean),
+                 verdict_name(gate->verdict), cmd_color(context, "0"), buf_str(&text),
                  path);
 }
 
@@ -100,6 +100,7 @@ run(const struct cmd_context *context, const struct strv *args,
     char *folder =
         report_dir != NULL ? mem_strdup(report_dir) : fs_join(context->state, "reports");
     if (rc == 0) {
+        gate.source_root = report_source_root();
         rc = report_write_all(&gate, folder, &err);
     }
     if (rc < 0) {
@@ -128,7 +129,10 @@ const struct cmd cmd_gate = {
     .name = "gate",
     .summary = "pass or fail a build by what was found",
     .usage = "[--fail-on LEVEL] [--report-dir DIR]",
-    .about = "Decide from the database alone and write verdict.json. Exit status: 0 the "
+    .about = "Decide from the database alone and write the reports: verdict.json, "
+             "nightjar.sarif (GitHub code\nscanning), junit-gitlab.xml, "
+             "junit-jenkins.xml, gl-code-quality-report.json, annotations.txt\n(GitHub's "
+             "workflow commands: print it in a step) and summary.md. Exit status: 0 the "
              "gate passes, 1 it fails,\n"
              "3 it could not decide (nothing was fuzzed, or crashes wait for triage), 2 "
              "usage or configuration.\n\n"

@@ -48,6 +48,13 @@ struct finding_runs {
     int k, n;
 };
 
+/* Where to show it in the source; path relative to its root. */
+struct finding_place {
+    char *path;
+    int line, column; /* column 0: unknown */
+    bool in_source;   /* the file was found below findings.source_root */
+};
+
 struct finding {
     struct bug bug; /* with its record */
     enum finding_class class;
@@ -56,7 +63,9 @@ struct finding {
     char *reason; /* a sentence: why it is of its class, and why it blocks or does not */
     struct finding_runs head, base;
     char *artifacts; /* its folder, relative to the report folder; NULL: none */
-    bool withheld;   /* by report_write_all(): all but number and severity is */
+    /* set by report_write_all(), for the formats */
+    struct finding_place place;
+    bool withheld; /* all but number and severity is */
 };
 
 /* How a target was looked at: control health. */

@@ -5,9 +5,13 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
+#include "orchestrator/publish/report_text.h"
 
-static const struct report_ops *const formats[] = {&report_verdict};
+static const struct report_ops *const formats[] = {
+    &report_verdict,       &report_sarif,        &report_junit_gitlab,
+    &report_junit_jenkins, &report_code_quality, &report_annotations,
+    &report_summary,
+};
 
 const struct report_ops *
 report_at(size_t i)
@@ -49,6 +53,8 @@ withhold(struct finding *finding)
         finding->reason = NULL;
         finding->waiver = NULL;
         finding->withheld = true;
+        mem_free(finding->place.path);
+        finding->place = report_place(NULL, NULL);
     }
 }
 
@@ -69,22 +75,45 @@ write_one(const struct report_ops *ops, const struct findings *findings,
     return rc < 0 ? err_wrap(err, rc, "write '%s'", ops->file) : 0;
 }
 
+/* What the formats are given: the findings with their places, without what they may not
+ * tell. Owns v and the places' paths only. */
+static void
+show(const struct findings *findings, struct findings *out)
+{
+    AUTO(report_sources_clear)
+    struct report_sources sources = {.root = findings->source_root};
+
+    *out = *findings;
+    out->v = mem_array(findings->n, sizeof(*out->v));
+    for (size_t i = 0; i < findings->n; i++) {
+        out->v[i] = findings->v[i];
+        out->v[i].place = report_place(&sources, findings->v[i].bug.record);
+        if (findings->untrusted) {
+            withhold(&out->v[i]);
+        }
+    }
+}
+
+static void
+shown_clear(struct findings *shown)
+{
+    for (size_t i = 0; i < shown->n; i++) {
+        mem_free(shown->v[i].place.path);
+    }
+    mem_free(shown->v);
+}
+AUTO_DEFINE_CLEAR(struct findings, shown_clear)
+
 int
 report_write_all(const struct findings *findings, const char *folder, struct err *err)
 {
-    struct findings shown = *findings;
-    AUTO(mem_free)
-    struct finding *v = mem_dup(findings->n == 0 ? "" : (const void *)findings->v,
-                                findings->n * sizeof(*findings->v));
     int first = fs_mkdirs(folder, 0755, err);
 
-    for (size_t i = 0; findings->untrusted && i < findings->n; i++) {
-        withhold(&v[i]);
-    }
-    shown.v = v;
     if (first < 0) {
         return err_wrap(err, first, "write the reports");
     }
+    AUTO(shown_clear) struct findings shown;
+    show(findings, &shown);
     for (size_t i = 0; i < COUNT(formats); i++) {
         struct err own = ERR_INIT;
         int rc = write_one(formats[i], &shown, folder, &own);

@@ -39,5 +39,11 @@ int report_write_all(const struct findings *findings, const char *folder,
                      struct err *err);
 
 extern const struct report_ops report_verdict;
+extern const struct report_ops report_sarif;
+extern const struct report_ops report_junit_gitlab;
+extern const struct report_ops report_junit_jenkins;
+extern const struct report_ops report_code_quality;
+extern const struct report_ops report_annotations;
+extern const struct report_ops report_summary;
 
 #endif
