@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/config_read.h"
+#include "triage/kept.h"
 
 #define DEADLINE_MAX_MS (INT64_C(3650) * SLO_DAY_MS)
 
@@ -25,7 +26,9 @@ enum {
     METRICS_EVERY_MS = 15 * 1000,
     METRICS_EVERY_MIN_MS = 1000,
     METRICS_EVERY_MAX_MS = 3600 * 1000,
+    REVISIONS_KEPT_MAX = 10000,
 };
+#define KEPT_MAX_BYTES (INT64_C(10) << 30) /* of copies of programs, by default */
 
 static const char default_name[] = "nightjar.yaml";
 
@@ -116,6 +119,32 @@ read_out(const struct config_reader *reader, const struct config_key *key,
     loading->out = node;
     return config_read_paths(&lax, key, node, &loading->config.out, err);
 }
+
+/* One that is not there yet may come. */
+static int
+read_watch(const struct config_reader *reader, const struct config_key *key,
+           const struct config_node *node, void *to, struct err *err)
+{
+    struct config_reader lax = *reader;
+
+    lax.check = false;
+    return config_read_paths(&lax, key, node, to, err);
+}
+
+static const struct config_key builds_keys[] = {
+    {.name = "watch",
+     .read = read_watch,
+     .offset = offsetof(struct config, builds.watch)},
+    {.name = "keep",
+     .read = config_read_number,
+     .offset = offsetof(struct config, builds.keep),
+     .max = REVISIONS_KEPT_MAX},
+    {.name = "max",
+     .read = config_read_size,
+     .offset = offsetof(struct config, builds.max_bytes),
+     .max = INT64_MAX},
+    {.name = NULL},
+};
 
 static const struct config_key triage_keys[] = {
     {.name = "jobs",
@@ -306,6 +335,7 @@ static const struct config_key keys[] = {
     {.name = "out", .read = read_out},
     {.name = "targets", .read = keep_node, .offset = offsetof(struct loading, targets)},
     {.name = "triage", .read = config_read_nested, .keys = triage_keys},
+    {.name = "builds", .read = config_read_nested, .keys = builds_keys},
     {.name = "retention", .read = config_read_nested, .keys = retention_keys},
     {.name = "exchange", .read = config_read_nested, .keys = exchange_keys},
     {.name = "disk", .read = config_read_nested, .keys = disk_keys},
@@ -326,7 +356,7 @@ static const struct config_key keys[] = {
 /* Names first, so that discovery knows which programs without an entry point are wanted.
  */
 static int
-add_names(const struct config_reader *reader, const struct loading *loading,
+add_names(const struct config_reader *reader, struct loading *loading,
           struct target_list *list, struct err *err)
 {
     for (size_t i = 0; loading->targets != NULL && i < loading->targets->n; i++) {
@@ -341,6 +371,7 @@ add_names(const struct config_reader *reader, const struct loading *loading,
                                     name);
         }
         (void)target_list_add(list, name);
+        strv_add(&loading->config.names, name);
     }
     return 0;
 }
@@ -435,6 +466,8 @@ clear_config(struct config *config)
     config_sinks_clear(&config->notify);
     target_list_clear(&config->targets);
     strv_clear(&config->out);
+    strv_clear(&config->names);
+    strv_clear(&config->builds.watch);
 }
 
 void
@@ -468,6 +501,8 @@ set_defaults(struct config *config)
     config->retention.hangs_ms = (int64_t)HANGS_DAYS * DAY_MS;
     config->retention.crashes_ms = (int64_t)CRASHES_DAYS * DAY_MS;
     config->retention.logs_ms = (int64_t)LOGS_DAYS * DAY_MS;
+    config->builds.keep = KEPT_NEWEST;
+    config->builds.max_bytes = KEPT_MAX_BYTES;
     config->slo = slo_policy_default();
     config->metrics_every_ms = METRICS_EVERY_MS;
     config->triage.ooms_and_hangs = true;

@@ -59,6 +59,12 @@ struct config {
         bool ooms_and_hangs;              /* default yes */
         bool asserts_are_security, checks_are_security;
     } triage;
+    struct strv names;     /* of the entries of `targets:` */
+    struct {               /* `builds:` */
+        struct strv watch; /* folders whose sub-folders are a build each; absolute */
+        int64_t keep;      /* newest revisions of a branch whose programs are kept */
+        int64_t max_bytes; /* of all copies; 0: no limit */
+    } builds;
     struct { /* `retention:`: what gc leaves of what workers left */
         int64_t hangs_ms, crashes_ms, logs_ms;
     } retention;

@@ -15,7 +15,11 @@ struct bug_life { /* times are wall ms, 0: never */
     char *target;
     enum severity severity;
     bool backlog;
-    bool released;               /* it shows on a build that is shipped */
+    bool released; /* it shows on a build that is shipped: the target's release build, or
+                      one of a revision that has a release */
+    /* When the oldest revision on which it showed was committed, and the newest older one
+     * that nightjar verify found clean (0: it may be older still): triage/revision.h */
+    int64_t introduced, clean_before;
     int64_t written;             /* the file of its first crash that is no backlog */
     int64_t filed;               /* in the ledger */
     int64_t told;                /* its first event that goes to sinks */

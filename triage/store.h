@@ -91,6 +91,9 @@ int store_put_builds(struct store *store, int64_t target, const struct build_lis
 /* The row of a target. -ENODATA: there is none. */
 int store_target(struct store *store, const char *name, int64_t *id, struct err *err);
 
+/* Append the names of all targets, as they are stored. */
+int store_target_names(struct store *store, struct strv *out, struct err *err);
+
 /* Visit the targets whose coverage dropped ("dropped", else "ok") or that are held for
  * their disk ("full"): where their last events left them. visit may not use the store. */
 typedef int target_trouble(void *user, const char *target, const char *coverage,

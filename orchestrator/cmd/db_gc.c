@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "orchestrator/builds.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/leftovers.h"
 #include "triage/upkeep.h"
@@ -45,6 +46,21 @@ drop_leftovers(struct store *store, const struct config *config, bool dry_run,
     return rc;
 }
 
+static int
+drop_copies(const struct cmd_context *context, struct store *store,
+            const struct config *config, bool dry_run, struct err *err)
+{
+    struct kept_policy policy = builds_policy(config);
+    struct kept_tally tally = {0};
+
+    policy.dry_run = dry_run;
+    int rc = kept_gc(store, &policy, &tally, err);
+    if (rc == 0) {
+        print(context, dry_run, "copies", tally.copies, tally.bytes);
+    }
+    return rc;
+}
+
 int
 db_gc(const struct cmd_context *context, bool dry_run)
 {
@@ -61,6 +77,7 @@ db_gc(const struct cmd_context *context, bool dry_run)
         print(context, dry_run, leftover_name((enum leftover)i), left.files[i],
               left.bytes[i]);
     }
+    rc = rc < 0 ? rc : drop_copies(context, store, config, dry_run, &err);
     rc = rc < 0 ? rc : store_gc(store, dry_run, &garbage, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);

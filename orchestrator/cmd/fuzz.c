@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/config.h"
@@ -303,6 +304,9 @@ campaign(const struct cmd_context *context, const struct choice *choice,
         AUTO(store_close) struct store *store = NULL;
         rc = store_open(context->state, DB_CREATE, &store, &err);
         rc = rc < 0 ? rc : config_put_store(choice->config, store, &err);
+        if (rc == 0) {
+            build_tend(context, choice->config, store);
+        }
         state = rc < 0 ? NULL : mem_strdup(store_folder(store));
     }
     if (rc < 0) {
@@ -314,6 +318,7 @@ campaign(const struct cmd_context *context, const struct choice *choice,
         (struct herald_config){.config = context->config, .jobs = tells.v, .n = tells.n};
     announce(config);
     rc = supervisor_run(config, &result, &err);
+    build_tend_state(context, choice->config);
     tells_finish(context, choice->config, true);
     if (rc < 0) {
         return cmd_fail_err(&err);

@@ -129,8 +129,8 @@ decision(const struct bug *bug)
                       severity_name(bug->computed_severity), bug->computed_score);
 }
 
-static void
-show_head(struct page *page, const struct show *show)
+static int
+show_head(struct page *page, const struct show *show, struct err *err)
 {
     const struct bug *bug = &show->bug;
     char first[CLOCK_TEXT_MAX];
@@ -171,6 +171,7 @@ show_head(struct page *page, const struct show *show)
     page_fact(page, "seen", seen, STYLE_PLAIN);
     put_runs(page, show);
     page_fact(page, bug->is_report ? "report" : "reproducer", input, STYLE_PLAIN);
+    return show_builds(page, show, err);
 }
 
 static void
@@ -204,7 +205,7 @@ show_page(struct page *page, const struct show *show, struct err *err)
 {
     const struct record *record = show->bug.record;
 
-    show_head(page, show);
+    int rc = show_head(page, show, err);
     if (record != NULL) {
         show_story(page, record);
         show_stacks(page, show);
@@ -217,7 +218,7 @@ show_page(struct page *page, const struct show *show, struct err *err)
         show_sentences(page, "Why this severity", &record->reasons);
         show_sentences(page, "Why this group", &record->grouping);
     }
-    int rc = show_variants(page, show, err);
+    rc = rc < 0 ? rc : show_variants(page, show, err);
     rc = rc < 0 ? rc : show_similar(page, show, err);
     return rc < 0 ? rc : show_timeline(page, show, err);
 }
@@ -262,7 +263,8 @@ show_json(const struct show *show, struct err *err)
         AUTO(mem_free) char *line = command_shell(&show->command, "input");
         json_put(o, "command", json_text(line));
     }
-    int rc = show_lists(show, o, err);
+    int rc = show_builds_json(show, o, err);
+    rc = rc < 0 ? rc : show_lists(show, o, err);
     if (rc == 0) {
         json_print(stdout, o);
     }

@@ -29,6 +29,14 @@ void show_stacks(struct page *page, const struct show *show);
 void show_source(struct page *page, const struct show *show);
 void show_registers(struct page *page, const struct show *show);
 
+/* Which builds show it (show_build.c): facts for the head, fields for --json. */
+int show_builds(struct page *page, const struct show *show, struct err *err);
+int show_builds_json(const struct show *show, json_t *object, struct err *err);
+
+/* "build aabbccddeeff, commit 0123456789ab (main)"; the first alone where no commit is
+ * known, nothing without an id. Appends. */
+void show_build_words(struct store *store, const char *build_id, struct buf *out);
+
 /* The reproducer's bytes, and how to run it (show_input.c). */
 void show_hex(struct page *page, const struct show *show);
 void show_commands(struct page *page, const struct show *show);

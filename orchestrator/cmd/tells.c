@@ -4,6 +4,7 @@ enum {
     AGAIN_MS = 5000, /* until a sender that ended is started again */
     LAST_MS = 5000,  /* for the last words */
     DISK_EVERY_MS = 10000,
+    BUILDS_EVERY_MS = 60000,
 };
 
 void
@@ -62,10 +63,22 @@ add_disk(struct tells *out)
     strv_add(&job->words, "--quiet");
 }
 
+/* New builds, and copies of those on which bugs show. */
+static void
+add_builds(struct tells *out)
+{
+    struct herald_job *job = add(out, "nightjar build", BUILDS_EVERY_MS);
+
+    strv_add(&job->words, "build");
+    strv_add(&job->words, "scan");
+    strv_add(&job->words, "--quiet");
+}
+
 void
 tells_during(const struct config *config, struct tells *out)
 {
     add_disk(out);
+    add_builds(out);
     add_events(config, out, false);
     add_numbers(config, out);
 }

@@ -13,10 +13,7 @@
 #include "triage/record.h"
 #include "triage/store.h"
 
-enum {
-    EVENTS_MAX = 10000, /* newest of a bug */
-    BUILD_DIGITS = 12,  /* of a build id */
-};
+enum { EVENTS_MAX = 10000 /* newest of a bug */ };
 
 static bool markdown;
 
@@ -33,6 +30,7 @@ options(void)
 
 struct timeline {
     const struct cmd_context *context;
+    struct store *store;
     const struct bug *bug;
     struct strv lines;
     int64_t touched, fixed, back; /* first act of a person; last fix; last return; 0 */
@@ -54,31 +52,32 @@ text_of(const json_t *detail, const char *key)
 }
 
 static void
-say_new(const struct event_row *event, struct buf *out)
+say_new(struct store *store, const struct event_row *event, struct buf *out)
 {
+    (void)store;
     const char *title = text_of(event->detail, "title");
 
     buf_addf(out, "filed as a new bug%s%s%s%s", title[0] == '\0' ? "" : ": ",
              text_of(event->detail, "severity"), title[0] == '\0' ? "" : ", ", title);
 }
 
-/* "crashed in 0 of 3 runs on build aabbccddeeff" */
+/* "crashed in 0 of 3 runs on build aabbccddeeff, commit 0123456789ab (main)" */
 static void
-say_runs(const json_t *detail, struct buf *out)
+say_runs(struct store *store, const json_t *detail, struct buf *out)
 {
-    buf_addf(out, "crashed in %" PRId64 " of %" PRId64 " runs on build %.*s",
-             json_get_int(detail, "k", 0), json_get_int(detail, "n", 0), BUILD_DIGITS,
-             text_of(detail, "build_id"));
+    buf_addf(out, "crashed in %" PRId64 " of %" PRId64 " runs on ",
+             json_get_int(detail, "k", 0), json_get_int(detail, "n", 0));
+    show_build_words(store, text_of(detail, "build_id"), out);
 }
 
 static void
-say_verify(const struct event_row *event, struct buf *out)
+say_verify(struct store *store, const struct event_row *event, struct buf *out)
 {
     const char *as = text_of(event->detail, "result");
     const char *other = text_of(event->detail, "crash_type");
 
     buf_addf(out, "verified: %s, ", as);
-    say_runs(event->detail, out);
+    say_runs(store, event->detail, out);
     if (other[0] != '\0') {
         AUTO(mem_free) char *type = record_type_line(other);
         AUTO(mem_free)
@@ -88,18 +87,19 @@ say_verify(const struct event_row *event, struct buf *out)
 }
 
 static void
-say_state(const struct event_row *event, struct buf *out)
+say_state(struct store *store, const struct event_row *event, struct buf *out)
 {
     buf_addf(out, "%s -> %s", event->from, event->to);
     if (text_of(event->detail, "result")[0] != '\0') {
         buf_adds(out, ": ");
-        say_runs(event->detail, out);
+        say_runs(store, event->detail, out);
     }
 }
 
 static const struct {
     const char *kind;
-    void (*say)(const struct event_row *event, struct buf *out); /* NULL: the words */
+    void (*say)(struct store *store, const struct event_row *event,
+                struct buf *out); /* NULL: the words */
     const char *words;
 } table[] = {
     {"bug.new", say_new, NULL},
@@ -117,7 +117,7 @@ static const struct {
 };
 
 static void
-say(const struct event_row *event, struct buf *out)
+say(struct store *store, const struct event_row *event, struct buf *out)
 {
     size_t i = 0;
 
@@ -125,7 +125,7 @@ say(const struct event_row *event, struct buf *out)
         i++;
     }
     if (i < COUNT(table) && table[i].say != NULL) {
-        table[i].say(event, out);
+        table[i].say(store, event, out);
     } else {
         buf_adds(out, i < COUNT(table) ? table[i].words : event->kind);
         if (event->to[0] != '\0') {
@@ -165,7 +165,7 @@ take(void *user, const struct event_row *event, struct err *err)
     }
     clock_iso(at, event->at);
     buf_addf(&line, "%s  ", at);
-    say(event, &line);
+    say(timeline->store, event, &line);
     strv_add(&timeline->lines, buf_str(&line));
     return 0;
 }
@@ -232,7 +232,8 @@ timeline_one(const struct cmd_context *context, struct store *store, const char 
              struct err *err)
 {
     AUTO(bug_clear) struct bug bug = {0};
-    AUTO(timeline_clear) struct timeline timeline = {.context = context, .bug = &bug};
+    AUTO(timeline_clear)
+    struct timeline timeline = {.context = context, .store = store, .bug = &bug};
     AUTO(buf_clear) struct buf out = BUF_INIT;
     AUTO(page_clear) struct page page = {0};
     struct event_range range = {.subject = "bug", .limit = EVENTS_MAX};

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/report_log.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/cmd/triage_plan.h"
@@ -304,7 +305,11 @@ open_state(struct run *run, bool must_exist, struct err *err)
         return rc;
     }
     rc = store_open(state, busy ? DB_WRITE : DB_CREATE, &store, err);
-    return rc < 0 ? rc : config_put_store(run->config, store, err);
+    rc = rc < 0 ? rc : config_put_store(run->config, store, err);
+    if (rc == 0) {
+        build_tend(run->context, run->config, store);
+    }
+    return rc;
 }
 
 static int
@@ -549,6 +554,7 @@ triage_run(const struct cmd_context *context, const struct triage_call *call)
     if (rc < 0) {
         return cmd_fail(EXIT_UNDECIDED, "event loop: %s", strerror(-rc));
     }
+    build_tend_state(context, run.config);
     tells_finish(context, run.config, false);
     return conclude(&run);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/cmd/build.h"
 #include "orchestrator/config.h"
 #include "orchestrator/supervise/solo.h"
 #include "triage/program.h"
@@ -359,6 +360,9 @@ open_all(struct run *run, const char *target, struct err *err)
     int rc = config_load(run->context->config, &run->config, err);
 
     rc = rc < 0 ? rc : store_open(run->context->state, DB_WRITE, &run->store, err);
+    if (rc == 0) {
+        build_tend(run->context, run->config, run->store);
+    }
     /* a full disk keeps nobody from verifying */
     struct err late = ERR_INIT;
     if (rc == 0 && regressions_keep(run->store, 0, NULL, &late) < 0) {

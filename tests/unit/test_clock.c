@@ -1,5 +1,6 @@
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -86,6 +87,48 @@ test_file_time_of_any_size_can_be_reckoned_with(void **state)
     assert_true(clock_wall_ms() - clock_file_ms(&early) > 0);
 }
 
+static void
+assert_read(const char *text, const char *wanted)
+{
+    char shown[CLOCK_TEXT_MAX];
+    int64_t at = -1;
+
+    assert_int_equal(clock_read(text, &at, NULL), 0);
+    clock_iso(shown, at);
+    assert_string_equal(shown, wanted);
+}
+
+static void
+test_read_takes_what_people_and_git_write(void **state)
+{
+    (void)state;
+    assert_read("2026-11-23T17:55:54Z", "2026-11-23T17:55:54Z");
+    assert_read("2026-11-23", "2026-11-23T00:00:00Z");
+    assert_read("2026-11-23 17:55", "2026-11-23T17:55:00Z");
+    assert_read("2026-11-23T01:00:00+02:00", "2026-11-22T23:00:00Z");
+    assert_read("2026-11-23 17:55:54 -0130", "2026-11-23T19:25:54Z");
+    assert_read("@1795456554", "2026-11-23T17:55:54Z");
+}
+
+static void
+test_read_refuses_the_rest(void **state)
+{
+    static const char *const bad[] = {
+        "",  "yesterday",          "2026-13-01", "2026-11-23x",
+        "@", "@99999999999999999", "1969-12-31", "2026-11-23T17:55+99:00"};
+    struct err err = ERR_INIT;
+    int64_t at = -1;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(clock_read(bad[i], &at, &err), -EINVAL);
+    }
+    assert_int_equal(clock_read("tomorrow\x1b", &at, &err), -EINVAL);
+    assert_string_equal(err.msg, "'tomorrow\\x1b' is no time such as "
+                                 "2026-11-23T17:55:54Z or 2026-11-23");
+    assert_int_equal(at, -1);
+}
+
 int
 main(void)
 {
@@ -95,6 +138,8 @@ main(void)
         TEST(test_wall_is_later_than_this_test),
         TEST(test_iso_is_utc),
         TEST(test_iso_takes_any_number),
+        TEST(test_read_takes_what_people_and_git_write),
+        TEST(test_read_refuses_the_rest),
     };
 
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

@@ -21,4 +21,9 @@ int64_t clock_file_ms(const struct timespec *time);
 /* "2026-11-23T17:55:54Z" */
 void clock_iso(char out[CLOCK_TEXT_MAX], int64_t wall_ms);
 
+/* The reverse, as people and git write it: "2026-11-23" (its beginning), the same with
+ * "T17:55" or " 17:55:54", and "Z", nothing (UTC), or "+01:00" behind that; "@" and
+ * seconds. -EINVAL. */
+int clock_read(const char *text, int64_t *wall_ms, struct err *err);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "triage/life.h"
+#include "triage/revision.h"
 
 enum {
     LIVES,
@@ -74,6 +75,18 @@ bug_life_clear(struct bug_life *life)
 }
 
 static int
+read_builds(struct store *store, struct bug_life *life, struct err *err)
+{
+    AUTO(bug_builds_clear) struct bug_builds builds = {0};
+    int rc = store_bug_builds(store, life->bug, &builds, err);
+
+    life->introduced = builds.introduced.at;
+    life->clean_before = builds.clean_before;
+    life->released = life->released || builds.release.id != 0;
+    return rc;
+}
+
+static int
 next_life(struct store *store, int64_t after, struct bug_life *out, struct err *err)
 {
     struct stmt *row = NULL;
@@ -94,6 +107,7 @@ next_life(struct store *store, int64_t after, struct bug_life *out, struct err *
                              .released = stmt_int(row, 8) != 0};
     stmt_reset(row);
     rc = read_changes(store, out, err);
+    rc = rc < 0 ? rc : read_builds(store, out, err);
     return rc < 0 ? rc : 1;
 }
 

@@ -31,6 +31,8 @@
  *   store_run.c     campaigns, workers
  *   store_regression.c  reproducers for good, and what became of them
  *   store_evidence.c  what that says of the bug: fixed, regressed
+ *   store_revision.c  builds as people speak of them: commits, releases
+ *   store_kept.c    copies of programs
  *   store_release.c bugs that a later release build has not seen
  *   store_target.c  targets by name; where events left a subject
  *   store_coverage.c  what a corpus reaches, over time (triage/coverage.h)
@@ -130,6 +132,8 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_minimize_sql)   \
     X(store_release_sql)    \
     X(store_evidence_sql)   \
+    X(store_revision_sql)   \
+    X(store_kept_sql)       \
     X(store_digest_sql)
 /* clang-format on */
 #define STORE_SQL_DECLARE(table) extern const struct store_sql table;

@@ -7,6 +7,7 @@
 
 enum {
     TARGET,
+    NAMES,
     LAST_STATE,
     TROUBLES,
     STATEMENTS,
@@ -19,6 +20,7 @@ enum {
 
 static const char *const sql[STATEMENTS] = {
     [TARGET] = "SELECT id FROM target WHERE name = ?1",
+    [NAMES] = "SELECT name FROM target ORDER BY name",
     [LAST_STATE] = "SELECT to_state FROM event WHERE subject = ?1 AND subject_id = ?2"
                    " AND kind = ?3 ORDER BY id DESC LIMIT 1",
     [TROUBLES] = "SELECT name, coverage, disk FROM (SELECT t.name, " LAST_OF(
@@ -40,6 +42,19 @@ store_target(struct store *store, const char *name, int64_t *id, struct err *err
     return rc == -ENODATA
                ? err_set(err, rc, "there is no target '%.100s' in the store", shown)
                : rc;
+}
+
+int
+store_target_names(struct store *store, struct strv *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[NAMES], "");
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        strv_add(out, stmt_text(row, 0));
+        rc = 0;
+    }
+    return rc;
 }
 
 int
