@@ -1,4 +1,5 @@
-/* Builds, beside other work: triage, fuzz and verify tend them when they begin and end. */
+/* Builds, beside other work: triage, fuzz and verify tend them when they begin and end.
+ */
 #ifndef ORCHESTRATOR_CMD_BUILD_H
 #define ORCHESTRATOR_CMD_BUILD_H
 
