@@ -109,9 +109,10 @@ rule_name(const char *id)
     bool begins = true;
 
     for (; *id != '\0'; id++) {
-        char upper = (char)toupper((unsigned char)*id);
-        if (*id != '-') {
-            buf_addc(&out, begins ? upper : *id);
+        if (begins) {
+            buf_addc(&out, (char)toupper((unsigned char)*id));
+        } else if (*id != '-') {
+            buf_addc(&out, *id);
         }
         begins = *id == '-';
     }
