@@ -88,6 +88,10 @@ int store_put_target(struct store *store, const char *name, const struct command
 int store_put_builds(struct store *store, int64_t target, const struct build_list *builds,
                      struct err *err);
 
+/* Those builds, in that order. Appends to out, which is empty; none is no failure. */
+int store_builds(struct store *store, int64_t target, struct build_list *out,
+                 struct err *err);
+
 /* The row of a target. -ENODATA: there is none. */
 int store_target(struct store *store, const char *name, int64_t *id, struct err *err);
 

@@ -4,6 +4,7 @@
 
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/corpus/cover.h"
+#include "orchestrator/target.h"
 #include "triage/command.h"
 
 struct corpus_options {
@@ -14,6 +15,12 @@ struct corpus_options {
 /* What an AFL build is run with to be measured: argv behind "--". */
 int corpus_command(const struct corpus_options *options, const struct strv *argv,
                    struct command *out, struct err *err);
+
+/* The same of a build of a target: the one that nightjar.yaml names, else the one that a
+ * campaign ran. BUILD_KINDS: AFL++'s, else libFuzzer's. -EINVAL when there is none. */
+int corpus_build_command(const struct cmd_context *context,
+                         const struct corpus_options *options, const char *name,
+                         enum build_kind kind, struct command *out, struct err *err);
 
 /* How many runs at a time: what was asked for, else the cores that this process has. */
 int corpus_jobs(const struct corpus_options *options, int *out, struct err *err);

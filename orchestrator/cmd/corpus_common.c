@@ -5,9 +5,26 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "orchestrator/cmd/corpus.h"
+#include "orchestrator/config.h"
 #include "orchestrator/target.h"
 
 enum { RUN_MS = 5000 }; /* AFL++'s afl-cmin: -t 5000 */
+
+/* A build with AFL++'s driver for LLVMFuzzerTestOneInput takes its input by shared memory
+ * or standard input. */
+static void
+adapt(const struct corpus_options *options, struct command *command)
+{
+    struct probe probe = {0};
+
+    if (command->mode == INPUT_LIBFUZZER &&
+        (target_probe(command->argv.v[0], &probe, NULL) < 0 || probe.afl)) {
+        command->mode = INPUT_STDIN;
+    }
+    command->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : RUN_MS;
+    command->memory_bytes =
+        options->memory_bytes > 0 ? options->memory_bytes : command->memory_bytes;
+}
 
 int
 corpus_command(const struct corpus_options *options, const struct strv *argv,
@@ -19,20 +36,87 @@ corpus_command(const struct corpus_options *options, const struct strv *argv,
                        "merge -o OUT IN -- ./target @@");
     }
     int rc = command_from_argv(argv, out, err);
+    if (rc == 0) {
+        adapt(options, out);
+    }
+    return rc;
+}
+
+/* --- the build of a target --- */
+
+/* 1: it is named; 0: it is not. */
+static int
+from_config(const struct cmd_context *context, const char *name, enum build_kind kind,
+            struct command *out, struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    AUTO(strv_clear) struct strv words = {0};
+    int rc = config_load(context->config, &config, err);
+
     if (rc < 0) {
         return rc;
     }
-    /* a build with AFL++'s driver for LLVMFuzzerTestOneInput takes its input by shared
-     * memory or standard input */
-    struct probe probe = {0};
-    if (out->mode == INPUT_LIBFUZZER &&
-        (target_probe(out->argv.v[0], &probe, NULL) < 0 || probe.afl)) {
-        out->mode = INPUT_STDIN;
+    const struct target *target = target_list_find(&config->targets, name);
+    if (target == NULL || target->builds[kind] == NULL) {
+        return 0;
     }
-    out->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : RUN_MS;
-    out->memory_bytes =
-        options->memory_bytes > 0 ? options->memory_bytes : out->memory_bytes;
-    return 0;
+    strv_add(&words, target->builds[kind]);
+    strv_add_all(&words, &target->args);
+    rc = command_from_argv(&words, out, err);
+    if (rc == 0) {
+        strv_add_all(&out->env, &target->env);
+        strv_add_all(&out->read, &target->read);
+    }
+    return rc < 0 ? rc : 1;
+}
+
+static int
+from_ledger(const struct cmd_context *context, const char *name, enum build_kind kind,
+            struct command *out)
+{
+    AUTO(build_list_clear) struct build_list builds = {0};
+    AUTO(store_close) struct store *store = NULL;
+    int64_t id = 0;
+
+    if (store_open(context->state, DB_READ, &store, NULL) < 0 ||
+        store_target(store, name, &id, NULL) < 0 ||
+        store_builds(store, id, &builds, NULL) < 0) {
+        return 0; /* there is no ledger, or it knows nothing */
+    }
+    const struct build *build = build_list_find(&builds, build_kind_name(kind));
+    if (build == NULL) {
+        return 0;
+    }
+    command_copy(out, &build->command);
+    return 1;
+}
+
+int
+corpus_build_command(const struct cmd_context *context,
+                     const struct corpus_options *options, const char *name,
+                     enum build_kind kind, struct command *out, struct err *err)
+{
+    const enum build_kind kinds[] = {kind == BUILD_KINDS ? BUILD_AFL : kind,
+                                     BUILD_LIBFUZZER};
+    const size_t n = kind == BUILD_KINDS ? COUNT(kinds) : 1;
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = from_config(context, name, kinds[i], out, err);
+    }
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = from_ledger(context, name, kinds[i], out);
+    }
+    if (rc == 0) {
+        return err_set(err, -EINVAL,
+                       "nightjar.yaml names no AFL++ and no libFuzzer build of %s: give "
+                       "one behind --",
+                       name);
+    }
+    if (rc == 1) {
+        adapt(options, out);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 int

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/corpus.h"
-#include "orchestrator/config.h"
 #include "orchestrator/corpus/library.h"
 
 static void
@@ -76,41 +75,15 @@ corpus_export(const struct cmd_context *context, const struct strv *args)
 
 /* --- prune --- */
 
-/* The command behind "--", else the target's AFL++ build in nightjar.yaml. */
+/* The command behind "--", else that of the target's build. */
 static int
 find_command(const struct cmd_context *context, const struct corpus_options *options,
              const char *name, const struct strv *argv, struct command *out,
              struct err *err)
 {
-    AUTO(config_free) struct config *config = NULL;
-    AUTO(strv_clear) struct strv words = {0};
-
-    if (argv->n > 0) {
-        return corpus_command(options, argv, out, err);
-    }
-    int rc = config_load(context->config, &config, err);
-    if (rc < 0) {
-        return rc;
-    }
-    const struct target *target = target_list_find(&config->targets, name);
-    const char *build = target == NULL ? NULL
-                        : target->builds[BUILD_AFL] != NULL
-                            ? target->builds[BUILD_AFL]
-                            : target->builds[BUILD_LIBFUZZER];
-    if (build == NULL) {
-        return err_set(err, -EINVAL,
-                       "nightjar.yaml names no AFL++ and no libFuzzer build of %s: give "
-                       "one behind --",
-                       name);
-    }
-    strv_add(&words, build);
-    strv_add_all(&words, &target->args);
-    rc = corpus_command(options, &words, out, err);
-    if (rc == 0) {
-        strv_add_all(&out->env, &target->env);
-        strv_add_all(&out->read, &target->read);
-    }
-    return rc;
+    return argv->n > 0
+               ? corpus_command(options, argv, out, err)
+               : corpus_build_command(context, options, name, BUILD_KINDS, out, err);
 }
 
 /* Into the ledger where there is one; else they stay in quarantine. */

@@ -1,23 +1,34 @@
+#include <errno.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/corpus.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/disk.h"
+#include "orchestrator/corpus/library.h"
+#include "orchestrator/corpus/queues.h"
+#include "orchestrator/engine/engine.h"
 
 enum { NAME_COLUMNS = 24 };
 
-static bool relieve, quiet;
+static bool relieve, prune, quiet;
+static const struct corpus_options limits_of_runs = {.jobs = 1};
 
 static const struct cmd_option *
 options(void)
 {
     static const struct cmd_option table[] = {
         {CMD_FLAG, "relieve", 0, &relieve, NULL,
-         "do what the grades ask for: drop leftovers, hold targets or let them go"},
+         "do what the grades ask for at once: drop leftovers, hold targets or let them "
+         "go"},
+        {CMD_FLAG, "prune", 0, &prune, NULL,
+         "do what takes longer: prune corpora, and what workers of held targets fuzz "
+         "with"},
         {CMD_FLAG, "quiet", 'q', &quiet, NULL, "print nothing"},
         {.kind = CMD_END}};
 
@@ -66,6 +77,93 @@ look(struct store *store, const char *target, const struct disk_limits *limits,
     return rc;
 }
 
+/* --- prune --- */
+
+static void
+say_pruned(const char *target, const char *what, int64_t removed, int64_t inputs,
+           int64_t freed)
+{
+    char size[32];
+
+    str_bytes_show(size, sizeof(size), freed);
+    log_line(LOG_INFO, "disk", "target=%s %s pruned: %lld of %lld inputs went, %s",
+             target, what, (long long)removed, (long long)inputs, size);
+}
+
+static int
+prune_library(const struct cmd_context *context, const char *target, struct err *err)
+{
+    AUTO(command_clear) struct command command = {0};
+    AUTO(library_close) struct library *library = NULL;
+    struct cover_sum sum;
+    bool grew = false;
+    int64_t filed = 0;
+    int rc = library_open(context->state, target, false, &library, err);
+
+    rc = rc < 0 ? rc : library_grew(library, &grew, err);
+    if (rc < 0 || !grew) {
+        return rc == -ENOENT ? 0 : rc; /* it has no corpus of its own */
+    }
+    rc = corpus_build_command(context, &limits_of_runs, target, BUILD_KINDS, &command,
+                              err);
+    const struct cover_config config = {.command = &command, .jobs = 1};
+    rc = rc < 0 ? rc : library_prune(library, &config, &sum, err);
+    if (rc < 0) {
+        return rc;
+    }
+    say_pruned(target, "corpus", sum.inputs - sum.kept, sum.inputs,
+               sum.bytes - sum.kept_bytes);
+    return corpus_file_offenders(context, target, &command, library_quarantine(library),
+                                 &filed, err);
+}
+
+/* An engine that the target has no build for, or whose workers run, is passed over. */
+static int
+prune_queues(const struct cmd_context *context, const char *state, const char *target,
+             const struct engine_ops *ops, struct err *err)
+{
+    AUTO(command_clear) struct command command = {0};
+    const struct cover_config config = {.command = &command, .jobs = 1};
+    struct queues_sum sum;
+
+    if (corpus_build_command(context, &limits_of_runs, target, ops->build, &command,
+                             NULL) < 0) {
+        return 0;
+    }
+    int rc = queues_prune(state, target, ops, &config, &sum, err);
+    if (rc == 0 && sum.removed > 0) {
+        say_pruned(target, ops->title, sum.removed, sum.inputs, sum.freed);
+    }
+    return rc == -EBUSY || rc == -ENOENT ? 0 : rc;
+}
+
+/* By the grade that the last --relieve gave. What fails of one target is told, and costs
+ * the others nothing. */
+static int
+prune_target(const struct cmd_context *context, struct store *store, const char *target,
+             struct err *err)
+{
+    AUTO(mem_free) char *hold = disk_hold_path(store_folder(store), target);
+    enum disk_grade grade = DISK_OK;
+    struct err why = ERR_INIT;
+    int rc = disk_last(store, target, &grade, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (grade >= DISK_SCARCE && prune_library(context, target, &why) < 0) {
+        log_line(LOG_WARN, "disk", "target=%s corpus not pruned: %s", target, why.msg);
+    }
+    for (size_t i = 0; engine_table[i] != NULL && fs_exists(hold); i++) {
+        const struct engine_ops *ops = engine_table[i];
+        if (prune_queues(context, store_folder(store), target, ops, &why) < 0) {
+            log_line(LOG_WARN, "disk", "target=%s %s not pruned: %s", target, ops->title,
+                     why.msg);
+        }
+    }
+    return 0;
+}
+
 static int
 each_target(const struct cmd_context *context, struct store *store,
             const struct disk_limits *limits, struct err *err)
@@ -75,8 +173,13 @@ each_target(const struct cmd_context *context, struct store *store,
 
     for (size_t i = 0; i < targets.n && rc == 0; i++) {
         struct disk_report report = {0};
-        rc = relieve ? disk_relieve(store, targets.v[i], limits, &report, err)
-                     : look(store, targets.v[i], limits, &report, err);
+        rc = relieve ? disk_relieve(store, targets.v[i], limits, &report, err) : 0;
+        rc = rc < 0 || !prune ? rc : prune_target(context, store, targets.v[i], err);
+        if (rc == 0 && prune && relieve) {
+            rc = disk_relieve(store, targets.v[i], limits, &report, err);
+        } else if (rc == 0 && !relieve && !quiet) {
+            rc = look(store, targets.v[i], limits, &report, err);
+        }
         if (rc == 0) {
             print_row(context, targets.v[i], &report);
         }
@@ -98,27 +201,32 @@ run(const struct cmd_context *context, const struct strv *args,
     }
     int rc = config_load_settings(context->config, &config, &err);
     rc = rc < 0 ? rc
-                : store_open(context->state, relieve ? DB_WRITE : DB_READ, &store, &err);
+                : store_open(context->state, relieve || prune ? DB_WRITE : DB_READ,
+                             &store, &err);
     rc = rc < 0 ? rc : each_target(context, store, &config->disk, &err);
     return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
 }
 
 const struct cmd cmd_disk = {
     .name = "disk",
-    .summary = "what the workers of each target take, against `disk:` of nightjar.yaml",
-    .usage = "[--relieve]",
+    .summary = "what each target takes of the disk, against `disk:` of nightjar.yaml",
+    .usage = "[--relieve] [--prune]",
     .about =
-        "How full each target is: of its budget in bytes and in files, and of what the "
-        "disk has\n"
-        "left down to its floor, the worst of them. From 80 % (tight) hangs, crashes and "
-        "logs\n"
-        "that workers left and that are in the ledger go; from 100 % (full) the target's "
-        "workers\n"
-        "pause until it is below 90 %. `fuzz` does that every 10 seconds by --relieve; "
-        "changes\n"
-        "are events (target.disk).\n\n"
+        "How full each target is: of its budget in bytes and in files (what its workers,"
+        " its inbox\n"
+        "and its corpus take), and of what the disk has left down to its floor, the "
+        "worst "
+        "of them.\n"
+        "From 80 % (tight) hangs, crashes and logs that workers left and that are in the "
+        "ledger go;\n"
+        "from 90 % (scarce) the corpus is pruned; from 100 % (full) the target's workers "
+        "pause until\n"
+        "it is below 90 %, and what they fuzz with is pruned meanwhile. `fuzz` runs "
+        "--relieve and\n"
+        "--prune every 10 seconds; changes are events (target.disk).\n\n"
         "  nightjar disk\n"
-        "  nightjar disk --relieve --json",
+        "  nightjar disk --relieve --json\n"
+        "  nightjar disk --relieve --prune",
     .options = options,
     .run = run,
 };

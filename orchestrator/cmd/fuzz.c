@@ -205,6 +205,7 @@ configure(struct supervisor_config *out, const struct choice *choice,
         .checks_are_security = config->triage.checks_are_security,
         .keep = config->triage.keep,
         .cross = config->exchange.cross,
+        .disk = config->disk,
         .live = context->live,
     };
     if (minimize != NULL && strcmp(minimize, "no") == 0) {

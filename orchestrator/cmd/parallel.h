@@ -5,7 +5,7 @@
 
 #include "orchestrator/cmd/cmd.h"
 
-enum { PARALLEL_MAX = 40 /* receivers: `notify:` has at most 32 */ };
+enum { PARALLEL_MAX = 48 /* receivers: `notify:` has at most 32 */ };
 
 /* Run this program with the context's --state, --config and --json and each list of
  * words, on our own outputs, or (quiet) on none. Waits for all, at most timeout_ms (-1:

@@ -52,14 +52,15 @@ add_events(const struct config *config, struct tells *out, bool last)
     }
 }
 
-/* Nobody is told, but it is one process of this program, run again and again, too. */
+/* Nobody is told, but it is one process of this program, run again and again, too; a
+ * second one does what takes longer. */
 static void
-add_disk(struct tells *out)
+add_disk(struct tells *out, const char *name, const char *what, int64_t every_ms)
 {
-    struct herald_job *job = add(out, "nightjar disk", DISK_EVERY_MS);
+    struct herald_job *job = add(out, name, every_ms);
 
     strv_add(&job->words, "disk");
-    strv_add(&job->words, "--relieve");
+    strv_add(&job->words, what);
     strv_add(&job->words, "--quiet");
 }
 
@@ -77,7 +78,8 @@ add_builds(struct tells *out)
 void
 tells_during(const struct config *config, struct tells *out)
 {
-    add_disk(out);
+    add_disk(out, "nightjar disk", "--relieve", DISK_EVERY_MS);
+    add_disk(out, "nightjar disk, pruning", "--prune", DISK_EVERY_MS);
     add_builds(out);
     add_events(config, out, false);
     add_numbers(config, out);

@@ -14,7 +14,7 @@
 
 enum {
     TIGHT_PERCENT = 80,
-    RESUME_PERCENT = 90,
+    SCARCE_PERCENT = 90, /* a full one is held until it is below */
     FULL_PERCENT = 100,
     PERCENT_MAX = 1000,
     FLOOR_SHARE = 100, /* of the disk, where no floor is given */
@@ -23,8 +23,10 @@ enum {
 const char *
 disk_grade_name(enum disk_grade grade)
 {
-    static const char *const names[] = {
-        [DISK_OK] = "ok", [DISK_TIGHT] = "tight", [DISK_FULL] = "full"};
+    static const char *const names[] = {[DISK_OK] = "ok",
+                                        [DISK_TIGHT] = "tight",
+                                        [DISK_SCARCE] = "scarce",
+                                        [DISK_FULL] = "full"};
 
     return names[grade];
 }
@@ -69,10 +71,12 @@ disk_percent(const struct disk_limits *limits, const struct disk_usage *usage)
 enum disk_grade
 disk_grade(enum disk_grade before, int percent)
 {
-    if (percent >= FULL_PERCENT || (before == DISK_FULL && percent >= RESUME_PERCENT)) {
+    if (percent >= FULL_PERCENT || (before == DISK_FULL && percent >= SCARCE_PERCENT)) {
         return DISK_FULL;
     }
-    return percent >= TIGHT_PERCENT ? DISK_TIGHT : DISK_OK;
+    return percent >= SCARCE_PERCENT  ? DISK_SCARCE
+           : percent >= TIGHT_PERCENT ? DISK_TIGHT
+                                      : DISK_OK;
 }
 
 static int
@@ -87,21 +91,44 @@ add_file(void *user, const char *path, const struct stat *st, struct err *err)
     return 0;
 }
 
+static int
+measure_disk(const char *state, struct disk_usage *out, struct err *err)
+{
+    struct statvfs fs;
+
+    if (statvfs(state, &fs) < 0) {
+        return err_sys(err, "look at the disk of '%s'", state);
+    }
+    *out = (struct disk_usage){.free_bytes = (int64_t)(fs.f_bavail * fs.f_frsize),
+                               .total_bytes = (int64_t)(fs.f_blocks * fs.f_frsize),
+                               .free_files = (int64_t)fs.f_favail,
+                               .total_files = (int64_t)fs.f_files};
+    return 0;
+}
+
+bool
+disk_is_low(const char *state, const struct disk_limits *limits, bool was)
+{
+    struct disk_usage usage;
+
+    if (measure_disk(state, &usage, NULL) < 0) {
+        return was;
+    }
+    return disk_grade(was ? DISK_FULL : DISK_OK, disk_percent(limits, &usage)) ==
+           DISK_FULL;
+}
+
 int
 disk_measure(const struct store *store, const char *target, struct disk_usage *out,
              struct err *err)
 {
-    static const char *const places[] = {"fuzz", "inbox"};
-    struct disk_usage usage = {0};
-    struct statvfs fs;
+    static const char *const places[] = {"fuzz", "inbox", "corpus"};
+    struct disk_usage usage;
+    int rc = measure_disk(store_folder(store), &usage, err);
 
-    if (statvfs(store_folder(store), &fs) < 0) {
-        return err_sys(err, "look at the disk of '%s'", store_folder(store));
+    if (rc < 0) {
+        return rc;
     }
-    usage.free_bytes = (int64_t)(fs.f_bavail * fs.f_frsize);
-    usage.total_bytes = (int64_t)(fs.f_blocks * fs.f_frsize);
-    usage.free_files = (int64_t)fs.f_favail;
-    usage.total_files = (int64_t)fs.f_files;
     for (size_t i = 0; i < COUNT(places); i++) {
         AUTO(mem_free)
         char *root = mem_printf("%s/%s/%s", store_folder(store), places[i], target);
@@ -132,7 +159,7 @@ describe(const struct disk_limits *limits, const struct disk_usage *usage,
 
     str_bytes_show(used, sizeof(used), usage->bytes);
     str_bytes_show(left, sizeof(left), usage->free_bytes);
-    buf_addf(out, "its workers take %s in %lld files", used, (long long)usage->files);
+    buf_addf(out, "it takes %s in %lld files", used, (long long)usage->files);
     if (limits->budget_bytes > 0) {
         str_bytes_show(budget, sizeof(budget), limits->budget_bytes);
         buf_addf(out, " of %s", budget);

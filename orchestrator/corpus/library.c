@@ -14,6 +14,8 @@
 #include "orchestrator/corpus/pack.h"
 #include "orchestrator/target.h"
 
+enum { GROWN_PERCENT = 110 /* of what the last prune left */ };
+
 struct library {
     char *folder, *inputs, *index, *quarantine, *traces, *made;
     char *target;
@@ -304,6 +306,23 @@ library_export(const struct library *library, const char *folder, int64_t *count
 }
 
 /* --- prune --- */
+
+int
+library_grew(const struct library *library, bool *out, struct err *err)
+{
+    AUTO(index_free) struct index *index = NULL;
+    int64_t now = 0;
+    size_t n = 0;
+    int rc = library_walk(library, count_one, &now, err);
+
+    rc = rc < 0 ? rc : library_index(library, &index, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct index_prune *prunes = index_prunes(index, &n);
+    *out = now * 100 > (n == 0 ? 0 : prunes[n - 1].inputs) * GROWN_PERCENT;
+    return 0;
+}
 
 static int
 offer(void *user, const char *path, const struct stat *st, struct err *err)

@@ -54,6 +54,9 @@ const char *library_quarantine(const struct library *library); /* borrowed */
 int library_export(const struct library *library, const char *folder, int64_t *count,
                    struct err *err);
 
+/* Whether it grew by a tenth since it was pruned, or never was. */
+int library_grew(const struct library *library, bool *out, struct err *err);
+
 /*
  * Leave the fewest and smallest inputs for the same edges (cover.h); what could not be
  * run for its size stays. Does nothing before the choice is verified. To be called daily:

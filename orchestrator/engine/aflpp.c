@@ -601,4 +601,5 @@ const struct engine_ops engine_aflpp = {
     .input = aflpp_input,
     .inlet = aflpp_inlet,
     .inlet_room = AFLPP_PEER_ROOM,
+    .pruned = aflpp_pruned,
 };

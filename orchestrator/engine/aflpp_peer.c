@@ -1,6 +1,7 @@
 #include "orchestrator/engine/aflpp_peer.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -11,6 +12,12 @@ struct queues {
     void *user;
 };
 
+static bool
+is_instance(const char *name)
+{
+    return name[0] == 'w' && name[1] >= '1' && name[1] <= '9';
+}
+
 static int
 visit_queue(void *user, int dir, const char *name, unsigned char type)
 {
@@ -19,7 +26,7 @@ visit_queue(void *user, int dir, const char *name, unsigned char type)
 
     (void)dir;
     (void)type;
-    if (name[0] == 'w' && name[1] >= '1' && name[1] <= '9') {
+    if (is_instance(name)) {
         queues->visit(queues->user, queue, false);
     }
     return 0;
@@ -31,6 +38,41 @@ aflpp_inputs(const char *folder, engine_folder_visit *visit, void *user)
     struct queues queues = {visit, user};
 
     (void)folder_list(folder, "", visit_queue, &queues, NULL);
+}
+
+static int
+forget_sibling(void *user, int dir, const char *name, unsigned char type)
+{
+    (void)user;
+    (void)type;
+    if (is_instance(name)) {
+        (void)unlinkat(dir, name, 0);
+    }
+    return 0;
+}
+
+static int
+forget_siblings(void *user, int dir, const char *name, unsigned char type)
+{
+    const char *folder = user;
+    AUTO(mem_free) char *marks = mem_printf("%s/.synced", name);
+
+    (void)dir;
+    (void)type;
+    if (is_instance(name)) {
+        (void)folder_list(folder, marks, forget_sibling, NULL, NULL);
+    }
+    return 0;
+}
+
+/* An instance knows by number how far it has read its siblings, whose numbers begin anew
+ * when they are resumed with fewer inputs. */
+void
+aflpp_pruned(const char *folder)
+{
+    AUTO(mem_free) char *copy = mem_strdup(folder);
+
+    (void)folder_list(folder, "", forget_siblings, copy, NULL);
 }
 
 /* A resumed session shuffles its corpus and names most entries anew, as

@@ -12,5 +12,6 @@ enum { AFLPP_PEER_ROOM = 4096 }; /* an instance lists a peer's whole queue at ea
 void aflpp_inputs(const char *folder, engine_folder_visit *visit, void *user);
 enum engine_input aflpp_input(const char *name, const char **peer);
 char *aflpp_inlet(const char *peer, int64_t n, const char *sha256);
+void aflpp_pruned(const char *folder);
 
 #endif

@@ -177,6 +177,9 @@ struct engine_ops {
      * removed when it is begun with ENGINE_INLET_PREFIX and its inlet is closed */
     char *(*inlet)(const char *peer, int64_t n, const char *sha256);
     int64_t inlet_room; /* inputs of one inlet; 0: no limit */
+    /* inputs were removed while no worker ran: what it knows of their numbers is void.
+     * NULL: it knows nothing */
+    void (*pruned)(const char *folder);
 };
 
 #define ENGINE_INLET_PREFIX "from-"

@@ -531,6 +531,7 @@ open_all(struct supervisor *s, struct err *err)
         .rung = config->rung,
         .jobs = config->jobs,
         .for_ms = config->for_ms,
+        .disk = config->disk,
         .events = {.user = s, .changed = on_worker_changed, .say = on_worker_says}};
     AUTO(strv_clear) struct strv notes = {0};
     int rc = open_loop(s, err);

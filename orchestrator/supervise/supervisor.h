@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "orchestrator/corpus/disk.h"
 #include "orchestrator/engine/engine.h"
 #include "orchestrator/supervise/exchange.h"
 #include "orchestrator/supervise/herald.h"
@@ -40,6 +41,7 @@ struct supervisor_config {
     bool ooms_and_hangs, asserts_are_security, checks_are_security;
     enum keep_level keep;        /* of minimization */
     enum exchange_cross cross;   /* between targets */
+    struct disk_limits disk;     /* when workers pause for it */
     bool live;                   /* standard error is a terminal */
     struct herald_config herald; /* who is told meanwhile: config, jobs, n */
 };

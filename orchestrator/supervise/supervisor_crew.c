@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/corpus/dictionary.h"
-#include "orchestrator/corpus/disk.h"
 #include "orchestrator/executor/executor.h"
 #include "triage/store.h"
 
@@ -339,16 +338,19 @@ look_for_holds(struct crew *crew, int64_t now)
         return;
     }
     crew->held_ms = now;
+    crew->low = disk_is_low(crew->config.state, &crew->config.disk, crew->low);
     for (size_t t = 0; t < crew->config.targets->n; t++) {
         AUTO(mem_free)
         char *path = disk_hold_path(crew->config.state, crew->config.targets->v[t]->name);
         AUTO(buf_clear) struct buf line = BUF_INIT;
-        bool held = fs_exists(path);
+        bool held = crew->low || fs_exists(path);
         if (held == crew->held[t]) {
             continue;
         }
         crew->held[t] = held;
-        (void)fs_read(path, HELD_LINE_MAX, &line, NULL);
+        if (fs_read(path, HELD_LINE_MAX, &line, NULL) < 0) {
+            buf_adds(&line, "the disk is all but full");
+        }
         AUTO(mem_free)
         char *text = mem_printf("its target is held: %.*s",
                                 (int)strcspn(buf_str(&line), "\n"), buf_str(&line));

@@ -5,6 +5,7 @@
 #ifndef ORCHESTRATOR_SUPERVISE_SUPERVISOR_CREW_H
 #define ORCHESTRATOR_SUPERVISE_SUPERVISOR_CREW_H
 
+#include "orchestrator/corpus/disk.h"
 #include "orchestrator/supervise/exchange.h"
 #include "orchestrator/supervise/progress.h"
 #include "orchestrator/supervise/schedule.h"
@@ -23,6 +24,7 @@ struct crew_config {
     enum sandbox_rung rung;
     int jobs;
     int64_t for_ms;
+    struct disk_limits disk;
     struct worker_events events;
 };
 
@@ -47,6 +49,7 @@ struct crew {
     size_t n;
     struct schedule_row *rows;
     bool *held; /* by target: corpus/disk.h; its members get no turn, and end theirs */
+    bool low;   /* all are, since the disk is */
     int64_t held_ms; /* when that was looked at */
     bool *busy_jobs;
     int64_t deadline_ms;

@@ -43,11 +43,48 @@ test_full_ends_below_where_it_began(void **state)
     (void)state;
     assert_int_equal(disk_grade(DISK_OK, 79), DISK_OK);
     assert_int_equal(disk_grade(DISK_OK, 80), DISK_TIGHT);
-    assert_int_equal(disk_grade(DISK_TIGHT, 99), DISK_TIGHT);
+    assert_int_equal(disk_grade(DISK_TIGHT, 89), DISK_TIGHT);
+    assert_int_equal(disk_grade(DISK_TIGHT, 90), DISK_SCARCE);
+    assert_int_equal(disk_grade(DISK_SCARCE, 99), DISK_SCARCE);
     assert_int_equal(disk_grade(DISK_TIGHT, 100), DISK_FULL);
     assert_int_equal(disk_grade(DISK_FULL, 90), DISK_FULL);
     assert_int_equal(disk_grade(DISK_FULL, 89), DISK_TIGHT);
     assert_int_equal(disk_grade(DISK_FULL, 10), DISK_OK);
+}
+
+static void
+test_disk_that_is_low_is_so_until_there_is_more_room(void **state)
+{
+    struct fixture *fix = *state;
+    struct disk_usage usage;
+    struct disk_limits limits = {0};
+
+    must(fix, disk_measure(fix->store, "t", &usage, &fix->err));
+    limits.free_bytes = 2 * usage.free_bytes;
+    assert_true(disk_is_low(fix->state, &limits, false));
+    limits.free_bytes = usage.free_bytes / 4 * 3; /* 93 % */
+    assert_false(disk_is_low(fix->state, &limits, false));
+    assert_true(disk_is_low(fix->state, &limits, true));
+    limits.free_bytes = usage.free_bytes / 4;
+    assert_false(disk_is_low(fix->state, &limits, true));
+    assert_true(disk_is_low("/nowhere", &limits, true)); /* nothing new is known */
+}
+
+static void
+test_corpus_counts(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *folder = mem_printf("%s/corpus/t/inputs/ab", fix->state);
+    AUTO(mem_free) char *path = fs_join(folder, "abcd");
+    struct disk_usage before;
+    struct disk_usage after;
+
+    must(fix, disk_measure(fix->store, "t", &before, &fix->err));
+    must(fix, fs_mkdirs(folder, 0700, &fix->err));
+    must(fix, fs_write(path, "x", 1, 0600, &fix->err));
+    must(fix, disk_measure(fix->store, "t", &after, &fix->err));
+    assert_int_equal(after.files, before.files + 1);
+    assert_true(after.bytes > before.bytes);
 }
 
 static char *
@@ -125,6 +162,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_percent_is_the_worst_of_all_limits),
         cmocka_unit_test(test_full_ends_below_where_it_began),
+        TEST(test_disk_that_is_low_is_so_until_there_is_more_room),
+        TEST(test_corpus_counts),
         TEST(test_relieve_drops_then_holds_then_lets_go),
         TEST(test_target_that_no_store_knows_is_held_as_well),
     };

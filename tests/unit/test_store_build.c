@@ -54,10 +54,15 @@ test_builds_are_known_once_and_current_or_not(void **state)
 {
     struct fixture *fix = *state;
     AUTO(build_list_clear) struct build_list less = {0};
+    AUTO(build_list_clear) struct build_list read = {0};
 
     put_four(fix);
     put_four(fix);
     assert_int_equal(number(fix, "SELECT count(*) FROM build WHERE current"), 4);
+    must(fix, store_builds(fix->store, fix->target, &read, &fix->err));
+    assert_int_equal(read.n, 4);
+    assert_string_equal(read.v[0].kind, "sanitizer");
+    assert_string_equal(build_list_find(&read, "afl")->command.argv.v[0], "/b/afl");
     add(&less, "sanitizer", "/bin/true");
     must(fix, store_put_builds(fix->store, fix->target, &less, &fix->err));
     assert_int_equal(number(fix, "SELECT count(*) FROM build"), 4);

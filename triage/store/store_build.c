@@ -69,6 +69,27 @@ store_put_builds(struct store *store, int64_t target, const struct build_list *b
     return store_end(store, rc, err);
 }
 
+int
+store_builds(struct store *store, int64_t target, struct build_list *out, struct err *err)
+{
+    AUTO(json_decref) json_t *list = json_array();
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[BUILDS], "i", target);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        const char *text = stmt_text(row, 1);
+        json_t *how = NULL;
+        rc = json_parse(text, strlen(text), &how, err);
+        if (rc == 0 && json_array_size(list) < BUILDS_MAX) {
+            (void)json_array_append_new(
+                list, json_pack("{s:s,s:O}", "kind", stmt_text(row, 0), "command", how));
+        }
+        json_decref(how);
+    }
+    stmt_reset(row);
+    return rc < 0 ? rc : build_list_from_json(list, out, err);
+}
+
 /* Whether a build has anything to say of a crash from this source: an engine's own build
  * found it, or a person gave it and nobody knows which did. */
 static bool
