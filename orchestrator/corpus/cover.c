@@ -125,6 +125,12 @@ cover_close(struct cover *cover)
     mem_free(cover);
 }
 
+bool
+cover_knows(const struct cover *cover, const char *path, const struct stat *st)
+{
+    return spool_has(cover->spool, path, st);
+}
+
 int
 cover_add(struct cover *cover, const char *path, const struct stat *st, struct err *err)
 {

@@ -59,6 +59,9 @@ AUTO_DEFINE(struct cover *, cover_close)
 int cover_add(struct cover *cover, const char *path, const struct stat *st,
               struct err *err);
 
+/* Whether the file, as it is, was given and measured. */
+bool cover_knows(const struct cover *cover, const char *path, const struct stat *st);
+
 int cover_solve(struct cover *cover, struct cover_sum *sum, struct err *err);
 
 /* Chosen inputs, *at from 0; out->path is borrowed; *alone receives how many tuples no

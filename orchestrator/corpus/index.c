@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -36,25 +37,7 @@ struct index {
     size_t n_prunes;
 };
 
-/* --- keys --- */
-
-static bool
-key_of(const char *hex, unsigned char key[KEY_BYTES])
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        const char *high = hex[2 * i] == '\0' ? NULL : strchr(digits, hex[2 * i]);
-        const char *low = high == NULL || hex[2 * i + 1] == '\0'
-                              ? NULL
-                              : strchr(digits, hex[2 * i + 1]);
-        if (low == NULL) {
-            return false;
-        }
-        key[i] = (unsigned char)((high - digits) << 4 | (low - digits));
-    }
-    return true;
-}
+/* --- by key --- */
 
 static struct slot *
 slot_for(struct slot *slots, size_t n_slots, const unsigned char key[KEY_BYTES])
@@ -114,7 +97,7 @@ add_word(char out[INDEX_ORIGIN_MAX], const char *text, size_t len)
     for (size_t i = 0; i < len && n + 1 < INDEX_ORIGIN_MAX; i++) {
         unsigned char c = (unsigned char)text[i];
         bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-                     (c >= 'a' && c <= 'z') || strchr("_-.@", c) != NULL;
+                     (c >= 'a' && c <= 'z') || strchr("_-.@:", c) != NULL;
         out[n++] = (char)(plain && c != '\0' ? c : '_');
     }
     out[n] = '\0';
@@ -168,7 +151,7 @@ index_get(const struct index *index, const char *sha256, struct index_entry *out
 
     *out =
         (struct index_entry){0, "unknown", INDEX_UNKNOWN, INDEX_UNKNOWN, INDEX_UNKNOWN};
-    if (index->n_slots == 0 || !key_of(sha256, key)) {
+    if (index->n_slots == 0 || !hash_bytes(sha256, key, KEY_BYTES)) {
         return false;
     }
     const struct slot *slot = slot_for(index->slots, index->n_slots, key);
@@ -194,7 +177,7 @@ index_put(struct index *index, const char *sha256, const struct index_entry *ent
 {
     unsigned char key[KEY_BYTES];
 
-    if (!key_of(sha256, key)) {
+    if (!hash_bytes(sha256, key, KEY_BYTES)) {
         return;
     }
     if (2 * (index->n + 1) > index->n_slots) {
@@ -261,8 +244,8 @@ take_line(struct index *index, char *line)
         index_add_prune(index, &prune);
         return;
     }
-    char origin[INDEX_ORIGIN_MAX];
-    (void)snprintf(origin, sizeof(origin), "%s", words[2]);
+    char origin[INDEX_ORIGIN_MAX] = "";
+    add_word(origin, words[2], strlen(words[2])); /* whoever wrote the file */
     const struct index_entry entry = {number_of(words[1]), origin, number_of(words[3]),
                                       number_of(words[4]), number_of(words[5])};
     if (strlen(words[0]) == HEX && entry.added_s > 0) {
@@ -309,14 +292,6 @@ index_free(struct index *index)
 }
 
 static void
-hex_of(const unsigned char key[KEY_BYTES], char out[HEX + 1])
-{
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        (void)snprintf(out + 2 * i, 3, "%02x", key[i]);
-    }
-}
-
-static void
 put_number(struct buf *out, int64_t value)
 {
     if (value < 0) {
@@ -336,6 +311,15 @@ put_slot(const struct index *index, const struct slot *slot, const char *hex,
     put_number(out, slot->alone);
     put_number(out, slot->run_us);
     buf_addc(out, '\n');
+}
+
+void
+index_line(struct buf *out, const char *sha256, int64_t added_s, const char *origin)
+{
+    char word[INDEX_ORIGIN_MAX] = "";
+
+    add_word(word, origin, strlen(origin));
+    buf_addf(out, "%s %lld %s - - -\n", sha256, (long long)added_s, word);
 }
 
 static int
@@ -360,7 +344,7 @@ write_all(const struct index *index, int fd, index_keep *keep, void *user,
         if (index->slots[i].added_s == 0) {
             continue;
         }
-        hex_of(index->slots[i].key, hex);
+        hash_hex(index->slots[i].key, KEY_BYTES, hex);
         if (keep == NULL || keep(user, hex)) {
             put_slot(index, &index->slots[i], hex, &out);
         }

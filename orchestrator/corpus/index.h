@@ -7,7 +7,8 @@
  *
  * "-" stands for what is not known. The inputs themselves are the truth: a line without
  * its input means nothing, and an input without a line is of origin "unknown", since its
- * file's time. Whatever is malformed is passed over. Origins are words: "import", "seed",
+ * file's time. Whatever is malformed is passed over. Origins are words (of letters,
+ * digits and "_-.@:"; whatever else stands there is read as "_"): "import", "seed",
  * "worker:NAME", "sync:NAME", "cross:TARGET", ...
  *
  * In memory 48 bytes for each input.
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/auto.h"
+#include "base/buf.h"
 #include "base/err.h"
 
 enum {
@@ -57,6 +59,10 @@ bool index_get(const struct index *index, const char *sha256, struct index_entry
 void index_put(struct index *index, const char *sha256, const struct index_entry *entry);
 
 void index_add_prune(struct index *index, const struct index_prune *prune);
+
+/* Append the line of an input of which nothing else is known: for who adds some to a file
+ * that may be large. A later line wins. */
+void index_line(struct buf *out, const char *sha256, int64_t added_s, const char *origin);
 
 /* All prunes, oldest first; borrowed. */
 const struct index_prune *index_prunes(const struct index *index, size_t *n);

@@ -19,28 +19,31 @@ enum { GROWN_PERCENT = 110 /* of what the last prune left */ };
 struct library {
     char *folder, *inputs, *index, *quarantine, *traces, *made;
     char *target;
-    int lock;
+    int lock, pruning;
+    struct buf lines; /* for the index */
 };
 
+/* how: LOCK_NB, then -EBUSY says that somebody else has it, or 0. */
 static int
-take_lock(struct library *library, struct err *err)
+take_lock(const struct library *library, const char *name, int how, int *held,
+          struct err *err)
 {
-    AUTO(mem_free) char *path = fs_join(library->folder, "lock");
+    AUTO(mem_free) char *path = fs_join(library->folder, name);
 
-    if (library->lock >= 0) {
+    if (*held >= 0) {
         return 0;
     }
-    library->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (library->lock < 0) {
+    AUTO(fd_close) int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
         return err_sys(err, "open '%s'", path);
     }
-    if (flock(library->lock, LOCK_EX | LOCK_NB) < 0) {
-        bool busy = errno == EWOULDBLOCK;
-        fd_close(FD_STEAL(library->lock));
-        return busy ? err_set(err, -EBUSY, "the corpus of %s is being changed",
-                              library->target)
-                    : err_sys(err, "lock '%s'", path);
+    if (flock(fd, LOCK_EX | how) < 0) {
+        return errno == EWOULDBLOCK
+                   ? err_set(err, -EBUSY, "the corpus of %s is being changed",
+                             library->target)
+                   : err_sys(err, "lock '%s'", path);
     }
+    *held = FD_STEAL(fd);
     return 0;
 }
 
@@ -52,6 +55,7 @@ library_open(const char *state, const char *target, bool create, struct library 
     AUTO(mem_free) char *shown = str_name_dup(target);
 
     library->lock = -1;
+    library->pruning = -1;
     if (!target_name_valid(target)) {
         return err_set(err, -EINVAL, "'%s' is no target's name", shown);
     }
@@ -82,6 +86,8 @@ library_close(struct library *library)
         return;
     }
     fd_close(library->lock);
+    fd_close(library->pruning);
+    buf_clear(&library->lines);
     mem_free(library->folder);
     mem_free(library->inputs);
     mem_free(library->index);
@@ -215,7 +221,7 @@ library_import(struct library *library, const struct strv *paths, const char *or
                int64_t *added, struct err *err)
 {
     AUTO(index_free) struct index *index = NULL;
-    int rc = take_lock(library, err);
+    int rc = take_lock(library, "lock", LOCK_NB, &library->lock, err);
 
     rc = rc < 0 ? rc : index_open(library->index, &index, err);
     struct arrival arrival = {library, index, origin, 0};
@@ -228,6 +234,50 @@ library_import(struct library *library, const struct strv *paths, const char *or
     if (rc == 0) {
         *added = arrival.added;
     }
+    return rc;
+}
+
+/* --- one at a time --- */
+
+int
+library_begin(struct library *library, struct err *err)
+{
+    return take_lock(library, "lock", LOCK_NB, &library->lock, err);
+}
+
+int
+library_add(struct library *library, const void *data, size_t len, const char *sha256,
+            const char *origin, struct err *err)
+{
+    AUTO(mem_free) char *to = NULL;
+    int rc = library->lock < 0 ? -EBUSY : place_of(library->inputs, sha256, &to, err);
+
+    if (rc < 0 || fs_exists(to)) {
+        return rc;
+    }
+    rc = fs_write(to, data, len, 0600, err);
+    if (rc == 0) {
+        index_line(&library->lines, sha256, clock_wall_ms() / 1000, origin);
+    }
+    return rc < 0 ? rc : 1;
+}
+
+int
+library_end(struct library *library, struct err *err)
+{
+    AUTO(fd_close)
+    int fd = library->lines.len == 0
+                 ? -1
+                 : open(library->index,
+                        O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc = 0;
+
+    if (library->lines.len > 0) {
+        rc = fd < 0 ? err_sys(err, "open '%s'", library->index)
+                    : fd_write(fd, buf_str(&library->lines), library->lines.len, err);
+    }
+    buf_cut(&library->lines, 0);
+    fd_close(FD_STEAL(library->lock));
     return rc;
 }
 
@@ -404,6 +454,22 @@ sort_inputs(const struct library *library, struct cover *cover, struct index *in
     return rc;
 }
 
+struct late {
+    const struct library *library;
+    const struct cover *cover;
+};
+
+/* What came while the others were measured. */
+static int
+keep_late(void *user, const char *path, const struct stat *st, struct err *err)
+{
+    const struct late *late = user;
+
+    return st == NULL || cover_knows(late->cover, path, st)
+               ? 0
+               : keep_input(late->library, path, err);
+}
+
 static bool
 is_input(void *user, const char *sha256)
 {
@@ -437,12 +503,15 @@ library_prune(struct library *library, const struct cover_config *config,
 
     own.spool = library->traces;
     own.what = library->inputs;
-    int rc = take_lock(library, err);
+    int rc = take_lock(library, "pruning", LOCK_NB, &library->pruning, err);
     rc = rc < 0 ? rc : cover_open(&own, &cover, err);
     rc = rc < 0 ? rc : library_walk(library, offer, cover, err);
     rc = rc < 0 ? rc : cover_solve(cover, sum, err);
+    rc = rc < 0 ? rc : take_lock(library, "lock", 0, &library->lock, err);
     rc = rc < 0 ? rc : index_open(library->index, &index, err);
     rc = rc < 0 ? rc : sort_inputs(library, cover, index, err);
+    struct late late = {library, cover};
+    rc = rc < 0 ? rc : library_walk(library, keep_late, &late, err);
     if (rc < 0) {
         return rc;
     }

@@ -7,10 +7,12 @@
  *                                            the corpus was pruned, on its way to triage
  *   STATE/corpus/TARGET/traces               what a prune that was killed had measured
  *   STATE/corpus/TARGET/lock                 held while it is changed
+ *   STATE/corpus/TARGET/pruning              held while it is pruned
  *
  * The inputs are all there is to know, so that a copy of the folder is a corpus too, and
  * a kill leaves nothing that disagrees with them. Who changes it holds the lock; readers
- * need none. A prune takes effect by one exchange of two folders.
+ * need none. A prune measures without it and takes effect by one exchange of two folders;
+ * what was added meanwhile stays.
  */
 #ifndef ORCHESTRATOR_CORPUS_LIBRARY_H
 #define ORCHESTRATOR_CORPUS_LIBRARY_H
@@ -39,6 +41,21 @@ AUTO_DEFINE(struct library *, library_close)
  * *added receives how many inputs are new. */
 int library_import(struct library *library, const struct strv *paths, const char *origin,
                    int64_t *added, struct err *err);
+
+/*
+ * Add inputs one at a time, each at once and without a flush, as whoever must not wait
+ * does:
+ *
+ *   1. library_begin()  takes the lock; -EBUSY
+ *   2. library_add()    sha256 is that of the bytes, origin a word (index.h). 1: it is
+ * new
+ *   3. library_end()    writes what the index is to know, gives the lock back
+ *
+ * A kill in between costs the origins of what was added. */
+int library_begin(struct library *library, struct err *err);
+int library_add(struct library *library, const void *data, size_t len, const char *sha256,
+                const char *origin, struct err *err);
+int library_end(struct library *library, struct err *err);
 
 /* Each input, in the order of their names. */
 int library_walk(const struct library *library, fs_visit *visit, void *user,

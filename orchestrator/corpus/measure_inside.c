@@ -96,15 +96,10 @@ put_answer(struct inside *inside, const struct measure_answer *answer, const voi
 static void
 set_key(struct measure_answer *answer, const void *data, size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
     char hex[HASH_HEX_MAX];
 
     hash_sha256(data, len, hex);
-    for (size_t i = 0; i < MEASURE_KEY_BYTES; i++) {
-        const char *high = strchr(digits, hex[2 * i]);
-        const char *low = strchr(digits, hex[2 * i + 1]);
-        answer->key[i] = (unsigned char)((high - digits) << 4 | (low - digits));
-    }
+    (void)hash_bytes(hex, answer->key, MEASURE_KEY_BYTES);
 }
 
 static int

@@ -70,15 +70,6 @@ remember(struct sink *sink, const unsigned char key[KEY_BYTES])
     return 1;
 }
 
-static void
-key_of(const char hex[HASH_HEX_MAX], unsigned char key[KEY_BYTES])
-{
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        const char pair[] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        key[i] = (unsigned char)strtoul(pair, NULL, 16);
-    }
-}
-
 static int
 put_seed(struct sink *sink, const void *data, size_t len, struct err *err)
 {
@@ -86,7 +77,7 @@ put_seed(struct sink *sink, const void *data, size_t len, struct err *err)
     unsigned char key[KEY_BYTES];
 
     hash_sha256(data, len, hex);
-    key_of(hex, key);
+    (void)hash_bytes(hex, key, KEY_BYTES);
     if (remember(sink, key) == 0) {
         return 0;
     }

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/engine/folder.h"
@@ -19,7 +20,6 @@ enum {
     COST_FACTOR = 50,  /* a pass may take a fiftieth of the time */
     SETTLED_MS = 1000, /* unchanged for so long: its engine has finished writing */
     DAY_MS = 24 * 3600 * 1000,
-    SHA256_PREFIX = 16, /* digits that identify bytes here */
 };
 
 /* --- what has passed by --- */
@@ -37,12 +37,11 @@ name_key(const char *folder, const char *name)
 uint64_t
 exchange_key(const char *sha256)
 {
+    unsigned char bytes[sizeof(uint64_t)];
     uint64_t key = 0;
 
-    for (int i = 0; i < SHA256_PREFIX; i++) {
-        char c = sha256[i];
-        key = key << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
+    (void)hash_bytes(sha256, bytes, sizeof(bytes));
+    memcpy(&key, bytes, sizeof(key));
     return key == 0 ? 1 : key;
 }
 
@@ -121,6 +120,51 @@ tell_all(const struct exchange *exchange, struct meeting *meeting)
     }
 }
 
+/* --- into the target's corpus --- */
+
+/* False: it is being changed by somebody else. What has no corpus gets one with the first
+ * input. */
+static bool
+begin_corpus(const struct exchange *exchange, struct meeting *meeting, bool create)
+{
+    if (meeting->library == NULL) {
+        (void)library_open(exchange->config.state, meeting->target->name, create,
+                           &meeting->library, NULL);
+    }
+    return meeting->library == NULL || library_begin(meeting->library, NULL) != -EBUSY;
+}
+
+/* What fails costs the corpus an input that two engines have. */
+static void
+keep(const struct exchange *exchange, struct meeting *meeting, const char *source,
+     const struct offer *offer)
+{
+    AUTO(mem_free)
+    char *origin = offer->target == NULL ? mem_printf("worker:%s", source)
+                                         : mem_printf("cross:%s", offer->target);
+    struct err err = ERR_INIT;
+
+    if (meeting->library == NULL && !begin_corpus(exchange, meeting, true)) {
+        return;
+    }
+    if (meeting->library != NULL &&
+        library_add(meeting->library, buf_str(offer->bytes), offer->bytes->len,
+                    offer->sha256, origin, &err) < 0 &&
+        !meeting->unkept) {
+        meeting->unkept = true;
+        log_line(LOG_WARN, "exchange", "target=%s inputs do not reach its corpus: %s",
+                 meeting->target->name, err.msg);
+    }
+}
+
+static void
+end_corpus(struct meeting *meeting)
+{
+    if (meeting->library != NULL) {
+        (void)library_end(meeting->library, NULL);
+    }
+}
+
 /* --- into all others --- */
 
 bool
@@ -139,13 +183,14 @@ exchange_room(struct meeting *meeting, const struct side *from, const char *sour
 }
 
 void
-exchange_offer(struct meeting *meeting, const struct side *from, const char *source,
-               struct offer *offer)
+exchange_offer(const struct exchange *exchange, struct meeting *meeting,
+               const struct side *from, const char *source, struct offer *offer)
 {
     hash_sha256(buf_str(offer->bytes), offer->bytes->len, offer->sha256);
     if (!is_new(&meeting->passed, exchange_key(offer->sha256))) {
         return;
     }
+    keep(exchange, meeting, source, offer);
     for (size_t i = 0; i < meeting->n_sides; i++) {
         struct side *to = &meeting->sides[i];
         struct route *route = to == from ? NULL : route_of(to, source);
@@ -158,6 +203,7 @@ exchange_offer(struct meeting *meeting, const struct side *from, const char *sou
 /* --- out of an engine --- */
 
 struct pass {
+    const struct exchange *exchange;
     struct meeting *meeting;
     struct side *side;
     const char *folder;
@@ -237,7 +283,7 @@ take_own(struct pass *pass, int dir, const char *name)
     if (rc == 1) {
         pass->files++;
         pass->bytes += (int64_t)bytes.len;
-        exchange_offer(pass->meeting, pass->side, source, &offer);
+        exchange_offer(pass->exchange, pass->meeting, pass->side, source, &offer);
         fd_close(offer.fd);
     }
     return 0;
@@ -314,10 +360,11 @@ meet(const struct exchange *exchange, struct meeting *meeting)
 
     for (size_t i = 0; i < meeting->n_sides; i++) {
         struct side *side = &meeting->sides[i];
-        struct pass pass = {.meeting = meeting, .side = side};
+        struct pass pass = {.exchange = exchange, .meeting = meeting, .side = side};
         exchange_nudge(side, begun);
         side->ops->inputs(side->folder, look_at_outlet, &pass);
     }
+    end_corpus(meeting);
     tell_all(exchange, meeting);
     int64_t took = clock_mono_ms() - begun;
     meeting->next_ms =
@@ -364,6 +411,7 @@ exchange_free(struct exchange *exchange)
             side_clear(&meeting->sides[i]);
         }
         seen_clear(&meeting->passed);
+        library_close(meeting->library);
     }
     mem_free(exchange->meetings);
     mem_free(exchange);
@@ -432,13 +480,16 @@ exchange_credit(struct exchange *exchange, size_t target, const struct engine_op
     }
 }
 
+/* By the clock on the wall: a day is one, also where the machine slept. */
 static bool
-cross_due(const struct exchange *exchange, struct meeting *meeting, int64_t now)
+cross_due(const struct exchange *exchange, struct meeting *meeting, int64_t wall_ms)
 {
+    int64_t since = wall_ms - meeting->crossed_ms;
+    bool daily = exchange->config.cross == EXCHANGE_CROSS_DAILY;
+
     return exchange->config.cross != EXCHANGE_CROSS_NO && exchange->n > 1 &&
-           exchange_room(meeting, NULL, EXCHANGE_CROSS) &&
-           (meeting->crossed_ms == 0 || (exchange->config.cross == EXCHANGE_CROSS_DAILY &&
-                                         now - meeting->crossed_ms >= DAY_MS));
+           (meeting->crossed_ms == 0 || (daily && (since >= DAY_MS || since < 0))) &&
+           exchange_room(meeting, NULL, EXCHANGE_CROSS);
 }
 
 void
@@ -451,8 +502,13 @@ exchange_tick(struct exchange *exchange)
         if (meeting->n_sides == 0 || now < meeting->next_ms) {
             continue;
         }
-        if (cross_due(exchange, meeting, now)) {
-            meeting->crossed_ms = now;
+        if (!begin_corpus(exchange, meeting, false)) {
+            meeting->next_ms = now + EXCHANGE_EVERY_MS; /* what is new waits */
+            continue;
+        }
+        int64_t wall_ms = clock_wall_ms();
+        if (cross_due(exchange, meeting, wall_ms)) {
+            meeting->crossed_ms = wall_ms;
             exchange_cross(exchange, t);
         }
         meet(exchange, meeting);
@@ -463,6 +519,7 @@ void
 exchange_settle(struct exchange *exchange)
 {
     for (size_t t = 0; t < exchange->n; t++) {
+        (void)begin_corpus(exchange, &exchange->meetings[t], false);
         meet(exchange, &exchange->meetings[t]);
     }
 }

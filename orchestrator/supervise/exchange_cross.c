@@ -16,6 +16,7 @@ enum { FANS = 256 }; /* folders of a library (corpus/library.h) */
 struct small_input {
     int64_t bytes;
     char *root, *folder, *name; /* root/folder/name */
+    const char *target;         /* borrowed */
 };
 
 struct sample {
@@ -23,6 +24,7 @@ struct sample {
     size_t n;
     const struct engine_ops *ops; /* whose names are read; NULL: a library */
     const char *root, *folder;    /* that is listed */
+    const char *target;           /* whose they are */
 };
 
 static void
@@ -75,7 +77,8 @@ weigh(void *user, int dir, const char *name, unsigned char type)
         sample->v[at] = sample->v[at - 1];
     }
     sample->v[at] = (struct small_input){st.st_size, mem_strdup(sample->root),
-                                         mem_strdup(sample->folder), mem_strdup(name)};
+                                         mem_strdup(sample->folder), mem_strdup(name),
+                                         sample->target};
     sample->n++;
     if (sample->n > EXCHANGE_CROSS_FILES) {
         small_input_clear(&sample->v[--sample->n]);
@@ -99,6 +102,7 @@ weigh_target(const struct exchange *exchange, const char *target, struct sample 
     AUTO(mem_free)
     char *library = mem_printf("%s/corpus/%s/inputs", exchange->config.state, target);
 
+    sample->target = target;
     for (size_t e = 0; engine_table[e] != NULL; e++) {
         AUTO(mem_free)
         char *folder = mem_printf("%s/fuzz/%s/%s", exchange->config.state, target,
@@ -116,17 +120,18 @@ weigh_target(const struct exchange *exchange, const char *target, struct sample 
 }
 
 static void
-offer_small(struct meeting *meeting, const struct small_input *input)
+offer_small(const struct exchange *exchange, struct meeting *meeting,
+            const struct small_input *input)
 {
     AUTO(buf_clear) struct buf bytes = {.max = EXCHANGE_INPUT_MAX};
     AUTO(fd_close) int dir = -1;
-    struct offer offer = {.fd = -1, .bytes = &bytes};
+    struct offer offer = {.fd = -1, .bytes = &bytes, .target = input->target};
 
     if (folder_open(input->root, input->folder, &dir, NULL) == 0 &&
         exchange_read(dir, input->name, &offer) == 1) {
         /* another target's worker must not be able to change it: a copy */
         fd_close(FD_STEAL(offer.fd));
-        exchange_offer(meeting, NULL, EXCHANGE_CROSS, &offer);
+        exchange_offer(exchange, meeting, NULL, EXCHANGE_CROSS, &offer);
     }
 }
 
@@ -142,7 +147,7 @@ exchange_cross(const struct exchange *exchange, size_t target)
     }
     for (size_t i = 0; i < sample.n; i++) {
         if (exchange_room(&exchange->meetings[target], NULL, EXCHANGE_CROSS)) {
-            offer_small(&exchange->meetings[target], &sample.v[i]);
+            offer_small(exchange, &exchange->meetings[target], &sample.v[i]);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "orchestrator/corpus/library.h"
 #include "orchestrator/supervise/exchange.h"
 #include "orchestrator/supervise/inbox_seen.h"
 
@@ -52,8 +53,10 @@ struct meeting { /* of the engines of a target */
     struct side sides[SIDES_MAX];
     size_t n_sides;
     struct seen_files passed; /* bytes */
+    struct library *library;  /* where they are kept; NULL: not opened yet */
+    bool unkept;              /* that it cannot be opened was told */
     int64_t next_ms;
-    int64_t crossed_ms; /* 0: not yet */
+    int64_t crossed_ms; /* by the wall clock; 0: not yet */
 };
 
 struct exchange {
@@ -66,6 +69,7 @@ struct offer {
     int fd;  /* of the file; -1: none */
     int dir; /* and its folder, both borrowed by exchange_offer() */
     const char *name;
+    const char *target; /* that it is from; NULL: its own */
     struct stat st;
     struct buf *bytes;
     char sha256[HASH_HEX_MAX];
@@ -81,8 +85,8 @@ int exchange_read(int dir, const char *name, struct offer *offer);
 bool exchange_room(struct meeting *meeting, const struct side *from, const char *source);
 
 /* Give it to all sides but `from`, unless these bytes have passed before. */
-void exchange_offer(struct meeting *meeting, const struct side *from, const char *source,
-                    struct offer *offer);
+void exchange_offer(const struct exchange *exchange, struct meeting *meeting,
+                    const struct side *from, const char *source, struct offer *offer);
 
 /* --- into one engine (exchange_inlet.c) --- */
 

@@ -88,6 +88,10 @@ for direction in aflpp_to_libfuzzer libfuzzer_to_aflpp; do
   ok "$direction: no more is useful than was offered" \
     test "$(exchanged $direction useful)" -le "$(exchanged $direction offered)"
 done
+exits 0 "what went over is in the target's corpus" "$NIGHTJAR" corpus stat steps --json
+cp "$OUT" stat.json
+ok "from AFL++" test "$(jq '.origins["worker:aflpp"]' stat.json)" -ge 1
+ok "and from libFuzzer" test "$(jq '.origins["worker:libfuzzer"]' stat.json)" -ge 1
 exits 0 "status says it" "$NIGHTJAR" status
 has "for a person" "$OUT" "inputs aflpp_to_libfuzzer, useful"
 exits 0 "metrics, too" "$NIGHTJAR" push metrics --print
@@ -117,4 +121,44 @@ hides() { ! grep -rqF "$1" "$corpus"; }
 ok "no link is followed" hides 'not for libFuzzer'
 is "nothing too large comes" "$(find "$corpus" -size +1024k | wc -l)" 0
 ok "the state is sound" "$NIGHTJAR" db check
+
+# --- from one target to the others, every day: a day passes at once (faketime fakes the timers of the event loop, too) ---
+cat >wall.c <<'EOF2'
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec *t) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (real == NULL) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int rc = real(id, t);
+    FILE *file = id == CLOCK_REALTIME ? fopen(getenv("WALL"), "r") : NULL;
+    long ahead = 0;
+    if (file != NULL && fscanf(file, "%ld", &ahead) == 1) t->tv_sec += ahead;
+    if (file != NULL) fclose(file);
+    return rc;
+}
+EOF2
+ok "a clock on the wall" clang-14 -D_GNU_SOURCE -shared -fPIC -O1 -o wall.so wall.c
+mkdir daily && cp out/libfuzzer/steps daily/alone && cp out/libfuzzer/steps daily/other
+printf 'out: [daily]\nexchange: {cross: daily}\n' >daily.yaml
+put_in() { # TEXT: a target's corpus has it for a while
+  local hash
+  hash=$(printf '%s' "$1" | sha256sum | cut -d' ' -f1)
+  mkdir -p "days/corpus/alone/inputs/${hash:0:2}"
+  printf '%s' "$1" >fed && touch -d '1 hour ago' fed && mv fed "days/corpus/alone/inputs/${hash:0:2}/$hash"
+}
+come() { grep -rqF "$1" days/corpus/other/inputs; }
+ok "a target has a corpus" put_in 'of the first day'
+start env LD_PRELOAD="$WORK/wall.so" WALL="$WORK/ahead" \
+  "$NIGHTJAR" --state days --config daily.yaml fuzz --minimize no --for 60s --jobs 2 >days.out 2>&1
+ok "the other is offered it" retry 40 come 'of the first day'
+ok "the first gets a further one" put_in 'of the second day'
+echo 90000 >ahead
+ok "a day later that, too" retry 30 come 'of the second day'
+stop "$STARTED" INT
+exits 0 "the other's corpus" "$NIGHTJAR" --state days corpus stat other --json
+cp "$OUT" stat.json
+ok "knows where they are from" test "$(jq '.origins["cross:alone"]' stat.json)" -ge 2
+ok "the state is sound" "$NIGHTJAR" --state days db check
 finish

@@ -44,19 +44,39 @@ fork_server_be_inside(int argc, char **argv)
     }
 }
 
-/* The command of the target, built in folder. */
-static inline void
-fork_server_command(const char *folder, struct command *out)
+/* The target and its command, for all tests of a program; a group's setup and teardown.
+ */
+static struct {
+    char *folder;
+    struct command command;
+} fork_server;
+
+static inline int
+fork_server_build(void **state)
 {
     const char *const flags[] = {"cc", "-O1", NULL};
-    AUTO(mem_free)
-    char *program = victim_build(folder, "target", fork_server_source, flags);
+    struct command *command = &fork_server.command;
 
-    strv_add(&out->argv, program);
-    strv_add(&out->argv, "@@");
-    out->mode = INPUT_ARGUMENT;
-    out->timeout_ms = 300;
-    out->memory_bytes = (int64_t)512 << 20;
+    (void)state;
+    fork_server.folder = victim_folder();
+    AUTO(mem_free)
+    char *program = victim_build(fork_server.folder, "target", fork_server_source, flags);
+    strv_add(&command->argv, program);
+    strv_add(&command->argv, "@@");
+    command->mode = INPUT_ARGUMENT;
+    command->timeout_ms = 300;
+    command->memory_bytes = (int64_t)512 << 20;
+    return 0;
+}
+
+static inline int
+fork_server_unbuild(void **state)
+{
+    (void)state;
+    assert_int_equal(fs_remove(fork_server.folder, NULL), 0);
+    mem_free(fork_server.folder);
+    command_clear(&fork_server.command);
+    return 0;
 }
 
 #endif

@@ -8,8 +8,7 @@
 enum { JOBS = 2 };
 
 struct fixture {
-    char *folder, *in, *spool;
-    struct command command;
+    char *in, *spool;
     struct cover_sum sum;
     struct err err;
 };
@@ -17,31 +16,12 @@ struct fixture {
 static struct fixture fixture;
 
 static int
-build(void **state)
-{
-    fixture.folder = victim_folder();
-    fork_server_command(fixture.folder, &fixture.command);
-    *state = &fixture;
-    return 0;
-}
-
-static int
-unbuild(void **state)
-{
-    (void)state;
-    assert_int_equal(fs_remove(fixture.folder, NULL), 0);
-    mem_free(fixture.folder);
-    command_clear(&fixture.command);
-    return 0;
-}
-
-static int
 setup(void **state)
 {
     struct fixture *fix = &fixture;
 
-    fix->in = fs_join(fix->folder, "in");
-    fix->spool = fs_join(fix->folder, "spool");
+    fix->in = fs_join(fork_server.folder, "in");
+    fix->spool = fs_join(fork_server.folder, "spool");
     fix->sum = (struct cover_sum){0};
     assert_int_equal(fs_mkdirs(fix->in, 0755, &fix->err), 0);
     *state = fix;
@@ -79,8 +59,10 @@ solve(struct fixture *fix)
     AUTO(cover_close) struct cover *cover = NULL;
     AUTO(strv_clear) struct strv names = {0};
     AUTO(buf_clear) struct buf text = BUF_INIT;
-    const struct cover_config config = {
-        .command = &fix->command, .jobs = JOBS, .spool = fix->spool, .what = fix->in};
+    const struct cover_config config = {.command = &fork_server.command,
+                                        .jobs = JOBS,
+                                        .spool = fix->spool,
+                                        .what = fix->in};
     struct measured input;
     size_t at = 0;
     uint32_t alone;
@@ -284,5 +266,6 @@ main(void)
         COVER(test_no_fork_server_is_said),
     };
 
-    return cmocka_run_group_tests_name("cover", tests, build, unbuild);
+    return cmocka_run_group_tests_name("cover", tests, fork_server_build,
+                                       fork_server_unbuild);
 }

@@ -1,5 +1,6 @@
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,10 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "orchestrator/corpus/library.h"
 #include "orchestrator/supervise/exchange.h"
 
 extern const struct engine_ops engine_aflpp;
@@ -139,6 +142,33 @@ holds(struct fixture *fix, const char *relative, const char *text)
     return count.n;
 }
 
+/* A target's corpus has the text, of this origin; or (NULL) has it not. */
+static void
+assert_corpus(struct fixture *fix, const char *target, const char *text,
+              const char *origin)
+{
+    AUTO(library_close) struct library *library = NULL;
+    AUTO(index_free) struct index *index = NULL;
+    char sha256[HASH_HEX_MAX];
+    struct index_entry entry;
+    int rc = library_open(fix->root, target, false, &library, &fix->err);
+
+    if (rc == -ENOENT && origin == NULL) {
+        return;
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(library_index(library, &index, &fix->err), 0);
+    hash_sha256(text, strlen(text), sha256);
+    AUTO(mem_free)
+    char *path =
+        mem_printf("%s/corpus/%s/inputs/%.2s/%s", fix->root, target, sha256, sha256);
+    assert_int_equal(index_get(index, sha256, &entry), origin != NULL);
+    assert_int_equal(fs_exists(path), origin != NULL);
+    if (origin != NULL) {
+        assert_string_equal(entry.origin, origin);
+    }
+}
+
 static void
 test_exchange_passes_both_ways_once(void **state)
 {
@@ -160,6 +190,10 @@ test_exchange_passes_both_ways_once(void **state)
     assert_int_equal(holds(fix, "one/aflpp", "before"), 0);
     assert_int_equal(holds(fix, "one/aflpp", "found"), 1);
     assert_int_equal(holds(fix, "two", "found"), 0);
+    assert_corpus(fix, "one", "found", "worker:aflpp");
+    assert_corpus(fix, "one", "other", "worker:libfuzzer");
+    assert_corpus(fix, "one", "seed", NULL);
+    assert_corpus(fix, "two", "found", NULL);
     assert_string_equal(buf_str(&fix->told), "one libfuzzer_to_aflpp offered 1\n"
                                              "one aflpp_to_libfuzzer offered 1\n");
 }
@@ -285,6 +319,24 @@ test_exchange_bounds_a_pass(void **state)
 }
 
 static void
+test_exchange_waits_for_a_corpus_that_is_changed(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(library_close) struct library *library = NULL;
+
+    assert_int_equal(library_open(fix->root, "one", true, &library, &fix->err), 0);
+    assert_int_equal(library_begin(library, &fix->err), 0);
+    put(fix, "one/aflpp/w1/queue/id:000001,src:000000", "found");
+    open_exchange(fix, EXCHANGE_CROSS_NO);
+    exchange_tick(fix->exchange);
+    assert_int_equal(holds(fix, "one/libfuzzer/corpus", "found"), 0);
+    assert_int_equal(library_end(library, &fix->err), 0);
+    exchange_settle(fix->exchange);
+    assert_int_equal(holds(fix, "one/libfuzzer/corpus", "found"), 1);
+    assert_corpus(fix, "one", "found", "worker:aflpp");
+}
+
+static void
 test_exchange_cross_offers_the_smallest_with_news(void **state)
 {
     struct fixture *fix = *state;
@@ -299,6 +351,7 @@ test_exchange_cross_offers_the_smallest_with_news(void **state)
     assert_non_null(strstr(buf_str(&fix->told), "two cross_to_aflpp offered 1\n"));
     assert_non_null(strstr(buf_str(&fix->told), "two cross_to_libfuzzer offered 1\n"));
     assert_null(strstr(buf_str(&fix->told), "one cross"));
+    assert_corpus(fix, "two", "news", "cross:one");
 }
 
 int
@@ -311,6 +364,7 @@ main(void)
         TEST(test_exchange_counts_what_is_kept),
         TEST(test_exchange_follows_no_link_and_takes_nothing_large),
         TEST(test_exchange_bounds_a_pass),
+        TEST(test_exchange_waits_for_a_corpus_that_is_changed),
         TEST(test_exchange_cross_offers_the_smallest_with_news),
     };
 

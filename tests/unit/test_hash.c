@@ -56,11 +56,28 @@ test_sha256_takes_any_bytes(void **state)
     assert_string_not_equal(hex, other);
 }
 
+static void
+test_digits_and_bytes_are_each_other(void **state)
+{
+    unsigned char bytes[4];
+    char hex[9];
+
+    (void)state;
+    assert_true(hash_bytes("00fF7a19ee", bytes, sizeof(bytes)));
+    assert_memory_equal(bytes, "\x00\xff\x7a\x19", sizeof(bytes));
+    hash_hex(bytes, sizeof(bytes), hex);
+    assert_string_equal(hex, "00ff7a19");
+    assert_false(hash_bytes("00ff7a1", bytes, sizeof(bytes)));
+    assert_false(hash_bytes("00ff7a1g", bytes, sizeof(bytes)));
+    assert_false(hash_bytes("", bytes, sizeof(bytes)));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_sha256_agrees_with_the_standard),
+        TEST(test_digits_and_bytes_are_each_other),
         TEST(test_sha256_takes_any_bytes),
     };
 

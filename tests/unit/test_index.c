@@ -167,6 +167,20 @@ test_origins_are_told_by_names(void **state)
 
 #define INDEX(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void
+test_an_origin_in_a_file_is_made_a_word(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(index_free) struct index *index = NULL;
+    struct index_entry entry;
+    const char text[] = A " 1700000000 \x1b[31m\xff<b>:w1 - - -\n";
+
+    assert_int_equal(fs_write(fix->path, text, strlen(text), 0600, &fix->err), 0);
+    assert_int_equal(index_open(fix->path, &index, &fix->err), 0);
+    assert_true(index_get(index, A, &entry));
+    assert_string_equal(entry.origin, "__31m__b_:w1");
+}
+
 int
 main(void)
 {
@@ -176,6 +190,7 @@ main(void)
         INDEX(test_malformed_lines_are_passed_over),
         INDEX(test_many_inputs_and_origins),
         cmocka_unit_test(test_origins_are_told_by_names),
+        INDEX(test_an_origin_in_a_file_is_made_a_word),
     };
 
     return cmocka_run_group_tests_name("index", tests, NULL, NULL);

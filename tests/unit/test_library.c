@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "orchestrator/corpus/library.h"
 
 struct fixture {
-    char *folder, *state;
-    struct command command;
+    char *state;
     struct library *library;
     struct err err;
 };
@@ -15,28 +15,9 @@ struct fixture {
 static struct fixture fixture;
 
 static int
-build(void **state)
-{
-    fixture.folder = victim_folder();
-    fork_server_command(fixture.folder, &fixture.command);
-    *state = &fixture;
-    return 0;
-}
-
-static int
-unbuild(void **state)
-{
-    (void)state;
-    assert_int_equal(fs_remove(fixture.folder, NULL), 0);
-    mem_free(fixture.folder);
-    command_clear(&fixture.command);
-    return 0;
-}
-
-static int
 setup(void **state)
 {
-    fixture.state = fs_join(fixture.folder, "state");
+    fixture.state = fs_join(fork_server.folder, "state");
     assert_int_equal(
         library_open(fixture.state, "t", true, &fixture.library, &fixture.err), 0);
     *state = &fixture;
@@ -199,7 +180,7 @@ test_prune_leaves_the_fewest_and_says_what_they_reach(void **state)
 {
     struct fixture *fix = *state;
     AUTO(index_free) struct index *index = NULL;
-    const struct cover_config config = {.command = &fix->command, .jobs = 1};
+    const struct cover_config config = {.command = &fork_server.command, .jobs = 1};
     struct cover_sum sum;
     AUTO(mem_free) char *aside = mem_strdup(library_quarantine(fix->library));
     int n_aside = 0;
@@ -220,6 +201,85 @@ test_prune_leaves_the_fewest_and_says_what_they_reach(void **state)
     assert_int_equal(n_prunes, 1);
     assert_int_equal(prune->inputs, 1);
     assert_int_equal(prune->edges, 2);
+}
+
+static void
+add(struct library *library, const char *text, const char *origin, int wanted)
+{
+    char sha256[HASH_HEX_MAX];
+
+    hash_sha256(text, strlen(text), sha256);
+    assert_int_equal(library_add(library, text, strlen(text), sha256, origin, NULL),
+                     wanted);
+}
+
+static void
+test_inputs_are_added_one_at_a_time(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(index_free) struct index *index = NULL;
+    struct index_entry entry;
+    char sha256[HASH_HEX_MAX];
+
+    add(fix->library, "x", "worker:aflpp", -EBUSY); /* without the lock */
+    assert_int_equal(library_begin(fix->library, &fix->err), 0);
+    add(fix->library, "x", "worker:aflpp", 1);
+    add(fix->library, "y", "cross:a b\n", 1);
+    add(fix->library, "x", "cross:u", 0);
+    assert_int_equal(library_end(fix->library, &fix->err), 0);
+    assert_int_equal(inputs(fix), 2);
+    assert_int_equal(library_index(fix->library, &index, &fix->err), 0);
+    hash_sha256("x", 1, sha256);
+    assert_true(index_get(index, sha256, &entry));
+    assert_string_equal(entry.origin, "worker:aflpp");
+    hash_sha256("y", 1, sha256);
+    assert_true(index_get(index, sha256, &entry));
+    assert_string_equal(entry.origin, "cross:a_b_"); /* still a word, and one line */
+}
+
+/* Somebody else, while the corpus is measured. */
+static void
+come_late(void *user, const struct cover_sum *sum)
+{
+    struct fixture *fix = user;
+    AUTO(library_close) struct library *other = NULL;
+
+    (void)sum;
+    assert_int_equal(library_open(fix->state, "t", false, &other, &fix->err), 0);
+    assert_int_equal(library_begin(other, &fix->err), 0);
+    (void)library_add(other, "bbb", 3,
+                      "3e744b9dc39389baf0c5a0660589b8402f3dbb49b89b3e75f2c9355852a3c677",
+                      "worker:aflpp", &fix->err);
+    assert_int_equal(library_end(other, &fix->err), 0);
+}
+
+static void
+test_what_comes_while_it_is_pruned_stays(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(index_free) struct index *index = NULL;
+    const struct cover_config config = {
+        .command = &fork_server.command, .jobs = 1, .progress = come_late, .user = fix};
+    struct index_entry entry;
+    struct cover_sum sum;
+    bool grew = false;
+
+    import(fix, "1", "a", NULL);
+    import(fix, "2", "ab", NULL);
+    library_close(STEAL(fix->library)); /* its import has the lock */
+    assert_int_equal(library_open(fix->state, "t", false, &fix->library, &fix->err), 0);
+    assert_int_equal(library_grew(fix->library, &grew, &fix->err), 0);
+    assert_true(grew);
+    assert_int_equal(library_prune(fix->library, &config, &sum, &fix->err), 0);
+    assert_int_equal(sum.kept, 1);
+    assert_int_equal(inputs(fix), 2);
+    assert_int_equal(library_index(fix->library, &index, &fix->err), 0);
+    assert_true(index_get(
+        index, "3e744b9dc39389baf0c5a0660589b8402f3dbb49b89b3e75f2c9355852a3c677",
+        &entry));
+    assert_string_equal(entry.origin, "worker:aflpp");
+    assert_int_equal(library_grew(fix->library, &grew, &fix->err), 0);
+    assert_true(grew); /* 1 was left, 2 are there */
 }
 
 static void
@@ -249,8 +309,11 @@ main(void)
         LIBRARY(test_a_folder_that_holds_something_is_not_written_to),
         LIBRARY(test_who_changes_it_is_alone),
         LIBRARY(test_prune_leaves_the_fewest_and_says_what_they_reach),
+        LIBRARY(test_inputs_are_added_one_at_a_time),
+        LIBRARY(test_what_comes_while_it_is_pruned_stays),
         LIBRARY(test_names_that_lead_elsewhere_are_none),
     };
 
-    return cmocka_run_group_tests_name("library", tests, build, unbuild);
+    return cmocka_run_group_tests_name("library", tests, fork_server_build,
+                                       fork_server_unbuild);
 }
