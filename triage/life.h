@@ -24,6 +24,7 @@ struct bug_life { /* times are wall ms, 0: never */
     int64_t filed;               /* in the ledger */
     int64_t told;                /* its first event that goes to sinks */
     int64_t campaign;            /* the campaign before `written` began */
+    int64_t cpu_ms;              /* time of its target's workers from then on */
     int64_t acknowledged;        /* the first thing that a person did to it */
     struct life_change *changes; /* of state, in order */
     size_t n;

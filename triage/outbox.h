@@ -53,9 +53,16 @@ struct outbox_tried {
     const char *state; /* what it is now: pending, sent, dead */
     int64_t next_try;
     const char *error; /* NULL: none */
+    bool told;         /* the sink took it; not so what it does not want */
 };
 int store_outbox_tried(struct store *store, int64_t id, const struct outbox_tried *what,
                        struct err *err);
+
+/* Visit the events that sinks were told of since then (wall ms): when each happened, and
+ * when the first sink had it. visit may not use the store. */
+typedef int alert_visit(void *user, int64_t at, int64_t told, struct err *err);
+int store_alerts(struct store *store, int64_t since, alert_visit *visit, void *user,
+                 struct err *err);
 
 /* Visit what is pending or dead, oldest first; sink NULL: of all. */
 int store_outbox(struct store *store, const char *sink, int limit, outbox_visit *visit,

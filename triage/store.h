@@ -454,10 +454,19 @@ int store_counts(struct store *store, struct store_counts *out, struct err *err)
  *                            result: new duplicate unreproducible untriageable broken
  *   crash_files_total        target, source, result: new duplicate
  *   reproducer_runs_total    target, result: crash clean different
- *   bugs_detected_total      target, severity
+ *   bugs_detected_total      target, severity; so bugs_fixed_total, bugs_regressed_total
+ *   bug_patch_deadline_total severity, result: met missed
+ *   incidents_total          severity, kind: vuln control
+ *   gate_runs_total          verdict
  *   worker_restarts_total    target, engine
  *   worker_executions_total  target, engine
- *   fuzz_milliseconds_total  target
+ *   fuzz_milliseconds_total  target: time of workers that was used (triage/control.h)
+ *   fuzz_scheduled_milliseconds_total   target: and that was meant
+ *   control_slices_total     target, result: good bad
+ *   control_fault_milliseconds_total    target, cause
+ *   push_total               sink, result: ok failed
+ *   db_busy_total            (none): times that a scribe waited for the database
+ *   ..._bucket, ..._sum      triage/histogram.h
  *   exchange_inputs_total    target, direction: "aflpp_to_libfuzzer" "cross_to_aflpp"
  * ..., result: offered useful
  */
@@ -479,8 +488,9 @@ struct event {
                             "bug.verify" (triage/regression.h) "crash.state"
                             "worker.state"    "campaign.start"           "campaign.end"
                             "target.replay" "target.disk" (corpus/disk.h) "target.coverage"
-                            "gate.verdict" ... */
-    const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" */
+                            "gate.verdict" "bug.deadline" "bug.incident"
+                            "target.outage" "budget.state" (orchestrator/gate/slo.h) */
+    const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" "budget" */
     int64_t subject_id;
     const char *from, *to; /* states, or NULL */
     json_t *detail;        /* borrowed; NULL: none */
@@ -491,6 +501,15 @@ struct event {
  * a message to every sink for each file. So do those of a bug that is backlog; that it no
  * longer is tells "bug.backlog" (from "backlog" to "fresh"), with what "bug.new" told. */
 int store_event(struct store *store, const struct event *event, struct err *err);
+
+/* The same if its kind left its subject somewhere else, which becomes `from`; at first a
+ * subject is at `otherwise`. So who looks again, at once with others, tells a change
+ * once. */
+int store_event_change(struct store *store, const struct event *event,
+                       const char *otherwise, struct err *err);
+
+/* The same if the subject has no event of this kind yet. */
+int store_event_first(struct store *store, const struct event *event, struct err *err);
 
 /* Where the last event of its kind left its subject (only these are read of `of`): new,
  * or NULL when there was none. */

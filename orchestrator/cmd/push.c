@@ -1,11 +1,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include "orchestrator/cmd/parallel.h"
 #include "orchestrator/config.h"
 #include "orchestrator/publish/collect.h"
 #include "orchestrator/publish/exposition.h"
 #include "orchestrator/publish/sink.h"
+#include "triage/vitals.h"
 
 enum { GRACE_MS = 5000 }; /* to start, and to read the store */
 
@@ -41,20 +45,60 @@ struct chosen {
     const char *to; /* borrowed */
 };
 
+/* That it was tried; the numbers are worth more than that. */
+static void
+count_push(const struct cmd_context *context, const struct sink_ops *sink, bool ok)
+{
+    AUTO(store_close) struct store *store = NULL;
+    struct err err = ERR_INIT;
+
+    if (store_open(context->state, DB_WRITE, &store, &err) == 0) {
+        (void)store_pushed(store, sink->name, ok, &err);
+    }
+}
+
+static int
+send_them(const struct cmd_context *context, const struct sink_target *target,
+          const struct sink_ops *sink, const struct metrics *metrics, struct err *err)
+{
+    AUTO(mem_free)
+    char *path =
+        push_memory_path(context->state, sink->name, target->to, target->instance);
+    AUTO(push_memory_clear) struct push_memory memory = {0};
+    struct sink_target one = *target;
+    struct err ignored = ERR_INIT;
+
+    push_memory_read(path, &memory);
+    if (memory.not_before_ms > clock_wall_ms() &&
+        memory.not_before_ms - clock_wall_ms() <= SINK_PAUSE_MAX_MS) {
+        return err_set(err, -EAGAIN, "it wants to be left alone for %lld s more",
+                       (long long)(memory.not_before_ms - clock_wall_ms()) / 1000 + 1);
+    }
+    memory.not_before_ms = 0;
+    one.memory = &memory;
+    int rc = sink->push(&one, metrics, err);
+    if (memory.series.n > 0 || memory.not_before_ms > 0 || fs_exists(path)) {
+        (void)push_memory_write(path, &memory, &ignored); /* a read-only state folder */
+    }
+    count_push(context, sink, rc == 0);
+    return rc;
+}
+
 static int
 push_one(const struct cmd_context *context, const struct chosen *chosen,
          const struct metrics *metrics)
 {
-    const struct sink_target target = {chosen->to, instance == NULL ? "" : instance,
-                                       timeout_ms};
+    const struct sink_target target = {.to = chosen->to,
+                                       .instance = instance == NULL ? "" : instance,
+                                       .timeout_ms = timeout_ms};
     struct err err = ERR_INIT;
 
-    if (chosen->sink->push(&target, metrics, &err) < 0) {
+    if (send_them(context, &target, chosen->sink, metrics, &err) < 0) {
         return cmd_fail(EXIT_UNDECIDED, "%s %s: %s", chosen->sink->name, chosen->to,
                         err.msg);
     }
     if (!context->json) {
-        (void)printf("pushed %zu metric families to %s %s\n", metrics->n,
+        (void)printf("pushed %zu metric families to %s %s\n", metrics_count(metrics),
                      chosen->sink->name, chosen->to);
     }
     return EXIT_DONE;

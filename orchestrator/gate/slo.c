@@ -30,6 +30,10 @@ slo_policy_default(void)
         .notified = 0.99,
         .notify_ms = 5 * INT64_C(60000),
         .incidents = 2,
+        .healthy = 0.999,
+        .capacity = 0.99,
+        .outage_ms = 60 * INT64_C(60000),
+        .alerts = 14,
     };
 }
 
@@ -304,21 +308,37 @@ add_duration(struct durations *list, int64_t from, int64_t to)
     }
 }
 
-static void
-count_deadline(const struct slo_policy *policy, const struct bug_life *life, int64_t now,
-               struct slo *out)
+enum slo_deadline
+slo_deadline_of(const struct slo_policy *policy, const struct bug_life *life, int64_t now)
 {
     int64_t deadline = policy->deadline_ms[life->severity];
     int64_t due = life->filed + deadline;
     int64_t fixed = fixed_at(life);
     bool dropped = fixed == 0 && !is_open(life); /* it is none, or another one */
 
-    if (life->backlog || deadline == 0 || dropped || due > now ||
-        due <= now - policy->window_ms) {
-        return;
+    if (life->backlog || deadline == 0 || dropped || due > now) {
+        return SLO_DEADLINE_NONE;
     }
-    out->due[life->severity]++;
-    out->met[life->severity] += fixed > 0 && fixed <= due;
+    return fixed > 0 && fixed <= due ? SLO_DEADLINE_MET : SLO_DEADLINE_MISSED;
+}
+
+bool
+slo_is_incident(const struct bug_life *life)
+{
+    return !life->backlog && life->released && life->severity >= SEVERITY_HIGH;
+}
+
+static void
+count_deadline(const struct slo_policy *policy, const struct bug_life *life, int64_t now,
+               struct slo *out)
+{
+    enum slo_deadline deadline = slo_deadline_of(policy, life, now);
+    int64_t due = life->filed + policy->deadline_ms[life->severity];
+
+    if (deadline != SLO_DEADLINE_NONE && due > now - policy->window_ms) {
+        out->due[life->severity]++;
+        out->met[life->severity] += deadline == SLO_DEADLINE_MET;
+    }
 }
 
 static void
@@ -333,10 +353,9 @@ count_bug(const struct slo_policy *policy, const struct bug_life *life, int64_t 
     if (open && age > out->oldest_open_ms[life->severity]) {
         out->oldest_open_ms[life->severity] = age;
     }
-    out->fixed += fixed_at(life) > now - policy->window_ms;
+    out->fixed += fixed_at(life) > now - policy->window_ms && !life->backlog;
     out->found += young && !life->backlog;
-    out->incidents +=
-        young && !life->backlog && life->released && life->severity >= SEVERITY_HIGH;
+    out->incidents += young && slo_is_incident(life);
     if (young && !life->backlog && life->told > 0 && life->campaign > 0) {
         out->notify_n++;
         out->notify_met += life->told - life->written <= policy->notify_ms;
@@ -347,9 +366,9 @@ static void
 measure(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
         int64_t now, struct slo *out)
 {
-    enum { CAMPAIGN, NOTIFY, ACKNOWLEDGE, FIX, KINDS };
+    enum { CAMPAIGN, CPU, NOTIFY, ACKNOWLEDGE, FIX, KINDS };
     struct durations lists[KINDS];
-    struct spread *const to[KINDS] = {&out->since_campaign, &out->to_notify,
+    struct spread *const to[KINDS] = {&out->since_campaign, &out->cpu, &out->to_notify,
                                       &out->to_acknowledge, &out->to_fix};
 
     for (size_t k = 0; k < KINDS; k++) {
@@ -364,6 +383,7 @@ measure(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
         }
         if (life->filed > now - policy->window_ms) {
             add_duration(&lists[CAMPAIGN], life->campaign, life->written);
+            add_duration(&lists[CPU], life->campaign > 0 ? 1 : 0, 1 + life->cpu_ms);
             add_duration(&lists[NOTIFY], life->campaign > 0 ? life->written : 0,
                          life->told);
             add_duration(&lists[ACKNOWLEDGE], life->filed, life->acknowledged);
@@ -380,7 +400,7 @@ measure(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
 
 void
 slo_of(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
-       int64_t now, struct slo *out)
+       const struct slo_control *control, int64_t now, struct slo *out)
 {
     int64_t due = 0;
     int64_t met = 0;
@@ -395,47 +415,20 @@ slo_of(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
     out->patch_burn = due == 0 || policy->patched >= 1
                           ? 0
                           : (double)(due - met) / (double)due / (1 - policy->patched);
+    out->remediation = out->found > 0 ? (double)out->fixed / (double)out->found : 1;
+    if (control != NULL) {
+        out->control = *control;
+    }
+    slo_control_decide(policy, &out->control);
+    out->incidents_control = out->control.outages;
+    out->incidents += out->incidents_control;
     slo_poisson(out->incidents, &out->incidents_low, &out->incidents_high);
 }
 
-/* --- from the store --- */
-
-struct lives {
-    struct bug_life *v;
-    size_t n;
-};
-
-static void
-lives_clear(struct lives *lives)
+const char *
+slo_budget_state(const struct slo *slo)
 {
-    for (size_t i = 0; i < lives->n; i++) {
-        bug_life_clear(&lives->v[i]);
-    }
-    mem_free(lives->v);
-}
-AUTO_DEFINE_CLEAR(struct lives, lives_clear)
+    double left = slo->budget > 0 ? 1 - slo->spent / slo->budget : 0;
 
-static int
-keep(void *user, struct bug_life *life, struct err *err)
-{
-    struct lives *lives = user;
-
-    (void)err;
-    lives->v = mem_resize(lives->v, (lives->n + 1) * sizeof(*lives->v));
-    lives->v[lives->n++] = *life;
-    *life = (struct bug_life){0};
-    return 0;
-}
-
-int
-slo_collect(struct store *store, const struct slo_policy *policy, int64_t now,
-            struct slo *out, struct err *err)
-{
-    AUTO(lives_clear) struct lives lives = {0};
-    int rc = store_lives(store, keep, &lives, err);
-
-    if (rc == 0) {
-        slo_of(policy, lives.v, lives.n, now, out);
-    }
-    return rc;
+    return left <= 0 ? "exhausted" : left <= 0.1 ? "low" : left <= 0.5 ? "half" : "ok";
 }

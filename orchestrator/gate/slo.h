@@ -20,6 +20,7 @@
 #define ORCHESTRATOR_GATE_SLO_H
 
 #include "base/err.h"
+#include "triage/control.h"
 #include "triage/life.h"
 
 enum { SLO_SEVERITIES = SEVERITY_CRITICAL + 1, SLO_WORST_MAX = 5 };
@@ -35,11 +36,16 @@ struct slo_policy {
     double notified;                     /* share of new bugs told within notify_ms */
     int64_t notify_ms;                   /* from the crash file to the message */
     int64_t incidents;                   /* in a window at most */
+    double healthy;                      /* share of a target's minutes that are good */
+    double capacity;                     /* share of the meant time of workers used */
+    int64_t outage_ms; /* bad minutes in a row of one target that are an incident */
+    int64_t alerts;    /* events that people are told of, in 7 days at most */
 };
 
 /* 28 days; weights 10 5 2 0.5 0; one critical, two high, a medium, two low ones are
  * tolerated; deadlines 7 14 28 90 days; 99 % patched in time; 99 % told within 5 minutes;
- * two incidents. */
+ * two incidents; 99.9 % of minutes good, 99 % of the capacity used; an hour is an outage;
+ * two alerts a day. */
 struct slo_policy slo_policy_default(void);
 
 /* A set of durations, ms. Few and skewed: the mean stands beside median and p90, not
@@ -57,6 +63,18 @@ struct slo_burning { /* an open bug that costs most */
     int64_t open_ms; /* for how long */
 };
 
+/* How well the fuzzers ran. Two objectives, since one worker of few that is dead would
+ * exhaust a budget of 0.1 % of capacity within hours, and be nothing to worry about. */
+struct slo_control {
+    int64_t good, bad;                   /* minutes of targets */
+    int64_t scheduled_ms, productive_ms; /* of workers */
+    int64_t outages;
+    int64_t fault_minutes[CONTROL_CAUSES_MAX]; /* bad ones by their main cause */
+    double health, capacity;                   /* shares; 1 where nothing was meant */
+    /* Share that was bad / share that may be: 1 is all of the budget. */
+    double health_spent, capacity_spent;
+};
+
 struct slo {
     /* the breach budget */
     double budget, spent; /* points in the window */
@@ -72,6 +90,7 @@ struct slo {
     /* durations of bugs that were filed, looked at, fixed in the window; backlog left out
      */
     struct spread since_campaign; /* found, after the campaign began */
+    struct spread cpu;            /* the same in time of workers of its target */
     struct spread to_notify;      /* told, after a campaign's crash file was written */
     struct spread to_acknowledge; /* first decision of a person */
     struct spread to_fix;         /* of those that are fixed */
@@ -81,16 +100,45 @@ struct slo {
     int64_t due[SLO_SEVERITIES], met[SLO_SEVERITIES];
     double patch_burn; /* share missed / share that may be missed */
     int64_t notify_n, notify_met;
-    int64_t found, fixed; /* in the window; backlog left out of found */
+    int64_t found, fixed; /* in the window; backlog left out of both */
+    double remediation;   /* fixed / found; 1: as many as are found */
 
-    /* bugs of severity high or more in a build that is shipped, filed in the window */
-    int64_t incidents;
+    struct slo_control control;
+
+    /* events that people were told of: too many are ignored */
+    int64_t alerts;              /* of 7 days */
+    struct spread alert_latency; /* of the window: from the event to the first receiver */
+
+    /* bugs of severity high or more in a build that is shipped, filed in the window, and
+     * outages of the control */
+    int64_t incidents, incidents_control;
     double incidents_low, incidents_high; /* 90 % range of a Poisson rate */
 };
 
-/* lives is borrowed; now: wall ms. */
+/* lives is borrowed, control is what was added (NULL: nothing was); now: wall ms. Alerts
+ * are not there yet. */
 void slo_of(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
-            int64_t now, struct slo *out);
+            const struct slo_control *control, int64_t now, struct slo *out);
+
+/* Whether a bug was fixed at its deadline, at all times alike. */
+enum slo_deadline {
+    SLO_DEADLINE_NONE, /* it has none (backlog, no bug), or it has not come */
+    SLO_DEADLINE_MET,
+    SLO_DEADLINE_MISSED,
+};
+enum slo_deadline slo_deadline_of(const struct slo_policy *policy,
+                                  const struct bug_life *life, int64_t now);
+
+/* Of severity high or more, in a build that is shipped, and no backlog. */
+bool slo_is_incident(const struct bug_life *life);
+
+/* Add a run of minutes, those that touch [from, to) only; runs come by target and time.
+ * `bad` holds the bad minutes in a row until now, by the caller from 0 for a target. */
+void slo_control_add(const struct slo_policy *policy, const struct control_run *run,
+                     int64_t from, int64_t to, int64_t *bad, struct slo_control *out);
+
+/* The shares, of what was added. */
+void slo_control_decide(const struct slo_policy *policy, struct slo_control *out);
 
 /* Exact (Garwood 1936) 90 % range of the mean of a Poisson distribution that showed n. */
 void slo_poisson(int64_t n, double *low, double *high);
@@ -98,5 +146,21 @@ void slo_poisson(int64_t n, double *low, double *high);
 /* From the store. */
 int slo_collect(struct store *store, const struct slo_policy *policy, int64_t now,
                 struct slo *out, struct err *err);
+
+/* ok (more than half of the budget is left) half low (at most a tenth) exhausted */
+const char *slo_budget_state(const struct slo *slo);
+
+/*
+ * Write as events, each once, what only the passing of time brings about:
+ *   budget.state   when the state of the budget is another one
+ *   bug.deadline   "met" or "missed", when a bug's deadline has come
+ *   bug.incident   a bug of severity high or more shows on a build that is shipped
+ *   target.outage  "outage" when a target's minutes were bad for policy.outage_ms in a
+ *                  row up to now, "ok" when they no longer are
+ * Any process may do it, at any time. fuzz does each minute, serve too, and who triages
+ * or verifies at the end.
+ */
+int slo_note(struct store *store, const struct slo_policy *policy, int64_t now,
+             struct err *err);
 
 #endif

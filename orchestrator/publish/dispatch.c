@@ -53,7 +53,8 @@ note_failure(struct dispatch *dispatch, const struct outbox_row *row, int rc,
     bool dead = refused || row->tries + 1 >= DISPATCH_TRIES_MAX;
     int64_t again = clock_wall_ms() + dispatch_wait_ms(row->tries, answer->retry_after_ms,
                                                        randombytes_random());
-    const struct outbox_tried tried = {dead ? "dead" : "pending", again, why.msg};
+    const struct outbox_tried tried = {
+        .state = dead ? "dead" : "pending", .next_try = again, .error = why.msg};
 
     dispatch->result->dead += dead;
     dispatch->result->why = why;
@@ -95,7 +96,7 @@ send_notice(struct dispatch *dispatch, const struct notice *notice, struct err *
         return note_failure(dispatch, notice->row, rc, &answer, err);
     }
     dispatch->result->sent++;
-    const struct outbox_tried sent = {.state = "sent"};
+    const struct outbox_tried sent = {.state = "sent", .told = true};
     return store_outbox_tried(dispatch->store, notice->row->id, &sent, err);
 }
 

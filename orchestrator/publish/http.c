@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
@@ -10,7 +11,7 @@
 #include "base/late.h"
 #include "base/str.h"
 
-enum { SHOWN_MAX = 300, HEADER_MAX = 256 };
+enum { SHOWN_MAX = 300, HEADER_MAX = 256, RETRY_MS = 200 };
 
 /* libcurl, as far as it is used here; see late.h */
 static struct {
@@ -155,6 +156,48 @@ http_send(const struct http_request *request, struct http_answer *out, struct er
     *out = answer;
     answer = (struct http_answer){0};
     return 0;
+}
+
+static bool
+is_worth_it(const struct http_retry *retry, int rc, const struct http_answer *answer)
+{
+    for (size_t i = 0; rc == 0 && retry->statuses[i] != 0; i++) {
+        if (answer->status == retry->statuses[i]) {
+            return true;
+        }
+    }
+    return rc == -EIO || (rc == 0 && retry->server_errors && answer->status >= 500);
+}
+
+static void
+wait_ms(int64_t ms)
+{
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    (void)nanosleep(&time, NULL);
+}
+
+int
+http_send_again(const struct http_request *request, const struct http_retry *retry,
+                struct http_answer *out, struct err *err)
+{
+    int64_t end = clock_mono_ms() + request->timeout_ms;
+    struct http_request one = *request;
+
+    for (int tries = 1;; tries++) {
+        AUTO(http_answer_clear) struct http_answer answer = {0};
+        int rc = http_send(&one, &answer, err);
+        int64_t pause = (int64_t)RETRY_MS << (tries - 1);
+        pause = answer.retry_after_ms > pause ? answer.retry_after_ms : pause;
+        int64_t left = end - clock_mono_ms() - pause;
+        if (!is_worth_it(retry, rc, &answer) || tries == HTTP_TRIES_MAX || left <= 0) {
+            *out = answer;
+            answer = (struct http_answer){0};
+            return rc;
+        }
+        wait_ms(pause);
+        one.timeout_ms = left;
+    }
 }
 
 int

@@ -5,13 +5,14 @@
 #ifndef ORCHESTRATOR_PUBLISH_HTTP_H
 #define ORCHESTRATOR_PUBLISH_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { HTTP_ANSWER_MAX = 64 << 10 };
+enum { HTTP_ANSWER_MAX = 64 << 10, HTTP_TRIES_MAX = 4 };
 
 struct http_request {
     const char *method, *url;
@@ -34,6 +35,19 @@ AUTO_DEFINE_CLEAR(struct http_answer, http_answer_clear)
 /* -EIO: there was no answer. Any status is one. */
 int http_send(const struct http_request *request, struct http_answer *out,
               struct err *err);
+
+/* Which answers are worth another try: what could not be connected always is. */
+struct http_retry {
+    const long *statuses; /* ends with 0 */
+    bool server_errors;   /* all from 500 on, too */
+};
+
+/* The same with further tries (HTTP_TRIES_MAX in all) after a growing wait, at least as
+ * long as the receiver asks for, as long as they are within the request's timeout, which
+ * is for all of them. The last answer; one that asks for a longer wait is given back at
+ * once, with retry_after_ms. */
+int http_send_again(const struct http_request *request, const struct http_retry *retry,
+                    struct http_answer *out, struct err *err);
 
 /* -EPROTO with status and the beginning of the body, unless the status is 2xx. */
 int http_accepted(const struct http_answer *answer, struct err *err);

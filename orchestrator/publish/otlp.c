@@ -3,7 +3,7 @@
  * keys in lowerCamelCase, 64-bit integers as strings, enums as numbers. Names lose what
  * OpenTelemetry's conventions put elsewhere: `nightjar_fuzz_seconds_total` is
  * `nightjar.fuzz`, unit "s", a monotonic sum, from which a translation back to Prometheus
- * makes the first name again.
+ * makes the first name again. Sent again are 429, 502, 503, 504, as the protocol has it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "orchestrator/publish/http.h"
 #include "orchestrator/publish/sink.h"
 
-enum { AGGREGATION_CUMULATIVE = 2 };
+enum { AGGREGATION_CUMULATIVE = 2, MESSAGE_MAX = 300 };
 
 static json_t *
 nanoseconds(int64_t ms)
@@ -34,25 +34,67 @@ attribute(const char *name, const char *value)
 }
 
 static json_t *
+count_text(double count)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%.0f", count);
+    return json_text(text);
+}
+
+/* Counts are each bucket's own, one more than there are bounds. */
+static void
+put_histogram(json_t *point, const struct histogram *shape, const struct sample *sample)
+{
+    json_t *counts = json_array();
+    json_t *bounds = json_array();
+    double sum = 0;
+
+    for (size_t i = 0; i <= shape->n; i++) {
+        (void)json_array_append_new(counts, count_text(sample->buckets[i]));
+        sum += sample->buckets[i];
+    }
+    for (size_t i = 0; i < shape->n; i++) {
+        (void)json_array_append_new(bounds, json_real(shape->bounds[i]));
+    }
+    json_put(point, "count", count_text(sum));
+    json_put(point, "sum", json_real(sample->value));
+    json_put(point, "bucketCounts", counts);
+    json_put(point, "explicitBounds", bounds);
+}
+
+static json_t *
+data_point(const struct metrics *metrics, const struct metric *metric,
+           const struct sample *sample)
+{
+    json_t *attributes = json_array();
+    json_t *point = json_object();
+
+    for (size_t k = 0; k < sample->n_labels; k++) {
+        (void)json_array_append_new(
+            attributes, attribute(sample->labels[k].name, sample->labels[k].value));
+    }
+    json_put(point, "attributes", attributes);
+    if (metric->kind->type != METRIC_GAUGE) {
+        json_put(point, "startTimeUnixNano", nanoseconds(metrics->since_ms));
+    }
+    json_put(point, "timeUnixNano", nanoseconds(metrics->at_ms));
+    if (metric->kind->type == METRIC_HISTOGRAM) {
+        put_histogram(point, metric->kind->shape, sample);
+    } else {
+        json_put(point, "asDouble", json_real(sample->value));
+    }
+    return point;
+}
+
+static json_t *
 data_points(const struct metrics *metrics, const struct metric *metric)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < metric->n; i++) {
-        const struct sample *sample = &metric->samples[i];
-        json_t *attributes = json_array();
-        for (size_t k = 0; k < sample->n_labels; k++) {
-            (void)json_array_append_new(
-                attributes, attribute(sample->labels[k].name, sample->labels[k].value));
-        }
-        json_t *point = json_object();
-        json_put(point, "attributes", attributes);
-        if (metric->type == METRIC_COUNTER) {
-            json_put(point, "startTimeUnixNano", nanoseconds(metrics->since_ms));
-        }
-        json_put(point, "timeUnixNano", nanoseconds(metrics->at_ms));
-        json_put(point, "asDouble", json_real(sample->value));
-        (void)json_array_append_new(list, point);
+        (void)json_array_append_new(list,
+                                    data_point(metrics, metric, &metric->samples[i]));
     }
     return list;
 }
@@ -88,20 +130,26 @@ split_name(char *name, enum metric_type type)
 static json_t *
 metric_to_json(const struct metrics *metrics, const struct metric *metric)
 {
-    AUTO(mem_free) char *name = mem_strdup(metric->name);
-    const char *unit = split_name(name, metric->type);
+    static const char *const kinds[] = {[METRIC_GAUGE] = "gauge",
+                                        [METRIC_COUNTER] = "sum",
+                                        [METRIC_HISTOGRAM] = "histogram"};
+    enum metric_type type = metric->kind->type;
+    AUTO(mem_free) char *name = mem_strdup(metric->kind->name);
+    const char *unit = split_name(name, type);
     json_t *out = json_object();
     json_t *data = json_object();
 
     json_put(out, "name", json_text(name));
-    json_put(out, "description", json_text(metric->help));
+    json_put(out, "description", json_text(metric->kind->help));
     json_put(out, "unit", json_text(unit));
     json_put(data, "dataPoints", data_points(metrics, metric));
-    if (metric->type == METRIC_COUNTER) {
+    if (type != METRIC_GAUGE) {
         json_put(data, "aggregationTemporality", json_integer(AGGREGATION_CUMULATIVE));
+    }
+    if (type == METRIC_COUNTER) {
         json_put(data, "isMonotonic", json_true());
     }
-    json_put(out, metric->type == METRIC_COUNTER ? "sum" : "gauge", data);
+    json_put(out, kinds[type], data);
     return out;
 }
 
@@ -111,8 +159,10 @@ request_of(const struct sink_target *to, const struct metrics *metrics)
     json_t *list = json_array();
     json_t *resource = json_array();
 
-    for (size_t i = 0; i < metrics->n; i++) {
-        (void)json_array_append_new(list, metric_to_json(metrics, metrics->v[i]));
+    for (size_t i = 0; i < METRICS; i++) {
+        if (metrics->v[i].kind != NULL) {
+            (void)json_array_append_new(list, metric_to_json(metrics, &metrics->v[i]));
+        }
     }
     (void)json_array_append_new(resource, attribute("service.name", "nightjar"));
     (void)json_array_append_new(resource, attribute("service.version", NIGHTJAR_VERSION));
@@ -125,9 +175,37 @@ request_of(const struct sink_target *to, const struct metrics *metrics)
                      "nightjar", "version", NIGHTJAR_VERSION, "metrics", list);
 }
 
+/* A receiver that took some and refused some says so with status 200: what it refused is
+ * not sent again, but a person should know. */
+static int
+read_partial(const struct http_answer *answer, struct err *err)
+{
+    AUTO(json_decref) json_t *object = NULL;
+    AUTO(buf_clear) struct buf clean = BUF_INIT;
+    struct err ignored = ERR_INIT;
+
+    if (json_parse(buf_str(&answer->body), answer->body.len, &object, &ignored) < 0) {
+        return 0;
+    }
+    const json_t *partial = json_object_get(object, "partialSuccess");
+    const json_t *rejected = json_object_get(partial, "rejectedDataPoints");
+    const char *text = json_string_value(rejected); /* int64: a string */
+    int64_t n = json_integer_value(rejected);
+    if (text != NULL && str_number("", text, 0, INT64_MAX, &n, &ignored) < 0) {
+        return 0;
+    }
+    const char *why = json_get_str(partial, "errorMessage", "");
+    str_name(&clean, why, strnlen(why, MESSAGE_MAX));
+    return n <= 0 ? 0
+                  : err_set(err, -EPROTO, "it refused %lld data points: %s", (long long)n,
+                            buf_str(&clean));
+}
+
 static int
 push(const struct sink_target *to, const struct metrics *metrics, struct err *err)
 {
+    static const long statuses[] = {429, 502, 503, 504, 0};
+    const struct http_retry retry = {.statuses = statuses};
     AUTO(json_decref) json_t *request = request_of(to, metrics);
     AUTO(mem_free) char *body = json_line(request);
     AUTO(http_answer_clear) struct http_answer answer = {0};
@@ -140,8 +218,9 @@ push(const struct sink_target *to, const struct metrics *metrics, struct err *er
                                       .body = body,
                                       .len = strlen(body),
                                       .timeout_ms = to->timeout_ms};
-    int rc = http_send(&post, &answer, err);
-    return rc < 0 ? rc : http_accepted(&answer, err);
+    int rc = http_send_again(&post, &retry, &answer, err);
+    rc = rc < 0 ? rc : sink_accepted(to, &answer, err);
+    return rc < 0 ? rc : read_partial(&answer, err);
 }
 
 const struct sink_ops sink_otlp = {

@@ -38,6 +38,8 @@ group_url(const struct sink_target *to)
 static int
 push(const struct sink_target *to, const struct metrics *metrics, struct err *err)
 {
+    static const long busy[] = {429, 502, 503, 504, 0};
+    const struct http_retry retry = {.statuses = busy};
     AUTO(buf_clear) struct buf body = BUF_INIT;
     AUTO(http_answer_clear) struct http_answer answer = {0};
     AUTO(strv_clear) struct strv headers = {0};
@@ -51,8 +53,8 @@ push(const struct sink_target *to, const struct metrics *metrics, struct err *er
                                          .body = buf_str(&body),
                                          .len = body.len,
                                          .timeout_ms = to->timeout_ms};
-    int rc = http_send(&request, &answer, err);
-    return rc < 0 ? rc : http_accepted(&answer, err);
+    int rc = http_send_again(&request, &retry, &answer, err);
+    return rc < 0 ? rc : sink_accepted(to, &answer, err);
 }
 
 const struct sink_ops sink_pushgateway = {

@@ -10,6 +10,7 @@
 #include "orchestrator/supervise/channel.h"
 #include "orchestrator/supervise/scribe_ops.h"
 #include "triage/store.h"
+#include "triage/vitals.h"
 
 enum {
     ANSWER_QUEUE_MAX = 64 << 20,
@@ -172,6 +173,17 @@ group_end(struct scribe *scribe)
 
 /* --- requests --- */
 
+/* What fails here fails at what is asked next, too. */
+static void
+count_busy(struct scribe *scribe, int times)
+{
+    struct err err = ERR_INIT;
+
+    if (times > 0) {
+        (void)store_was_busy(scribe->books.store, times, &err);
+    }
+}
+
 /* The answer, new, or NULL. Another nightjar may hold the database for longer than its
  * busy timeout: that is waited for. */
 static json_t *
@@ -183,6 +195,7 @@ run_handler(struct scribe *scribe, scribe_handler *run, const json_t *request,
         json_put(answer, "seq", json_integer(json_get_int(request, "seq", 0)));
         int rc = run(&scribe->books, request, body, len, answer, err);
         if (rc != -EBUSY || tries == BUSY_TRIES) {
+            count_busy(scribe, tries - 1);
             return rc < 0 ? NULL : STEAL(answer);
         }
     }

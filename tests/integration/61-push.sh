@@ -115,6 +115,7 @@ exits 0 "to an OpenTelemetry receiver" "$NIGHTJAR" push metrics --sink otlp --to
 ok "protobuf reads it by OpenTelemetry's definition" /usr/bin/python3 "$HERE/otlp.py" "$TOP/build/tools/protos" otlp/1.body
 has "a counter is a sum" "$OUT" "nightjar.bugs.detected - sum"
 has "its unit stands beside the name" "$OUT" "nightjar.push.timestamp s gauge"
+has "a distribution is a histogram" "$OUT" "nightjar.triage.duration s histogram 1"
 
 # --- all that nightjar.yaml names, none waiting for another ---
 

@@ -27,11 +27,15 @@ for resource in json.loads(text)["resourceMetrics"]:
         for metric in scope["metrics"]:
             if "sum" in metric:
                 assert isinstance(metric["sum"]["aggregationTemporality"], int), metric
-            for point in (metric.get("sum") or metric["gauge"])["dataPoints"]:
+            for point in (metric.get("sum") or metric.get("histogram") or metric["gauge"])["dataPoints"]:
                 assert isinstance(point["timeUnixNano"], str), point
+            for point in metric.get("histogram", {"dataPoints": []})["dataPoints"]:
+                assert len(point["bucketCounts"]) == len(point["explicitBounds"]) + 1, point
+                assert sum(int(count) for count in point["bucketCounts"]) == int(point["count"]), point
 for resource in request.resource_metrics:
     for scope in resource.scope_metrics:
         for metric in scope.metrics:
             kind = metric.WhichOneof("data")
             points = getattr(metric, kind).data_points
-            print(metric.name, metric.unit or "-", kind, points[0].as_double if points else "none")
+            value = "none" if not points else points[0].count if kind == "histogram" else points[0].as_double
+            print(metric.name, metric.unit or "-", kind, value)

@@ -86,9 +86,9 @@ test_collect_starts_with_zeroes_and_help(void **state)
 {
     struct fixture *fix = *state;
 
-    assert_text_has(fix, "# HELP nightjar_crashes Distinct crashing inputs by state.\n"
-                         "# TYPE nightjar_crashes gauge\n"
-                         "nightjar_crashes{state=\"queued\"} 0\n");
+    assert_text_has(fix, "# HELP nightjar_crash_inputs Distinct crashing inputs by state.\n"
+                         "# TYPE nightjar_crash_inputs gauge\n"
+                         "nightjar_crash_inputs{state=\"queued\"} 0\n");
     assert_text_has(fix, "nightjar_build_info{version=\"" NIGHTJAR_VERSION "\"} 1\n");
 }
 
@@ -110,7 +110,7 @@ test_collect_sums_workers_of_a_target(void **state)
         fix, "nightjar_worker_executions_per_second{target=\"png\",engine=\"aflpp\"} "
              "250.5\n");
     assert_text_has(fix, "nightjar_coverage_edges{target=\"png\"} 40\n");
-    assert_text_has(fix, "nightjar_fuzz_seconds_total{target=\"png\"} 3\n");
+    assert_text_has(fix, "nightjar_fuzz_seconds_total{target=\"png\"} 0\n");
 }
 
 /* increase() misses what a series was born with */

@@ -43,7 +43,7 @@ test_budget_is_derived_from_what_is_tolerated(void **state)
     struct slo slo;
 
     (void)state;
-    slo_of(&policy, NULL, 0, NOW, &slo);
+    slo_of(&policy, NULL, 0, NULL, NOW, &slo);
     assert_near(slo.budget, 294, 0);
     assert_near(slo.spent, 0, 0);
     assert_near(slo.burn, 0, 0);
@@ -82,7 +82,7 @@ test_spent_is_what_was_open_in_the_window(void **state)
 
     (void)state;
     set_scene(&scene);
-    slo_of(&policy, scene.lives, 5, NOW, &slo);
+    slo_of(&policy, scene.lives, 5, NULL, NOW, &slo);
     assert_near(slo.spent, 227.5, 1e-9);
     assert_near(slo.spent / slo.budget, 0.774, 0.0005);
     assert_near(slo.per_day, 7.5, 1e-9);
@@ -103,7 +103,7 @@ test_a_new_critical_bug_burns_faster(void **state)
 
     (void)state;
     set_scene(&scene);
-    slo_of(&policy, scene.lives, 6, NOW, &slo);
+    slo_of(&policy, scene.lives, 6, NULL, NOW, &slo);
     assert_near(slo.per_day, 17.5, 1e-9);
     assert_near(slo.burn, 1.67, 0.005);
     assert_near(slo.days_left, 3.8, 0.05);
@@ -123,7 +123,7 @@ test_an_exhausted_budget_has_no_days_left(void **state)
     for (size_t i = 0; i < COUNT(lives); i++) {
         lives[i] = seen((int64_t)i + 1, SEVERITY_CRITICAL, -10);
     }
-    slo_of(&policy, lives, COUNT(lives), NOW, &slo);
+    slo_of(&policy, lives, COUNT(lives), NULL, NOW, &slo);
     assert_near(slo.spent, 400, 1e-9);
     assert_near(slo.days_left, 0, 0);
     assert_near(slo.days_rolling, 0, 0);
@@ -138,13 +138,13 @@ test_backlog_counts_half_for_a_window(void **state)
 
     (void)state;
     old.backlog = true;
-    slo_of(&policy, &old, 1, NOW, &slo);
+    slo_of(&policy, &old, 1, NULL, NOW, &slo);
     assert_near(slo.spent, 25, 1e-9);
     assert_near(slo.per_day, 2.5, 1e-9);
     assert_int_equal(slo.found, 0);
     old = seen(1, SEVERITY_HIGH, -30); /* 26 days at half, 2 in full */
     old.backlog = true;
-    slo_of(&policy, &old, 1, NOW, &slo);
+    slo_of(&policy, &old, 1, NULL, NOW, &slo);
     assert_near(slo.spent, 26 * 2.5 + 2 * 5, 1e-9);
     assert_near(slo.per_day, 5, 1e-9);
 }
@@ -160,10 +160,10 @@ test_an_accepted_risk_goes_on_costing_and_no_bug_does_not(void **state)
     (void)state;
     life.changes = &change;
     life.n = 1;
-    slo_of(&policy, &life, 1, NOW, &slo);
+    slo_of(&policy, &life, 1, NULL, NOW, &slo);
     assert_near(slo.spent, 20, 1e-9);
     change = changed(-8, "ignored");
-    slo_of(&policy, &life, 1, NOW, &slo);
+    slo_of(&policy, &life, 1, NULL, NOW, &slo);
     assert_near(slo.spent, 4, 1e-9);
     assert_near(slo.per_day, 0, 0);
 }
@@ -180,7 +180,7 @@ test_what_comes_back_is_open_again(void **state)
     (void)state;
     life.changes = changes;
     life.n = COUNT(changes);
-    slo_of(&policy, &life, 1, NOW, &slo);
+    slo_of(&policy, &life, 1, NULL, NOW, &slo);
     assert_near(slo.spent, 2 * 5 + 1 * 5, 1e-9);
     assert_int_equal(slo.open[SEVERITY_HIGH], 1);
 }
@@ -205,7 +205,7 @@ test_patches_are_counted_at_the_deadline(void **state)
         lives[i].n = 1;
     }
     lives[10] = seen(11, SEVERITY_CRITICAL, -6); /* not due yet */
-    slo_of(&policy, lives, COUNT(lives), NOW, &slo);
+    slo_of(&policy, lives, COUNT(lives), NULL, NOW, &slo);
     assert_int_equal(slo.due[SEVERITY_CRITICAL], 10);
     assert_int_equal(slo.met[SEVERITY_CRITICAL], 8);
     assert_near(slo.patch_burn, 20, 1e-6);
@@ -214,7 +214,7 @@ test_patches_are_counted_at_the_deadline(void **state)
     assert_near(slo.to_fix.median, 5.0 * (double)SLO_DAY_MS, 1);
     assert_int_equal(slo.oldest_open_ms[SEVERITY_CRITICAL], 20 * SLO_DAY_MS);
     lives[9].backlog = true; /* what others found has no deadline */
-    slo_of(&policy, lives, COUNT(lives), NOW, &slo);
+    slo_of(&policy, lives, COUNT(lives), NULL, NOW, &slo);
     assert_int_equal(slo.due[SEVERITY_CRITICAL], 9);
 }
 
@@ -252,7 +252,7 @@ test_messages_are_in_time_or_not(void **state)
     }
     lives[0].told = lives[0].written + 2000;
     lives[1].told = lives[1].written + policy.notify_ms + 1;
-    slo_of(&policy, lives, COUNT(lives), NOW, &slo);
+    slo_of(&policy, lives, COUNT(lives), NULL, NOW, &slo);
     assert_int_equal(slo.notify_n, 2);
     assert_int_equal(slo.notify_met, 1);
     assert_int_equal(slo.since_campaign.n, 3);
@@ -281,8 +281,100 @@ test_incidents_have_a_range(void **state)
         assert_near(high, rows[i].high, 0.001);
     }
     lives[0].released = lives[1].released = lives[3].released = true;
-    slo_of(&policy, lives, COUNT(lives), NOW, &slo);
+    slo_of(&policy, lives, COUNT(lives), NULL, NOW, &slo);
     assert_int_equal(slo.incidents, 1);
+}
+
+/* Eight workers for 28 days: three hours without any, and two days with one dead. */
+static void
+test_control_health_and_capacity_are_two_objectives(void **state)
+{
+    const struct slo_policy policy = slo_policy_default();
+    const int64_t minute = NOW / CONTROL_SLICE_MS;
+    const int64_t window = 28 * 1440;
+    const int64_t of_eight = 8 * (int64_t)CONTROL_SLICE_MS;
+    struct slo_control control = {0};
+    int64_t bad = 0;
+
+    (void)state;
+    for (int64_t at = 0; at < window; at += CONTROL_RUN_MAX) {
+        bool outage = at >= 6000 && at < 6000 + 180;
+        bool one_dead = at >= 12000 && at < 12000 + 2 * 1440;
+        const struct control_run run = {.cause = outage ? "no_worker" : "",
+                                        .began = minute - window + at,
+                                        .slices = CONTROL_RUN_MAX,
+                                        .scheduled_ms = CONTROL_RUN_MAX * of_eight,
+                                        .productive_ms = CONTROL_RUN_MAX *
+                                                         (outage     ? 0
+                                                          : one_dead ? of_eight / 8 * 7
+                                                                     : of_eight)};
+        slo_control_add(&policy, &run, minute - window, minute, &bad, &control);
+    }
+    slo_control_decide(&policy, &control);
+    assert_int_equal(control.scheduled_ms, INT64_C(19353600000));
+    assert_int_equal(control.scheduled_ms - control.productive_ms, INT64_C(259200000));
+    assert_near(control.capacity, 0.9866, 0.00005);
+    assert_near(control.capacity_spent, 1.34, 0.005);
+    assert_near(control.health, 0.9955, 0.00005);
+    assert_near(control.health_spent, 4.46, 0.005);
+    assert_int_equal(control.bad, 180);
+    assert_int_equal(control.fault_minutes[0], 180);
+    assert_int_equal(control.outages, 1);
+}
+
+static void
+test_a_run_counts_as_far_as_it_lies_in_the_window(void **state)
+{
+    const struct slo_policy policy = slo_policy_default();
+    const struct control_run run = {.cause = "disk",
+                                    .began = 100,
+                                    .slices = 60,
+                                    .scheduled_ms = 60000,
+                                    .productive_ms = 30000};
+    struct slo_control control = {0};
+    int64_t bad = 0;
+
+    (void)state;
+    slo_control_add(&policy, &run, 130, 150, &bad, &control);
+    assert_int_equal(control.bad, 20);
+    assert_int_equal(control.scheduled_ms, 20000);
+    assert_int_equal(control.productive_ms, 10000);
+    assert_int_equal(control.outages, 0);
+    slo_control_add(&policy, &run, 200, 300, &bad, &control);
+    assert_int_equal(control.bad, 20);
+}
+
+/* An outage of the control is an incident as well; without any slice nothing is wrong. */
+static void
+test_outages_are_incidents(void **state)
+{
+    const struct slo_policy policy = slo_policy_default();
+    const struct slo_control outages = {.good = 10, .bad = 60, .outages = 1};
+    struct slo slo;
+
+    (void)state;
+    slo_of(&policy, NULL, 0, &outages, NOW, &slo);
+    assert_int_equal(slo.incidents, 1);
+    assert_int_equal(slo.incidents_control, 1);
+    slo_of(&policy, NULL, 0, NULL, NOW, &slo);
+    assert_near(slo.control.health, 1, 0);
+    assert_near(slo.control.capacity_spent, 0, 0);
+}
+
+static void
+test_budget_has_states(void **state)
+{
+    static const struct {
+        double spent;
+        const char *state;
+    } rows[] = {{0, "ok"},    {146, "ok"},  {147, "half"},      {264, "half"},
+                {265, "low"}, {293, "low"}, {294, "exhausted"}, {500, "exhausted"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct slo slo = {.budget = 294, .spent = rows[i].spent};
+        assert_string_equal(slo_budget_state(&slo), rows[i].state);
+    }
 }
 
 int
@@ -300,6 +392,10 @@ main(void)
         cmocka_unit_test(test_a_spread_is_not_a_mean),
         cmocka_unit_test(test_messages_are_in_time_or_not),
         cmocka_unit_test(test_incidents_have_a_range),
+        cmocka_unit_test(test_control_health_and_capacity_are_two_objectives),
+        cmocka_unit_test(test_a_run_counts_as_far_as_it_lies_in_the_window),
+        cmocka_unit_test(test_outages_are_incidents),
+        cmocka_unit_test(test_budget_has_states),
     };
 
     return cmocka_run_group_tests_name("slo", tests, NULL, NULL);

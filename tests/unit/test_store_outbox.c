@@ -66,7 +66,8 @@ assert_due(struct fixture *fix, const char *expected)
 static void
 tried(struct fixture *fix, int64_t id, const char *state, int64_t next_try)
 {
-    const struct outbox_tried what = {state, next_try, "because"};
+    const struct outbox_tried what = {
+        .state = state, .next_try = next_try, .error = "because"};
 
     must(fix, store_outbox_tried(fix->store, id, &what, &fix->err));
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "triage/store/tally.h"
 
 enum {
     EVENT,
@@ -44,8 +45,9 @@ const struct store_sql store_event_sql = {sql, STATEMENTS};
 static int
 is_quiet(struct store *store, const struct event *event, int64_t *quiet, struct err *err)
 {
-    *quiet = strcmp(event->subject, "crash") == 0;
-    return strcmp(event->subject, "bug") != 0
+    *quiet = strcmp(event->subject, "crash") == 0 ||
+             (strcmp(event->kind, "bug.deadline") == 0 && strcmp(event->to, "met") == 0);
+    return *quiet != 0 || strcmp(event->subject, "bug") != 0
                ? 0
                : db_int(store->db, quiet, err, sql[QUIET], "i", event->subject_id);
 }
@@ -63,10 +65,9 @@ store_event_put(struct store *store, const struct event *event, struct err *err)
                 : db_run(store->db, err, sql[EVENT], "ittitttti", now, event->kind,
                          event->subject, event->subject_id, event->from, event->to, actor,
                          detail, quiet);
-    if (rc < 0 || quiet != 0) {
-        return rc;
-    }
-    return db_run(store->db, err, sql[OUTBOX], "ii", db_last_id(store->db), now);
+    int64_t id = db_last_id(store->db);
+    rc = rc < 0 ? rc : store_tally_event(store, event, now, err);
+    return rc < 0 || quiet != 0 ? rc : db_run(store->db, err, sql[OUTBOX], "ii", id, now);
 }
 
 int
@@ -81,6 +82,51 @@ store_event(struct store *store, const struct event *event, struct err *err)
         return rc;
     }
     return store_end(store, store_event_put(store, event, err), err);
+}
+
+/* A look without the lock comes first: mostly nothing has changed. */
+static int
+changes(struct store *store, const struct event *event, const char *otherwise,
+        char **state, bool *out, struct err *err)
+{
+    int rc = store_last_state(store, event, state, err);
+    const char *now = *state == NULL ? otherwise : *state;
+
+    *out = now == NULL || strcmp(now, event->to) != 0;
+    return rc;
+}
+
+int
+store_event_change(struct store *store, const struct event *event, const char *otherwise,
+                   struct err *err)
+{
+    struct event moved = *event;
+    bool due = false;
+
+    for (int locked = 0; locked < 2; locked++) {
+        AUTO(mem_free) char *state = NULL;
+        int rc = locked == 0 ? 0 : db_begin(store->db, err);
+        if (rc < 0) {
+            return rc;
+        }
+        rc = changes(store, event, otherwise, &state, &due, err);
+        moved.from = state == NULL ? otherwise : state;
+        rc = rc < 0 || !due || locked == 0 ? rc : store_event_put(store, &moved, err);
+        rc = locked == 0 ? rc : store_end(store, rc, err);
+        if (rc < 0 || !due) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int
+store_event_first(struct store *store, const struct event *event, struct err *err)
+{
+    AUTO(mem_free) char *state = NULL;
+    int rc = store_last_state(store, event, &state, err);
+
+    return rc < 0 || state != NULL ? rc : store_event_change(store, event, NULL, err);
 }
 
 int
@@ -147,8 +193,9 @@ event_new(struct store *store, int64_t bug, struct event *event, struct err *err
     event->subject_id = bug;
     event->detail = detail;
     rc = store_event_put(store, event, err);
-    return rc < 0 || !counts ? rc
-                             : store_count(store, "bugs_detected_total", labels, 1, err);
+    rc = rc < 0 || !counts ? rc
+                           : store_count(store, "bugs_detected_total", labels, 1, err);
+    return rc < 0 || !counts ? rc : store_tally_found(store, bug, clock_wall_ms(), err);
 }
 
 int

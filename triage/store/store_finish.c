@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "triage/minimize.h"
+#include "triage/store/tally.h"
 
 enum {
     CRASH,
@@ -230,9 +231,13 @@ count_crash(const struct filing *filing, const char *kind, const char *result,
 {
     const char *const labels[] = {
         "target", filing->target_name, "kind", kind, "result", result, NULL};
+    int64_t written = filing->backlog ? -1 : filing->written; /* others' clock */
     int rc = store_count(filing->store, "crashes_total", labels, 1, err);
 
-    return rc < 0 ? rc : count_runs(filing, err);
+    rc = rc < 0 ? rc : count_runs(filing, err);
+    return rc < 0 ? rc
+                  : store_tally_triaged(filing->store, written, filing->first_seen,
+                                        clock_wall_ms(), err);
 }
 
 /* The target ran: if its replays were broken they are no more. */

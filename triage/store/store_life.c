@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "triage/control.h"
 #include "triage/life.h"
 #include "triage/revision.h"
 
@@ -21,7 +22,7 @@ static const char *const sql[STATEMENTS] = {
         "  AND l.written <= coalesce(ended, l.written)),"
         " EXISTS (SELECT 1 FROM replay r JOIN build b ON b.id = r.build"
         "  WHERE r.crash = l.crash AND b.kind = 'release' AND r.k > 0"
-        "  AND r.outcome IN ('crash', 'timeout'))"
+        "  AND r.outcome IN ('crash', 'timeout')), l.target"
         /* what stands for a bug may be a later find, a duplicate's crashes are another's
          */
         " FROM (SELECT g.id, g.severity, g.backlog, g.filed, g.crash, g.target,"
@@ -105,9 +106,14 @@ next_life(struct store *store, int64_t after, struct bug_life *out, struct err *
                              .told = stmt_int(row, 6),
                              .campaign = stmt_int(row, 7),
                              .released = stmt_int(row, 8) != 0};
+    int64_t target = stmt_int(row, 9);
     stmt_reset(row);
     rc = read_changes(store, out, err);
     rc = rc < 0 ? rc : read_builds(store, out, err);
+    rc = rc < 0 || out->campaign == 0
+             ? rc
+             : store_control_cpu(store, target, out->campaign, out->written, &out->cpu_ms,
+                                 err);
     return rc < 0 ? rc : 1;
 }
 

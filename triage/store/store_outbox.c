@@ -18,6 +18,7 @@ enum {
     COUNTS,
     AGAIN,
     DROP,
+    ALERTS,
     STATEMENTS,
 };
 
@@ -48,8 +49,9 @@ static const char *const sql[STATEMENTS] = {
     [NEXT_TRY] = "SELECT coalesce(min(next_try), -1) FROM outbox"
                  " WHERE sink = (SELECT id FROM sink WHERE name = ?1)"
                  " AND state = 'pending'",
-    [TRIED] = "UPDATE outbox SET state = ?2, tries = tries + 1, next_try = ?3, error = ?4"
-              " WHERE id = ?1 AND state = 'pending'",
+    [TRIED] =
+        "UPDATE outbox SET state = ?2, tries = tries + 1, next_try = ?3,"
+        " error = ?4, sent = iif(?5 > 0, ?5, NULL) WHERE id = ?1 AND state = 'pending'",
     [LIST] = ROW " WHERE o.state <> 'sent' AND (?1 IS NULL OR s.name = ?1)"
                  " ORDER BY s.name, o.id LIMIT ?2",
     [COUNTS] = "SELECT s.name, s.kind, s.active,"
@@ -66,6 +68,8 @@ static const char *const sql[STATEMENTS] = {
     [DROP] = "UPDATE outbox SET state = 'sent', error = 'dropped by hand'"
              " WHERE state <> 'sent' AND (?1 = 0 OR id = ?1)"
              " AND sink IN (SELECT id FROM sink WHERE ?2 IS NULL OR name = ?2)",
+    [ALERTS] = "SELECT e.at, min(o.sent) FROM outbox o JOIN event e ON e.id = o.event"
+               " WHERE o.sent > ?1 GROUP BY +o.event ORDER BY 2",
 };
 const struct store_sql store_outbox_sql = {sql, STATEMENTS};
 
@@ -167,8 +171,9 @@ store_outbox_tried(struct store *store, int64_t id, const struct outbox_tried *w
     int rc = db_begin(store->db, err);
 
     rc = rc < 0 ? rc
-                : db_run(store->db, err, sql[TRIED], "itit", id, what->state,
-                         what->next_try, what->error);
+                : db_run(store->db, err, sql[TRIED], "ititi", id, what->state,
+                         what->next_try, what->error,
+                         what->told ? clock_wall_ms() : (int64_t)0);
     return rc < 0 ? rc : store_end(store, rc, err);
 }
 
@@ -200,6 +205,20 @@ store_sinks(struct store *store, sink_visit *visit, void *user, struct err *err)
                                            .oldest = stmt_int(row, 5)};
         rc = visit(user, &counts, err);
     }
+    return rc;
+}
+
+int
+store_alerts(struct store *store, int64_t since, alert_visit *visit, void *user,
+             struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[ALERTS], "i", since);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        rc = visit(user, stmt_int(row, 0), stmt_int(row, 1), err);
+    }
+    stmt_reset(row);
     return rc;
 }
 

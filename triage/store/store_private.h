@@ -29,6 +29,9 @@
  *   store_digest.c  what changed in a span of time
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
+ *   store_control.c how well they ran (triage/control.h)
+ *   store_vitals.c  numbers for metrics (triage/vitals.h)
+ *   store_tally.c   what events mean for totals (tally.h)
  *   store_regression.c  reproducers for good, and what became of them
  *   store_evidence.c  what that says of the bug: fixed, regressed
  *   store_revision.c  builds as people speak of them: commits, releases
@@ -134,7 +137,10 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_evidence_sql)   \
     X(store_revision_sql)   \
     X(store_kept_sql)       \
-    X(store_digest_sql)
+    X(store_digest_sql)     \
+    X(store_tally_sql)      \
+    X(store_control_sql)    \
+    X(store_vitals_sql)
 /* clang-format on */
 #define STORE_SQL_DECLARE(table) extern const struct store_sql table;
 STORE_SQL(STORE_SQL_DECLARE)

@@ -19,9 +19,8 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [BEGIN] = "INSERT INTO campaign(arguments, started) VALUES(?1, ?2)",
     [END] = "UPDATE campaign SET ended = ?2, how = ?3 WHERE id = ?1 AND ended IS NULL",
-    [WORKER_NOW] =
-        "SELECT w.id, w.state, w.restarts, w.execs, w.productive_ms, w.campaign"
-        " FROM worker w WHERE w.name = ?1",
+    [WORKER_NOW] = "SELECT w.id, w.state, w.restarts, w.execs, w.campaign"
+                   " FROM worker w WHERE w.name = ?1",
     [WORKER_PUT] =
         "INSERT INTO worker(name, campaign, target, engine, state, reason, pid, restarts,"
         " execs, execs_per_sec, edges, corpus, productive_ms, updated) VALUES(?1, ?2, "
@@ -113,7 +112,7 @@ check_worker(const struct worker_row *row, struct err *err)
 struct before { /* the worker's row until now */
     bool known;
     char state[16];
-    int64_t restarts, execs, productive_ms, campaign;
+    int64_t restarts, execs, campaign;
 };
 
 static int
@@ -128,8 +127,7 @@ load_before(struct store *store, const char *name, struct before *out, struct er
         (void)snprintf(out->state, sizeof(out->state), "%s", stmt_text(stmt, 1));
         out->restarts = stmt_int(stmt, 2);
         out->execs = stmt_int(stmt, 3);
-        out->productive_ms = stmt_int(stmt, 4);
-        out->campaign = stmt_int(stmt, 5);
+        out->campaign = stmt_int(stmt, 4);
         stmt_reset(stmt);
     }
     return rc < 0 ? rc : 0;
@@ -147,17 +145,12 @@ count_worker(struct store *store, const struct worker_row *row,
              const struct before *before, bool anew, const char *target, struct err *err)
 {
     const char *const labels[] = {"target", target, "engine", row->engine, NULL};
-    const char *const of_target[] = {"target", target, NULL};
     int rc = store_count(store, "worker_restarts_total", labels,
                          grown(row->restarts, before->restarts, anew), err);
 
-    rc = rc < 0 ? rc
-                : store_count(store, "worker_executions_total", labels,
-                              grown(row->execs, before->execs, anew), err);
-    return rc < 0
-               ? rc
-               : store_count(store, "fuzz_milliseconds_total", of_target,
-                             grown(row->productive_ms, before->productive_ms, anew), err);
+    return rc < 0 ? rc
+                  : store_count(store, "worker_executions_total", labels,
+                                grown(row->execs, before->execs, anew), err);
 }
 
 static int

@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/minimize.h"
+#include "triage/store/tally.h"
 
 /* A minimization that a limit ended goes on in the next run of nightjar, so often at
  * most. */
@@ -149,6 +151,9 @@ file_smaller(struct blob_batch *batch, const struct job *job, const struct answe
         rc = rc < 0 || (job->interrupted && answer->bytes == now.bytes)
                  ? rc
                  : event_minimized(store, job, answer, now.bytes, to, err);
+        rc = rc < 0 || !done ? rc
+                             : store_tally_minimized(store, job->bug, answer->bytes,
+                                                     clock_wall_ms(), err);
         rc = rc < 0 || done || !job->interrupted
                  ? rc
                  : db_run(store->db, err, sql[UNCOUNT], "i", job->bug);

@@ -1,0 +1,85 @@
+#include "triage/vitals.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "triage/store/store_private.h"
+
+enum { STATEMENTS = VITALS + 1, PUSHED = VITALS };
+
+#define PUSHED_BEFORE "pushed:"
+
+static const char *const sql[STATEMENTS] = {
+    [VITAL_HEARTBEAT] =
+        "SELECT '', '', coalesce((SELECT max(updated) FROM worker WHERE campaign ="
+        " (SELECT id FROM campaign WHERE id = (SELECT max(id) FROM campaign)"
+        "  AND ended IS NULL)), 0)",
+    [VITAL_QUEUE_OLDEST] =
+        "SELECT 'ingest', '', coalesce((SELECT first_seen FROM crash"
+        "  WHERE state = 'queued' AND state <> 'triaged' ORDER BY id LIMIT 1), 0)"
+        " UNION ALL SELECT 'minimize', '', coalesce((SELECT min(filed) FROM bug"
+        "  WHERE minimize = 'waiting'), 0)",
+    [VITAL_BUILD] =
+        "SELECT t.name, b.kind, max(b.first_seen) FROM target t CROSS JOIN build b"
+        " ON b.target = t.id GROUP BY t.id, b.kind",
+    [VITAL_LINES] =
+        "SELECT t.name, '', (SELECT lines_covered FROM coverage WHERE target = t.id"
+        " ORDER BY id DESC LIMIT 1) FROM target t"
+        " WHERE EXISTS (SELECT 1 FROM coverage WHERE target = t.id)",
+    [VITAL_LINES_KNOWN] =
+        "SELECT t.name, '', (SELECT lines FROM coverage WHERE target = t.id"
+        " ORDER BY id DESC LIMIT 1) FROM target t"
+        " WHERE EXISTS (SELECT 1 FROM coverage WHERE target = t.id)",
+    [VITAL_GROWTH] =
+        "SELECT name, '', max(at) FROM (SELECT t.name, c.at, c.lines_covered >"
+        "  coalesce(lag(c.lines_covered) OVER (PARTITION BY t.id ORDER BY c.id), -1)"
+        "  AS grew FROM target t CROSS JOIN coverage c ON c.target = t.id)"
+        " WHERE grew GROUP BY name",
+    [VITAL_PUSHED] = "SELECT substr(name, length('" PUSHED_BEFORE "') + 1), '', value"
+                     " FROM setting WHERE name GLOB '" PUSHED_BEFORE "*'",
+    [PUSHED] = "INSERT INTO setting(name, value) VALUES('" PUSHED_BEFORE "' || ?1, ?2)"
+               " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+};
+const struct store_sql store_vitals_sql = {sql, STATEMENTS};
+
+int
+store_vitals(struct store *store, vital_visit *visit, void *user, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t v = 0; rc == 0 && v < VITALS; v++) {
+        struct stmt *row = NULL;
+        rc = db_query(store->db, &row, err, sql[v], "");
+        while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+            rc = visit(user, (enum vital)v, stmt_text(row, 0), stmt_text(row, 1),
+                       stmt_int(row, 2), err);
+        }
+        stmt_reset(row);
+    }
+    return rc;
+}
+
+int
+store_pushed(struct store *store, const char *sink, bool ok, struct err *err)
+{
+    const char *const labels[] = {"sink", sink, "result", ok ? "ok" : "failed", NULL};
+    int rc = db_begin_lazy(store->db, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = store_count(store, "push_total", labels, 1, err);
+    rc = rc < 0 || !ok ? rc
+                       : db_run(store->db, err, sql[PUSHED], "ti", sink, clock_wall_ms());
+    return store_end(store, rc, err);
+}
+
+int
+store_was_busy(struct store *store, int64_t times, struct err *err)
+{
+    static const char *const none[] = {NULL};
+    int rc = db_begin_lazy(store->db, err);
+
+    return rc < 0 ? rc
+                  : store_end(store,
+                              store_count(store, "db_busy_total", none, times, err), err);
+}
