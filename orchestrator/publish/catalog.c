@@ -1,6 +1,5 @@
 #include "orchestrator/publish/catalog.h"
 
-/* clang-format off: a table */
 static const struct metric_kind catalog[METRICS] = {
     [METRIC_BUILD_INFO] = {"nightjar_build_info", "Always 1; the labels tell what runs.",
                            METRIC_GAUGE, GROUP_HOST, NULL},
@@ -129,8 +128,9 @@ static const struct metric_kind catalog[METRICS] = {
                           "Bugs of severity high or more in what is shipped, and outages "
                           "of fuzzing of an hour or more.",
                           METRIC_COUNTER, GROUP_SLO, NULL},
-    [METRIC_INCIDENTS_RECENT] = {"nightjar_recent_incidents", "The same, of the last 28 days.",
-                                 METRIC_GAUGE, GROUP_SLO, NULL},
+    [METRIC_INCIDENTS_RECENT] = {"nightjar_recent_incidents",
+                                 "The same, of the last 28 days.", METRIC_GAUGE,
+                                 GROUP_SLO, NULL},
     [METRIC_GATE_RUNS] = {"nightjar_gate_runs_total", "Decisions of the gate by verdict.",
                           METRIC_COUNTER, GROUP_GATE, NULL},
     [METRIC_GATE_DURATION] = {"nightjar_gate_duration_seconds",
@@ -166,7 +166,6 @@ static const struct metric_kind catalog[METRICS] = {
          "Times that a campaign waited for whoever else held the database.",
          METRIC_COUNTER, GROUP_HOST, NULL},
 };
-/* clang-format on */
 
 const struct metric_kind *
 catalog_row(enum metric_id id)

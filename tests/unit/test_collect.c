@@ -86,9 +86,10 @@ test_collect_starts_with_zeroes_and_help(void **state)
 {
     struct fixture *fix = *state;
 
-    assert_text_has(fix, "# HELP nightjar_crash_inputs Distinct crashing inputs by state.\n"
-                         "# TYPE nightjar_crash_inputs gauge\n"
-                         "nightjar_crash_inputs{state=\"queued\"} 0\n");
+    assert_text_has(fix,
+                    "# HELP nightjar_crash_inputs Distinct crashing inputs by state.\n"
+                    "# TYPE nightjar_crash_inputs gauge\n"
+                    "nightjar_crash_inputs{state=\"queued\"} 0\n");
     assert_text_has(fix, "nightjar_build_info{version=\"" NIGHTJAR_VERSION "\"} 1\n");
 }
 
