@@ -171,10 +171,9 @@ struct job {
     int64_t crash;
     int64_t bug;      /* JOB_MINIMIZE, JOB_RELEASE */
     int attempt;      /* 1, 2: one more than the workers that died of it */
+    int64_t handed;   /* how often it had been handed out before */
     bool interrupted; /* JOB_MINIMIZE: asked to end before its time; does not count */
-    /* What the worker gets (triage/worker.h), with "input" in the folder already written
-     */
-    json_t *request;
+    json_t *request;  /* what the worker gets (triage/worker.h); its input is written */
 };
 void job_clear(struct job *job);
 AUTO_DEFINE_CLEAR(struct job, job_clear)
@@ -183,9 +182,10 @@ struct job_options {
     /* Where the worker finds its input and leaves its output: STATE/work/triage-N; exists
      */
     const char *folder;
-    int runs;                /* replays of a crash that may stand for a bug */
-    int64_t minimize_ms;     /* 0: no minimization jobs */
-    bool minimize_only_idle; /* only when nothing is queued (always true today) */
+    const char *input;   /* the input's name in the folder; NULL: "input" */
+    int runs;            /* replays of a crash that may stand for a bug */
+    int64_t minimize_ms; /* 0: no minimization jobs */
+    bool crashes_only;   /* nothing that can wait, not even spare time is used */
 };
 
 /* 1: *out is filled in; 0: nothing to do now; negative: failure. Oldest queued crash
@@ -194,6 +194,10 @@ struct job_options {
  * reproducer was not minimized yet and shows reliably). */
 int store_next_job(struct store *store, const struct job_options *options,
                    struct job *out, struct err *err);
+
+/* A job that was handed out and will not be begun: a JOB_TRIAGE or JOB_REPORT. It is the
+ * next to be handed out again, and not counted. */
+int store_return_job(struct store *store, const struct job *job, struct err *err);
 
 struct job_outcome { /* what changed, for progress and messages */
     int64_t bug;     /* 0: none */

@@ -1,4 +1,4 @@
-#include "orchestrator/supervise/pipeline.h"
+#include "orchestrator/supervise/pipeline_private.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,61 +8,19 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
-#include "orchestrator/supervise/pipeline_intake.h"
-#include "orchestrator/supervise/pipeline_tally.h"
-#include "orchestrator/supervise/pool.h"
-#include "orchestrator/supervise/scribe_link.h"
-#include "orchestrator/supervise/scribe_message.h"
-#include "triage/trial.h"
 
 enum { HURRY_MS = 5000 };
 
-/* A slot of the pool, as the pipeline sees it. */
-enum desk_state {
-    DESK_AWAY,    /* the pool starts its worker anew after a death */
-    DESK_FREE,    /* it could take a job */
-    DESK_ASKED,   /* the scribe was asked for one */
-    DESK_DRY,     /* the scribe had none */
-    DESK_WORKING, /* it has one */
-};
-
-struct desk {
-    struct pipeline *pipeline;
-    int slot;
-    enum desk_state state;
-    bool hurried; /* its minimization was asked to end */
-};
-
-struct pipeline {
-    struct pipeline_config config;
-    struct strv hide;
-    struct scribe_link *link;
-    struct pool *pool; /* NULL when there are no jobs */
-    struct desk *desks;
-    struct intake *intake;
-    struct pipeline_stats stats;
-    sd_event_source *settle, *poll, *hurried;
-    int64_t campaign;
-    bool stirred; /* there may be a job for those who found none */
-    bool counted; /* nothing has changed since the store was asked for its counts */
-    bool busy;    /* `idle` is due once all is done */
-    bool hurry, stopping, failed;
-};
-
 /* --- telling the caller --- */
 
-/* Something happened: look at everything once the loop has time. */
-static void
-touch(struct pipeline *pipeline)
+void
+pipeline_touch(struct pipeline *pipeline)
 {
     (void)sd_event_source_set_enabled(pipeline->settle, SD_EVENT_ONESHOT);
 }
 
-static void trouble(struct pipeline *pipeline, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void
-trouble(struct pipeline *pipeline, const char *fmt, ...)
+void
+pipeline_trouble(struct pipeline *pipeline, const char *fmt, ...)
 {
     char text[ERR_MSG_MAX + 256];
     va_list args;
@@ -76,8 +34,8 @@ trouble(struct pipeline *pipeline, const char *fmt, ...)
     pipeline->config.events.trouble(pipeline->config.events.user, text);
 }
 
-static void
-fail(void *user, const struct err *why)
+void
+pipeline_fail(void *user, const struct err *why)
 {
     struct pipeline *pipeline = user;
 
@@ -105,9 +63,9 @@ on_filed(void *user, int code, bool is_new, const char *reason)
         pipeline->counted = false;
     } else {
         pipeline->stats.refused++;
-        trouble(pipeline, "%s", reason);
+        pipeline_trouble(pipeline, "%s", reason);
     }
-    touch(pipeline);
+    pipeline_touch(pipeline);
 }
 
 void
@@ -130,186 +88,7 @@ pipeline_submit(struct pipeline *pipeline, const struct pipeline_file *file,
     intake_add(pipeline->intake, &submission);
     pipeline->stats.submitted++;
     pipeline->busy = true;
-    touch(pipeline);
-}
-
-/* --- jobs --- */
-
-/* A minimization has as many runs at a time as there are workers with nothing to do. */
-static void
-spread(const struct pipeline *pipeline, json_t *request)
-{
-    json_int_t lanes = 1;
-
-    for (int i = 0; i < pool_jobs(pipeline->pool); i++) {
-        lanes += pipeline->desks[i].state == DESK_DRY ? 1 : 0;
-    }
-    json_put(request, "lanes",
-             json_integer(lanes < TRIAL_LANES_MAX ? lanes : TRIAL_LANES_MAX));
-}
-
-static void
-on_job(void *user, const json_t *answer)
-{
-    struct desk *desk = user;
-    struct pipeline *pipeline = desk->pipeline;
-    json_t *job = json_object_get(answer, "job");
-
-    touch(pipeline);
-    if (!json_is_object(job)) {
-        desk->state = DESK_DRY;
-        return;
-    }
-    bool small = strcmp(json_get_str(job, "kind", ""), "minimize") == 0;
-    if (pipeline->stopping || (small && pipeline->hurry)) {
-        desk->state = DESK_DRY; /* asked before; it stays as it was in the store */
-        return;
-    }
-    if (small) {
-        spread(pipeline, json_object_get(job, "request"));
-    }
-    desk->state = DESK_WORKING;
-    desk->hurried = false;
-    pipeline->busy = true;
-    pipeline->stirred = true;
-    pipeline->stats.running++;
-    pipeline->stats.minimizing += small;
-    pool_give(pipeline->pool, desk->slot, json_incref(job));
-}
-
-static void
-ask(struct desk *desk)
-{
-    struct pipeline *pipeline = desk->pipeline;
-    json_t *request = json_object();
-
-    json_put(request, "op", json_string("next"));
-    json_put(request, "folder", json_name(pool_folder(pipeline->pool, desk->slot)));
-    json_put(request, "runs", json_integer(pipeline->config.runs));
-    json_put(request, "minimize_ms",
-             json_integer(pipeline->hurry ? 0 : pipeline->config.minimize_ms));
-    desk->state = DESK_ASKED;
-    scribe_link_send(pipeline->link, request, on_job, desk);
-}
-
-/* The job has left the pool. */
-static void
-count_ended(struct pipeline *pipeline, const json_t *job)
-{
-    pipeline->stats.running--;
-    if (strcmp(json_get_str(job, "kind", ""), "minimize") == 0) {
-        pipeline->stats.minimizing--;
-    }
-}
-
-static void
-tell_end(struct pipeline *pipeline, const struct job_end *end)
-{
-    const struct pipeline_events *events = &pipeline->config.events;
-
-    if (end->died) {
-        AUTO(mem_free) char *text = tally_death(end);
-        trouble(pipeline, "%s", text);
-    }
-    bool fresh = end->outcome.bug_is_new && end->kind != JOB_RELEASE;
-    if (fresh && events->new_bug != NULL) {
-        events->new_bug(events->user, &end->outcome);
-    }
-    bool settles = end->kind == JOB_TRIAGE || end->kind == JOB_REPORT; /* a crash */
-    if (settles && events->finished != NULL) {
-        events->finished(events->user, &end->outcome, end->reason);
-    }
-}
-
-/* An answer of a worker or its death has been filed. */
-static void
-on_outcome(void *user, const json_t *answer)
-{
-    struct pipeline *pipeline = user;
-    struct job_end end;
-    struct err err = ERR_INIT;
-
-    pipeline->stirred = true;
-    pipeline->counted = false;
-    touch(pipeline);
-    if (job_end_from_json(json_object_get(answer, "outcome"), &end, &err) < 0) {
-        fail(pipeline, &err);
-        return;
-    }
-    tally_end(&pipeline->stats, &end);
-    tell_end(pipeline, &end);
-}
-
-/* What the worker was asked for is told again only where it names a file. */
-static json_t *
-about_job(const char *op, json_t *job)
-{
-    json_t *request = json_object();
-    json_t *told = json_copy(job);
-
-    if (strcmp(json_get_str(job, "kind", ""), "minimize") != 0) {
-        (void)json_object_del(told, "request");
-    }
-    json_put(request, "op", json_string(op));
-    json_put(request, "job", told);
-    return request;
-}
-
-static void
-on_answer(void *user, int slot, json_t *job, const char *line, size_t len)
-{
-    struct pipeline *pipeline = user;
-
-    count_ended(pipeline, job);
-    pipeline->desks[slot].state = DESK_AWAY;
-    if (pipeline->desks[slot].hurried) {
-        json_put(job, "interrupted", json_true());
-    }
-    scribe_link_send_body(pipeline->link, about_job("finish", job), line, len, on_outcome,
-                          pipeline);
-    touch(pipeline);
-}
-
-static void
-on_died(void *user, int slot, json_t *job, const char *reason)
-{
-    struct pipeline *pipeline = user;
-    json_t *request = about_job("fail", job);
-
-    count_ended(pipeline, job);
-    pipeline->stats.worker_deaths++;
-    pipeline->desks[slot].state = DESK_AWAY;
-    json_put(request, "reason", json_text(reason));
-    scribe_link_send(pipeline->link, request, on_outcome, pipeline);
-    touch(pipeline);
-}
-
-/* The next request is sent at once: it stands right behind the answer that was filed. */
-static void
-on_ready(void *user, int slot)
-{
-    struct pipeline *pipeline = user;
-    struct desk *desk = &pipeline->desks[slot];
-
-    desk->state = DESK_FREE;
-    if (!pipeline->stopping && !pipeline->failed) {
-        ask(desk);
-    }
-    touch(pipeline);
-}
-
-/* Take a running job back: it is still queued in the store. */
-static void
-take_back(struct desk *desk)
-{
-    struct pipeline *pipeline = desk->pipeline;
-
-    if (desk->state == DESK_WORKING) {
-        count_ended(pipeline, pool_job(pipeline->pool, desk->slot));
-        pool_cancel(pipeline->pool, desk->slot);
-        desk->state = DESK_FREE;
-        touch(pipeline);
-    }
+    pipeline_touch(pipeline);
 }
 
 /* A new scribe knows nothing of the jobs that its forerunner handed out. */
@@ -319,12 +98,12 @@ on_scribe_restarted(void *user, const char *why)
     struct pipeline *pipeline = user;
 
     pipeline->stats.scribe_restarts++;
-    trouble(
+    pipeline_trouble(
         pipeline,
         "the process that writes the database ended (%s); started again, nothing is lost",
         why);
     for (int i = 0; pipeline->pool != NULL && i < pool_jobs(pipeline->pool); i++) {
-        take_back(&pipeline->desks[i]);
+        desk_take_back(&pipeline->desks[i]);
     }
 }
 
@@ -339,7 +118,7 @@ on_counts(void *user, const json_t *answer)
     pipeline->stats.queued = json_get_int(counts, "queued", 0);
     pipeline->stats.bugs = json_get_int(counts, "bugs", 0);
     pipeline->stats.minimize_waiting = json_get_int(counts, "minimize_waiting", 0);
-    touch(pipeline);
+    pipeline_touch(pipeline);
 }
 
 static void
@@ -350,71 +129,6 @@ ask_counts(struct pipeline *pipeline)
     json_put(request, "op", json_string("counts"));
     pipeline->counted = true;
     scribe_link_send(pipeline->link, request, on_counts, pipeline);
-}
-
-static void
-pump_jobs(struct pipeline *pipeline)
-{
-    bool stirred = pipeline->stirred;
-
-    pipeline->stirred = false;
-    for (int i = 0; pipeline->pool != NULL && i < pool_jobs(pipeline->pool); i++) {
-        struct desk *desk = &pipeline->desks[i];
-        if (desk->state == DESK_FREE || (stirred && desk->state == DESK_DRY)) {
-            ask(desk);
-        }
-    }
-}
-
-static bool
-minimizes(const struct pipeline *pipeline, const struct desk *desk)
-{
-    return desk->state == DESK_WORKING &&
-           strcmp(json_get_str(pool_job(pipeline->pool, desk->slot), "kind", ""),
-                  "minimize") == 0;
-}
-
-static void
-hurry(struct pipeline *pipeline, struct desk *desk)
-{
-    if (!desk->hurried && minimizes(pipeline, desk)) {
-        desk->hurried = true;
-        pool_hurry(pipeline->pool, desk->slot);
-    }
-}
-
-/* A crash does not wait for a minimization, which can go on later. */
-static void
-make_room(struct pipeline *pipeline)
-{
-    int64_t waiting = pipeline->stats.queued;
-
-    for (int i = 0; pipeline->pool != NULL && i < pool_jobs(pipeline->pool); i++) {
-        bool minimizing = minimizes(pipeline, &pipeline->desks[i]);
-        waiting -= !minimizing || pipeline->desks[i].hurried;
-    }
-    for (int i = 0;
-         pipeline->pool != NULL && waiting > 0 && i < pool_jobs(pipeline->pool); i++) {
-        struct desk *desk = &pipeline->desks[i];
-        if (!desk->hurried && minimizes(pipeline, desk)) {
-            hurry(pipeline, desk);
-            waiting--;
-        }
-    }
-}
-
-static bool
-is_quiet(const struct pipeline *pipeline)
-{
-    bool quiet =
-        intake_waiting(pipeline->intake) == 0 && scribe_link_waiting(pipeline->link) == 0;
-
-    for (int i = 0; pipeline->pool != NULL && i < pool_jobs(pipeline->pool); i++) {
-        enum desk_state state = pipeline->desks[i].state;
-        quiet =
-            quiet && (state == DESK_DRY || (pipeline->stopping && state != DESK_WORKING));
-    }
-    return quiet;
 }
 
 static int
@@ -429,13 +143,14 @@ on_settle(sd_event_source *source, void *user)
     }
     intake_pump(pipeline->intake, pipeline->link);
     if (!pipeline->stopping) {
-        pump_jobs(pipeline);
-        make_room(pipeline);
+        desks_ask(pipeline);
+        desks_make_room(pipeline);
     }
     if (events->changed != NULL) {
         events->changed(events->user, &pipeline->stats);
     }
-    if (!pipeline->busy || !is_quiet(pipeline)) {
+    if (!pipeline->busy || !desks_are_quiet(pipeline) ||
+        intake_waiting(pipeline->intake) > 0 || scribe_link_waiting(pipeline->link) > 0) {
         return 0;
     }
     if (!pipeline->counted) { /* the last numbers before the end are the store's */
@@ -464,19 +179,20 @@ on_poll(sd_event_source *source, uint64_t usec, void *user)
     if (!pipeline->counted) {
         ask_counts(pipeline);
     }
+    desks_return(pipeline, true);
     if (pipeline->pool != NULL && pipeline->desks[0].state == DESK_DRY) {
-        ask(&pipeline->desks[0]);
+        desk_ask(&pipeline->desks[0]);
     }
     return 0;
 }
 
 /* --- the caller's side --- */
 
-static void
-on_told(void *user, const json_t *answer)
+void
+pipeline_told(void *user, const json_t *answer)
 {
     (void)answer;
-    touch(user);
+    pipeline_touch(user);
 }
 
 int
@@ -502,9 +218,9 @@ pipeline_target(struct pipeline *pipeline, const char *name,
     json_put(request, "name", json_text(name));
     json_put(request, "builds", build_list_to_json(builds));
     json_put(request, "settings", object);
-    scribe_link_send(pipeline->link, request, on_told, pipeline);
+    scribe_link_send(pipeline->link, request, pipeline_told, pipeline);
     pipeline->busy = true;
-    touch(pipeline);
+    pipeline_touch(pipeline);
     return 0;
 }
 
@@ -522,7 +238,7 @@ on_campaign(void *user, const json_t *answer)
     struct pipeline *pipeline = user;
 
     pipeline->campaign = json_get_int(answer, "campaign", pipeline->campaign);
-    touch(pipeline);
+    pipeline_touch(pipeline);
 }
 
 void
@@ -534,7 +250,8 @@ pipeline_tell(struct pipeline *pipeline, json_t *message)
         json_object_get(message, "campaign") == NULL) {
         json_put(message, "campaign", json_integer(pipeline->campaign));
     }
-    scribe_link_send(pipeline->link, message, begins ? on_campaign : on_told, pipeline);
+    scribe_link_send(pipeline->link, message, begins ? on_campaign : pipeline_told,
+                     pipeline);
     pipeline->busy = true;
 }
 
@@ -553,8 +270,8 @@ on_hurried(sd_event_source *source, uint64_t usec, void *user)
     (void)source;
     (void)usec;
     for (int i = 0; i < pool_jobs(pipeline->pool); i++) {
-        if (minimizes(pipeline, &pipeline->desks[i])) {
-            take_back(&pipeline->desks[i]);
+        if (desk_minimizes(&pipeline->desks[i])) {
+            desk_take_back(&pipeline->desks[i]);
         }
     }
     return 0;
@@ -568,7 +285,7 @@ pipeline_hurry(struct pipeline *pipeline)
     }
     pipeline->hurry = true;
     for (int i = 0; i < pool_jobs(pipeline->pool); i++) {
-        hurry(pipeline, &pipeline->desks[i]);
+        desk_hurry(&pipeline->desks[i]);
     }
     if (sd_event_add_time_relative(pipeline->config.event, &pipeline->hurried,
                                    CLOCK_MONOTONIC, (uint64_t)HURRY_MS * 1000, 0,
@@ -583,8 +300,9 @@ pipeline_stop(struct pipeline *pipeline)
     pipeline->stopping = true;
     pipeline->busy = true;
     pipeline_hurry(pipeline);
+    desks_return(pipeline, false);
     pipeline->stats.submitted -= (int64_t)intake_cancel(pipeline->intake);
-    touch(pipeline);
+    pipeline_touch(pipeline);
 }
 
 bool
@@ -622,7 +340,7 @@ start_children(struct pipeline *pipeline, struct err *err)
                                             .state = config->state,
                                             .user = pipeline,
                                             .restarted = on_scribe_restarted,
-                                            .failed = fail};
+                                            .failed = pipeline_fail};
     const struct pool_config pool = {.event = config->event,
                                      .program = config->program,
                                      .state = config->state,
@@ -630,10 +348,10 @@ start_children(struct pipeline *pipeline, struct err *err)
                                      .jobs = config->jobs,
                                      .hide = &pipeline->hide,
                                      .user = pipeline,
-                                     .ready = on_ready,
-                                     .answer = on_answer,
-                                     .died = on_died,
-                                     .failed = fail};
+                                     .ready = desk_on_ready,
+                                     .answer = desk_on_answer,
+                                     .died = desk_on_died,
+                                     .failed = pipeline_fail};
     int rc = config->jobs == 0 ? 0 : pool_new(&pool, &pipeline->pool, err);
 
     return rc < 0 ? rc : scribe_link_new(&link, &pipeline->link, err);
@@ -657,7 +375,8 @@ pipeline_new(const struct pipeline_config *config, struct pipeline **out, struct
     }
     pipeline->desks = mem_array((size_t)config->jobs, sizeof(*pipeline->desks));
     for (int i = 0; i < config->jobs; i++) {
-        pipeline->desks[i] = (struct desk){pipeline, i, DESK_FREE, false};
+        pipeline->desks[i] =
+            (struct desk){.pipeline = pipeline, .slot = i, .state = DESK_FREE};
     }
     int rc = attach(pipeline, err);
     rc = rc < 0 ? rc : start_children(pipeline, err);
@@ -666,7 +385,7 @@ pipeline_new(const struct pipeline_config *config, struct pipeline **out, struct
     }
     pipeline->busy = true;
     ask_counts(pipeline);
-    touch(pipeline);
+    pipeline_touch(pipeline);
     *out = STEAL(pipeline);
     return 0;
 }
@@ -684,6 +403,9 @@ pipeline_free(struct pipeline *pipeline)
     (void)sd_event_source_disable_unref(pipeline->hurried);
     intake_free(pipeline->intake);
     strv_clear(&pipeline->hide);
+    for (int i = 0; pipeline->desks != NULL && i < pipeline->config.jobs; i++) {
+        json_decref(pipeline->desks[i].next);
+    }
     mem_free(pipeline->desks);
     mem_free(pipeline);
 }

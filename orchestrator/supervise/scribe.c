@@ -1,6 +1,7 @@
 #include "orchestrator/supervise/scribe.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 
 enum {
     ANSWER_QUEUE_MAX = 64 << 20,
+    HEAP_KEPT = 16 << 20,
     BUSY_TRIES = 12, /* each waits as long as the database's own busy timeout */
 };
 
@@ -338,6 +340,8 @@ scribe_main(const char *state)
         log_line(LOG_ERROR, "scribe", "msg=\"%s\"", err.msg);
         return 3;
     }
+    /* the heap shrinks and grows with each request otherwise */
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
     rc = store_open(state, DB_WRITE, &scribe.books.store, &err);
     if (rc < 0) {
         answer_error(&scribe, 0, &err);

@@ -12,8 +12,10 @@
  *   > {"op":"intake","target":N,"path":P,"source":S,"report":false,
  *      "backlog":false,"written":0,"from":0,"bytes":0}
  *   < {"code":0,"crash":7,"fresh":true}   or   {"code":-2,"reason":"..."}
- *   > {"op":"next","folder":P,"runs":3,"minimize_ms":20000}
+ *   > {"op":"next","folder":P,"input":"input","runs":3,"minimize_ms":20000,"ahead":false}
  *   < {"job":{...}}   or   {"job":null}: nothing to do now
+ *   > {"op":"return","job":{...}}
+ *   < {}
  *   > {"op":"finish","job":{...},"body":true}
  *     and on a line of its own, uninterpreted, what the worker answered
  *   < {"outcome":{...}}
@@ -35,7 +37,9 @@
  * Names and paths are escaped by str_name(). A target's name must have been registered by
  * "target" in the life of this scribe. "worker" takes the fields of struct worker_row by
  * their names. "campaign" may be left out: the last one begun. A job is handed back as it
- * came: {"kind":"triage"|"minimize"|"report","id","crash","bug","attempt","request"}.
+ * came: {"kind":"triage"|"minimize"|"report"|"release","id","crash","bug","attempt",
+ * "handed","request"}. "ahead" asks for a crash alone, which may have to wait for the job
+ * before it; "return" gives such a one back that was not begun.
  * "outcome" is struct job_outcome: {"kind","crash","bug","new","state","name","title",
  * "severity"}, with "reason" why the replay is broken, or why the worker's answer counts
  * as its death ("died":true).

@@ -33,6 +33,7 @@ job_to_json(const struct job *job)
     json_put(object, "crash", json_integer(job->crash));
     json_put(object, "bug", json_integer(job->bug));
     json_put(object, "attempt", json_integer(job->attempt));
+    json_put(object, "handed", json_integer(job->handed));
     json_put(object, "request", json_incref(job->request));
     return object;
 }
@@ -51,6 +52,7 @@ job_from_json(json_t *object, struct job *out, struct err *err)
                         .crash = json_get_int(object, "crash", 0),
                         .bug = json_get_int(object, "bug", 0),
                         .attempt = (int)json_get_int(object, "attempt", 1),
+                        .handed = json_get_int(object, "handed", 0),
                         .interrupted = json_get_bool(object, "interrupted", false),
                         .request = json_incref(json_object_get(object, "request"))};
     return 0;

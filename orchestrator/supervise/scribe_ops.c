@@ -86,11 +86,12 @@ op_next(struct scribe_books *books, const json_t *request, const char *body, siz
     if (rc < 0) {
         return rc;
     }
-    const struct job_options options = {.folder = folder,
-                                        .runs = (int)json_get_int(request, "runs", 3),
-                                        .minimize_ms =
-                                            json_get_int(request, "minimize_ms", 0),
-                                        .minimize_only_idle = true};
+    const struct job_options options = {
+        .folder = folder,
+        .input = json_get_str(request, "input", NULL),
+        .runs = (int)json_get_int(request, "runs", 3),
+        .minimize_ms = json_get_int(request, "minimize_ms", 0),
+        .crashes_only = json_get_bool(request, "ahead", false)};
     rc = store_next_job(books->store, &options, &job, err);
     if (rc < 0) {
         return rc;
@@ -183,6 +184,19 @@ op_fail(struct scribe_books *books, const json_t *request, const char *body, siz
     rc = store_fail_job(books->store, &job, end.reason, &end.outcome, err);
     put_end(answer, &job, &end);
     return rc;
+}
+
+static int
+op_return(struct scribe_books *books, const json_t *request, const char *body, size_t len,
+          json_t *answer, struct err *err)
+{
+    AUTO(job_clear) struct job job = {0};
+
+    (void)body;
+    (void)len;
+    (void)answer;
+    int rc = job_from_json(json_object_get(request, "job"), &job, err);
+    return rc < 0 ? rc : store_return_job(books->store, &job, err);
 }
 
 /* --- campaigns, workers, events, counts --- */
@@ -289,11 +303,11 @@ const struct scribe_op *
 scribe_op_find(const char *op)
 {
     static const struct scribe_op table[] = {
-        {"next", op_next, true},          {"finish", op_finish, true},
-        {"fail", op_fail, true},          {"target", op_target, false},
-        {"worker", op_worker, false},     {"event", op_event, false},
-        {"campaign", op_campaign, false}, {"counts", op_counts, false},
-        {"exchange", op_exchange, false}};
+        {"next", op_next, true},      {"finish", op_finish, true},
+        {"fail", op_fail, true},      {"return", op_return, true},
+        {"target", op_target, false}, {"worker", op_worker, false},
+        {"event", op_event, false},   {"campaign", op_campaign, false},
+        {"counts", op_counts, false}, {"exchange", op_exchange, false}};
 
     for (size_t i = 0; i < COUNT(table); i++) {
         if (strcmp(table[i].op, op) == 0) {

@@ -43,7 +43,7 @@ fake_record(const char *function)
 }
 
 /* The input's text says what is to happen: "crash NAME", "clean", "broken", "die",
- * "once", "garbage", "slow". */
+ * "once", "garbage", "slow", "until FILE" is there. */
 static void
 fake_triage(const json_t *request)
 {
@@ -60,6 +60,9 @@ fake_triage(const json_t *request)
     }
     if (str_starts(text, "slow")) {
         (void)usleep(300000);
+    }
+    while (str_starts(text, "until ") && !fs_exists(text + 6)) {
+        (void)usleep(10000);
     }
     if (str_starts(text, "garbage")) {
         (void)printf("{\"job\": what\n");
@@ -348,6 +351,21 @@ assert_store(struct fixture *fix, int64_t crashes, int64_t queued, int64_t bugs)
     assert_int_equal(store_check(store, true, check_finding_fails, NULL, &fix->err), 0);
 }
 
+/* How often a crash of this state was handed out and not given back, at most. */
+static int
+most_handed(struct fixture *fix, const char *state)
+{
+    AUTO(store_close) struct store *store = NULL;
+    int64_t most = 0;
+
+    assert_int_equal(store_open(fix->state, DB_READ, &store, &fix->err), 0);
+    assert_int_equal(db_int(store_db(store), &most, &fix->err,
+                            "SELECT max(attempts) FROM crash WHERE state = ?1", "t",
+                            state),
+                     0);
+    return (int)most;
+}
+
 /* --- tests --- */
 
 static bool
@@ -389,6 +407,52 @@ test_a_crash_does_not_wait_for_a_minimization(void **state)
     until_idle(fix, 1);
     assert_int_equal(fix->troubles.n, 0);
     assert_store(fix, 2, 0, 2);
+}
+
+static bool
+has_four_ends(const struct fixture *fix)
+{
+    return fix->ends.n == 4;
+}
+
+/* What was fetched ahead for a worker does not wait for the job that it is at. */
+static void
+test_crash_behind_a_slow_one_goes_to_who_is_free(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *sign = fs_join(fix->folder, "sign");
+    AUTO(mem_free) char *slow = mem_printf("until %s", sign);
+
+    make_pipeline(fix, 2, NULL);
+    submit(fix, "a", slow);
+    submit(fix, "b", "crash beta");
+    submit(fix, "c", "crash gamma");
+    submit(fix, "d", "crash delta");
+    submit(fix, "e", "crash epsilon");
+    until(fix, has_four_ends);
+    assert_int_equal(pipeline_stats(fix->pipeline)->running, 1);
+    assert_int_equal(fs_write(sign, "", 0, 0600, &fix->err), 0);
+    until_idle(fix, 1);
+    assert_int_equal(fix->bugs.n, 4);
+    assert_int_equal(most_handed(fix, "triaged"), 1);
+    assert_store(fix, 5, 0, 4);
+}
+
+/* Nor is it lost with the worker's folder, nor does it count as tried. */
+static void
+test_crash_behind_a_death_is_handed_out_again(void **state)
+{
+    struct fixture *fix = *state;
+
+    make_pipeline(fix, 1, NULL);
+    submit(fix, "a", "die");
+    submit(fix, "b", "crash beta");
+    submit(fix, "c", "crash gamma");
+    until_idle(fix, 1);
+    assert_int_equal(pipeline_stats(fix->pipeline)->worker_deaths, 2);
+    assert_int_equal(count_ends(fix, "triaged "), 2);
+    assert_int_equal(most_handed(fix, "triaged"), 1);
+    assert_store(fix, 3, 0, 2);
 }
 
 static void
@@ -572,6 +636,7 @@ test_stop_finishes_what_runs_and_leaves_the_rest_queued(void **state)
     until_idle(fix, 1);
     assert_int_equal(fix->ends.n, 1);
     assert_int_equal(pipeline_stats(fix->pipeline)->queued, 2);
+    assert_int_equal(most_handed(fix, "queued"), 0);
     assert_store(fix, 3, 2, 0);
 }
 
@@ -684,6 +749,8 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_crash_behind_a_slow_one_goes_to_who_is_free),
+        TEST(test_crash_behind_a_death_is_handed_out_again),
         TEST(test_files_become_bugs),
         TEST(test_a_crash_does_not_wait_for_a_minimization),
         TEST(test_idle_comes_at_once_when_there_is_nothing_to_do),

@@ -53,6 +53,71 @@ test_next_gives_the_oldest_with_its_input(void **state)
     assert_int_equal(next_job(fix, 0, &none), 0);
 }
 
+static int
+next_crash(struct fixture *fix, const char *input, struct job *job)
+{
+    const struct job_options options = {.folder = fix->work,
+                                        .input = input,
+                                        .runs = 3,
+                                        .minimize_ms = 1000,
+                                        .crashes_only = true};
+
+    int rc = store_next_job(fix->store, &options, job, &fix->err);
+    must(fix, rc);
+    return rc;
+}
+
+static void
+test_next_has_the_input_where_it_is_wanted(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(job_clear) struct job job = {0};
+    AUTO(buf_clear) struct buf input = BUF_INIT;
+    AUTO(mem_free) char *path = fs_join(fix->work, "other");
+
+    (void)give(fix, "a", "aaaa");
+    assert_int_equal(next_crash(fix, "other", &job), 1);
+    assert_int_equal(fs_read(path, 100, &input, NULL), 0);
+    assert_string_equal(buf_str(&input), "aaaa");
+    assert_string_equal(json_get_str(job.request, "input", ""), path);
+}
+
+static void
+test_next_of_crashes_alone_minimizes_nothing(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(job_clear) struct job none = {0};
+    AUTO(job_clear) struct job job = {0};
+
+    (void)triage(fix, "input", &(struct said){0});
+    assert_int_equal(next_crash(fix, NULL, &none), 0);
+    assert_int_equal(next_job(fix, 1000, &job), 1);
+    assert_int_equal(job.kind, JOB_MINIMIZE);
+}
+
+/* As if it had never been handed out, however often that is said. */
+static void
+test_returned_job_is_the_next_again_and_does_not_count(void **state)
+{
+    struct fixture *fix = *state;
+
+    (void)give(fix, "a", "aaaa");
+    (void)give(fix, "b", "bbbb");
+    for (int i = 0; i < 2 * STORE_HANDOUTS_MAX; i++) {
+        AUTO(job_clear) struct job job = {0};
+        assert_int_equal(next_job(fix, 0, &job), 1);
+        assert_int_equal(job.crash, 1);
+        assert_int_equal(number(fix, "SELECT attempts FROM crash WHERE id = 1"), 1);
+        must(fix, store_return_job(fix->store, &job, &fix->err));
+        must(fix, store_return_job(fix->store, &job, &fix->err));
+        assert_int_equal(number(fix, "SELECT attempts FROM crash WHERE id = 1"), 0);
+    }
+    assert_int_equal(triage_next(fix, &(struct said){0}).bug, 1);
+    assert_int_equal(number(fix, "SELECT count(*) FROM crash WHERE state = 'triaged'"),
+                     1);
+    assert_clean(fix);
+}
+
 /* What a worker that was taken over may leave there is replaced, not written through. */
 static void
 test_next_writes_through_no_link_of_a_worker(void **state)
@@ -495,6 +560,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_next_gives_the_oldest_with_its_input),
+        TEST(test_next_has_the_input_where_it_is_wanted),
+        TEST(test_next_of_crashes_alone_minimizes_nothing),
+        TEST(test_returned_job_is_the_next_again_and_does_not_count),
         TEST(test_next_writes_through_no_link_of_a_worker),
         TEST(test_next_gives_what_was_handed_out_again_after_a_restart),
         TEST(test_two_deaths_make_untriageable_for_good),

@@ -103,11 +103,13 @@ db_close(struct db *db)
     if (db == NULL) {
         return;
     }
-    while (db->cache != NULL) {
-        struct stmt *stmt = db->cache;
-        db->cache = stmt->next;
-        (void)sqlite3_finalize(stmt->handle);
-        mem_free(stmt);
+    for (size_t i = 0; i < DB_CACHE_LISTS; i++) {
+        while (db->cache[i] != NULL) {
+            struct stmt *stmt = db->cache[i];
+            db->cache[i] = stmt->next;
+            (void)sqlite3_finalize(stmt->handle);
+            mem_free(stmt);
+        }
     }
     (void)sqlite3_close(db->handle);
     mem_free(db);
@@ -121,10 +123,20 @@ db_exec(struct db *db, const char *sql, struct err *err)
                : db_fail(db, sql, err);
 }
 
+static struct stmt **
+list_of(struct db *db, const char *sql)
+{
+    uintptr_t at = (uintptr_t)sql;
+
+    return &db->cache[(at >> 3 ^ at >> 11) % DB_CACHE_LISTS];
+}
+
 static int
 prepare(struct db *db, const char *sql, struct stmt **out, struct err *err)
 {
-    for (struct stmt *stmt = db->cache; stmt != NULL; stmt = stmt->next) {
+    struct stmt **list = list_of(db, sql);
+
+    for (struct stmt *stmt = *list; stmt != NULL; stmt = stmt->next) {
         if (stmt->sql == sql) {
             (void)sqlite3_reset(stmt->handle);
             *out = stmt;
@@ -137,8 +149,8 @@ prepare(struct db *db, const char *sql, struct stmt **out, struct err *err)
         return db_fail(db, sql, err);
     }
     struct stmt *stmt = mem_alloc(sizeof(*stmt));
-    *stmt = (struct stmt){db->cache, sql, handle, db};
-    db->cache = stmt;
+    *stmt = (struct stmt){*list, sql, handle, db};
+    *list = stmt;
     *out = stmt;
     return 0;
 }
@@ -352,8 +364,10 @@ db_begin_lazy(struct db *db, struct err *err)
 static void
 roll_back(struct db *db)
 {
-    for (struct stmt *stmt = db->cache; stmt != NULL; stmt = stmt->next) {
-        (void)sqlite3_reset(stmt->handle);
+    for (size_t i = 0; i < DB_CACHE_LISTS; i++) {
+        for (struct stmt *stmt = db->cache[i]; stmt != NULL; stmt = stmt->next) {
+            (void)sqlite3_reset(stmt->handle);
+        }
     }
     (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
@@ -386,6 +400,12 @@ db_rollback(struct db *db)
     if (!clean) {
         roll_back(db);
     }
+}
+
+bool
+db_group_is_open(const struct db *db)
+{
+    return db->grouped && db->spoiled.code == 0 && is_open(db);
 }
 
 void

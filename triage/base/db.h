@@ -100,6 +100,8 @@ void db_rollback(struct db *db);
  * with its code.
  */
 void db_group_begin(struct db *db);
+/* What is read now stays so until the part that begins next: nobody else can write. */
+bool db_group_is_open(const struct db *db);
 int db_group_commit(struct db *db, struct err *err); /* what there is until now */
 int db_group_end(struct db *db, struct err *err);
 

@@ -91,7 +91,8 @@ configure(struct db *db, const char *path, enum db_mode mode, struct err *err)
 static int
 open_and_look(const char *path, int flags, sqlite3 **out)
 {
-    int rc = sqlite3_open_v2(path, out, flags, NULL);
+    /* a connection belongs to one thread */
+    int rc = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (rc == SQLITE_OK) {
         (void)sqlite3_busy_timeout(*out, DB_BUSY_TIMEOUT_MS);

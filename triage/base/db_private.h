@@ -6,18 +6,19 @@
 
 #include "base/db.h"
 
-enum { DB_BUSY_TIMEOUT_MS = 15000 };
+enum { DB_BUSY_TIMEOUT_MS = 15000, DB_CACHE_LISTS = 256 /* a power of two */ };
 
 enum db_sync { DB_SYNC_UNKNOWN, DB_SYNC_NORMAL, DB_SYNC_FULL };
 
 struct db {
     sqlite3 *handle;
-    struct stmt *cache;
-    enum db_sync sync;  /* PRAGMA synchronous now */
-    bool grouped;       /* between db_group_begin() and db_group_end() */
-    bool in_part;       /* of the group's transaction */
-    int64_t part_began; /* changes of the connection until then */
-    struct err spoiled; /* why nothing of the group's last transaction is left */
+    struct stmt
+        *cache[DB_CACHE_LISTS]; /* lists of statements, by where their text lies */
+    enum db_sync sync;          /* PRAGMA synchronous now */
+    bool grouped;               /* between db_group_begin() and db_group_end() */
+    bool in_part;               /* of the group's transaction */
+    int64_t part_began;         /* changes of the connection until then */
+    struct err spoiled;         /* why nothing of the group's last transaction is left */
 };
 
 /* A result code of SQLite as a negative errno. */

@@ -10,7 +10,8 @@ struct filing {
     struct store *store;
     const struct job *job;
     struct answer answer;
-    bool queued; /* still */
+    bool queued;  /* still */
+    bool is_sure; /* what the tables say was read in the transaction that goes on */
     bool is_report, backlog;
     int64_t target, blob, bytes, first_seen, written;
     char *target_name, *source;

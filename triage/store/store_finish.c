@@ -348,7 +348,7 @@ transact(struct filing *filing, struct blob_batch *batch, bool durable, struct e
     if (rc < 0) {
         return rc;
     }
-    rc = load(filing, err);
+    rc = filing->is_sure && !durable ? 0 : load(filing, err);
     if (rc < 0 ||
         !filing->queued) { /* another process was faster, or this was told before */
         return store_end(filing->store, rc, err);
@@ -547,6 +547,7 @@ store_finish_job(struct store *store, const struct job *job, const json_t *answe
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
+    filing.is_sure = db_group_is_open(store->db);
     rc = load(&filing, err);
     if (rc == 0 && filing.queued) {
         rc = same > 0 ? file_short(&filing, same, err) : file_answer(&filing, err);

@@ -1,31 +1,25 @@
 #include "triage/store/store_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "triage/minimize.h"
 
 enum {
     NEXT_CRASH,
     CRASH,
     HAND_CRASH,
-    CRASH_DIED,
-    GIVE_UP,
-    BREAK_TARGET,
+    RETURN_CRASH,
     NEXT_BUG,
     BUG,
     HAND_BUG,
-    BUG_DIED,
-    STOP_MINIMIZING,
-    OUTCOME,
     STATEMENTS,
 };
 
@@ -39,14 +33,9 @@ static const char *const sql[STATEMENTS] = {
         " JOIN blob b ON b.id = c.blob JOIN target t ON t.id = c.target WHERE c.id = ?1",
     [HAND_CRASH] =
         "UPDATE crash SET attempts = attempts + 1 WHERE id = ?1 AND state = 'queued'",
-    /* as many as the job says, however often its death is told */
-    [CRASH_DIED] = "UPDATE crash SET deaths = max(deaths, ?2)"
-                   " WHERE id = ?1 AND state = 'queued' RETURNING deaths",
-    [GIVE_UP] = "UPDATE crash SET state = ?2, reason = ?3, triaged = ?4,"
-                " outcome = CASE ?2 WHEN 'broken' THEN 'broken' END"
-                " WHERE id = ?1 AND state = 'queued'",
-    [BREAK_TARGET] =
-        "UPDATE target SET replay = 'broken' WHERE id = ?1 AND replay = 'ok'",
+    /* told twice it is done once */
+    [RETURN_CRASH] = "UPDATE crash SET attempts = ?2"
+                     " WHERE id = ?1 AND state = 'queued' AND attempts = ?2 + 1",
     [NEXT_BUG] = "SELECT id FROM bug WHERE minimize = 'waiting'"
                  " AND state IN ('new', 'open', 'fixing', 'regressed')"
                  " ORDER BY severity DESC, severity_score DESC, id LIMIT ?1",
@@ -56,13 +45,6 @@ static const char *const sql[STATEMENTS] = {
             " JOIN target t ON t.id = c.target WHERE g.id = ?1",
     [HAND_BUG] = "UPDATE bug SET minimize_attempts = minimize_attempts + 1"
                  " WHERE id = ?1 AND minimize = 'waiting'",
-    [BUG_DIED] = "UPDATE bug SET minimize_deaths = max(minimize_deaths, ?2)"
-                 " WHERE id = ?1 AND minimize = 'waiting' RETURNING minimize_deaths",
-    [STOP_MINIMIZING] =
-        "UPDATE bug SET minimize = 'given_up' WHERE id = ?1 AND minimize = 'waiting'",
-    [OUTCOME] = "SELECT c.state, g.id, g.crash_type, g.crash_state, g.severity,"
-                " g.original = c.blob AND g.target = c.target"
-                " FROM crash c LEFT JOIN bug g ON g.id = c.bug WHERE c.id = ?1",
 };
 const struct store_sql store_jobs_sql = {sql, STATEMENTS};
 
@@ -210,97 +192,18 @@ load_bug(struct store *store, int64_t id, struct candidate *out, struct err *err
     return 0;
 }
 
-/* --- giving up --- */
-
-static int
-count_given_up(struct store *store, const struct candidate *of, const char *state,
-               struct err *err)
-{
-    const char *const labels[] = {"target", of->target, "kind", "unknown",
-                                  "result", state,      NULL};
-
-    return store_count(store, "crashes_total", labels, 1, err);
-}
-
-static int
-break_target(struct store *store, int64_t target, const char *reason, struct err *err)
-{
-    AUTO(json_decref) json_t *detail = json_object();
-    const struct event event = {.kind = "target.replay",
-                                .subject = "target",
-                                .subject_id = target,
-                                .from = "ok",
-                                .to = "broken",
-                                .detail = detail};
-    int rc = db_run(store->db, err, sql[BREAK_TARGET], "i", target);
-
-    if (rc < 0 || db_changes(store->db) == 0) {
-        return rc;
-    }
-    json_put(detail, "reason", json_text(reason));
-    return store_event_put(store, &event, err);
-}
-
-int
-store_give_up(struct store *store, int64_t crash, const char *state, const char *reason,
-              struct err *err)
-{
-    AUTO(candidate_clear) struct candidate of = {0};
-    int rc = load_crash(store, crash, &of, err);
-
-    rc = rc < 0 ? rc
-                : db_run(store->db, err, sql[GIVE_UP], "itti", crash, state, reason,
-                         clock_wall_ms());
-    if (rc < 0 || db_changes(store->db) == 0) {
-        return rc;
-    }
-    rc = store_crash_event(store, crash, "queued", state, reason, err);
-    rc = rc < 0 ? rc : count_given_up(store, &of, state, err);
-    if (rc < 0 || of.is_report || strcmp(state, "broken") != 0) {
-        return rc;
-    }
-    return break_target(store, of.target_id, reason, err);
-}
-
-static int
-stop_minimizing(struct store *store, int64_t bug, const char *reason, struct err *err)
-{
-    AUTO(json_decref) json_t *detail = json_object();
-    const struct event event = {.kind = "bug.minimize",
-                                .subject = "bug",
-                                .subject_id = bug,
-                                .from = "waiting",
-                                .to = "given_up",
-                                .detail = detail};
-    int rc = db_run(store->db, err, sql[STOP_MINIMIZING], "i", bug);
-
-    if (rc < 0 || db_changes(store->db) == 0) {
-        return rc;
-    }
-    json_put(detail, "reason", json_text(reason));
-    return store_event_put(store, &event, err);
-}
-
-int
-store_minimize_stop(struct store *store, int64_t bug, const char *reason, struct err *err)
-{
-    int rc = db_begin(store->db, err);
-
-    return rc < 0 ? rc : store_end(store, stop_minimizing(store, bug, reason, err), err);
-}
-
+/* What cannot be handed out is put aside. */
 static int
 refuse(struct store *store, const struct candidate *of, const char *state,
        const char *reason, struct err *err)
 {
-    int rc = db_begin(store->db, err);
-
-    if (rc < 0) {
-        return rc;
+    if (of->bug != 0) {
+        return store_minimize_stop(store, of->bug, reason, err);
     }
-    rc = of->bug != 0 ? stop_minimizing(store, of->bug, reason, err)
-                      : store_give_up(store, of->crash, state, reason, err);
-    return store_end(store, rc, err);
+    int rc = db_begin(store->db, err);
+    return rc < 0 ? rc
+                  : store_end(store, store_give_up(store, of->crash, state, reason, err),
+                              err);
 }
 
 /* --- handing out --- */
@@ -317,6 +220,12 @@ options_json(const struct candidate *of, struct err *err)
     return settings;
 }
 
+char *
+store_input_path(const struct job_options *options)
+{
+    return fs_join(options->folder, options->input == NULL ? "input" : options->input);
+}
+
 static int
 make_request(struct store *store, const struct candidate *of,
              const struct job_options *options, struct job *job, struct err *err)
@@ -325,7 +234,7 @@ make_request(struct store *store, const struct candidate *of,
         [JOB_TRIAGE] = "triage", [JOB_MINIMIZE] = "minimize", [JOB_REPORT] = "report"};
     AUTO(json_decref) json_t *request = json_object();
     AUTO(json_decref) json_t *settings = options_json(of, err);
-    AUTO(mem_free) char *input = fs_join(options->folder, "input");
+    AUTO(mem_free) char *input = store_input_path(options);
     json_t *command = NULL;
 
     if (settings == NULL) {
@@ -366,7 +275,7 @@ make_request(struct store *store, const struct candidate *of,
     return 0;
 }
 
-/* Into the file of the last job: a new one for each costs more than all the rest of a
+/* Into the file of a job before: a new one for each costs more than all the rest of a
  * job. Not into what the worker may have put in its place, a link or a second name of a
  * file. */
 static int
@@ -382,7 +291,8 @@ overwrite(const char *path, const struct buf *bytes, struct err *err)
         return fs_write(path, buf_str(bytes), bytes->len, 0644, err);
     }
     int rc = fd_write(fd, buf_str(bytes), bytes->len, err);
-    if (rc == 0 && ftruncate(fd, (off_t)bytes->len) < 0) {
+    if (rc == 0 && st.st_size > (off_t)bytes->len &&
+        ftruncate(fd, (off_t)bytes->len) < 0) {
         rc = err_sys(err, "cut");
     }
     return rc < 0 ? err_wrap(err, rc, "'%s'", path) : 0;
@@ -390,10 +300,10 @@ overwrite(const char *path, const struct buf *bytes, struct err *err)
 
 int
 store_put_input(struct store *store, const char *sha256, int64_t bytes,
-                const char *folder, struct err *err)
+                const struct job_options *options, struct err *err)
 {
     AUTO(buf_clear) struct buf data = BUF_INIT;
-    AUTO(mem_free) char *path = fs_join(folder, "input");
+    AUTO(mem_free) char *path = store_input_path(options);
     int rc = store_blob_read(store, sha256, bytes, &data, err);
 
     return rc < 0 ? rc : overwrite(path, &data, err);
@@ -425,7 +335,8 @@ hand_out(struct store *store, const struct candidate *of,
                                               : JOB_TRIAGE,
                       .crash = of->crash,
                       .bug = of->bug,
-                      .attempt = (int)of->deaths + 1};
+                      .attempt = (int)of->deaths + 1,
+                      .handed = of->attempts};
     struct err why = ERR_INIT;
 
     if (!of->is_report && of->command[0] == '\0') {
@@ -441,7 +352,7 @@ hand_out(struct store *store, const struct candidate *of,
             "it was handed out again and again, and each time nightjar itself ended",
             err);
     }
-    int rc = store_put_input(store, of->sha256, of->bytes, options->folder, &why);
+    int rc = store_put_input(store, of->sha256, of->bytes, options, &why);
     if (rc == -ENOENT || rc == -EUCLEAN) {
         return refuse(store, of, "untriageable", why.msg, err);
     }
@@ -484,118 +395,30 @@ store_next_job(struct store *store, const struct job_options *options, struct jo
 {
     int rc = next_of(store, false, options, out, err);
 
-    if (rc == 0) {
-        store_trim_sometimes(store, true);
-        store_regressions_sometimes(store);
+    if (rc != 0 || options->crashes_only) {
+        return rc;
     }
-    rc = rc == 0 ? store_next_release(store, options, out, err) : rc;
+    store_trim_sometimes(store, true);
+    store_regressions_sometimes(store);
+    rc = store_next_release(store, options, out, err);
     if (rc != 0 || options->minimize_ms <= 0) {
         return rc;
     }
     return next_of(store, true, options, out, err);
 }
 
-/* --- what died --- */
-
-void
-store_bug_name(char *out, size_t size, int64_t bug)
-{
-    (void)snprintf(out, size, "NJ-%lld", (long long)bug);
-}
-
-void
-store_title(char *out, size_t size, const char *crash_type, const char *crash_state)
-{
-    AUTO(mem_free) char *type = record_type_line(crash_type);
-    AUTO(mem_free) char *frame = record_top_frame(crash_type, crash_state);
-
-    (void)snprintf(out, size, "%.100s in %s", type, frame);
-}
-
 int
-store_outcome_of_crash(struct store *store, int64_t crash, struct job_outcome *out,
-                       struct err *err)
+store_return_job(struct store *store, const struct job *job, struct err *err)
 {
-    struct stmt *stmt = NULL;
-    int rc = db_query(store->db, &stmt, err, sql[OUTCOME], "i", crash);
-
-    rc = rc < 0 ? rc : stmt_step(stmt, err);
-    if (rc <= 0) {
-        return rc < 0
-                   ? rc
-                   : err_set(err, -ENODATA, "there is no crash %lld", (long long)crash);
-    }
-    *out = (struct job_outcome){0};
-    (void)snprintf(out->state, sizeof(out->state), "%s", stmt_text(stmt, 0));
-    if (!stmt_null(stmt, 1)) {
-        out->bug = stmt_int(stmt, 1);
-        out->bug_is_new = stmt_int(stmt, 5) != 0;
-        out->severity = (enum severity)stmt_int(stmt, 4);
-        store_bug_name(out->bug_name, sizeof(out->bug_name), out->bug);
-        store_title(out->title, sizeof(out->title), stmt_text(stmt, 2),
-                    stmt_text(stmt, 3));
-    }
-    stmt_reset(stmt);
-    return 0;
-}
-
-/* `ending` is what two deaths make of it. */
-static int
-crash_died(struct store *store, const struct job *job, const char *ending,
-           const char *reason, struct err *err)
-{
-    int64_t deaths = 0;
-    int rc = db_int(store->db, &deaths, err, sql[CRASH_DIED], "ii", job->crash,
-                    (int64_t)job->attempt);
-
-    if (rc < 0 || deaths < STORE_DEATHS_MAX) {
-        return rc == -ENODATA ? 0 : rc; /* it was answered meanwhile */
-    }
-    return store_give_up(store, job->crash, ending, reason, err);
-}
-
-static int
-bug_died(struct store *store, const struct job *job, const char *reason, struct err *err)
-{
-    int64_t deaths = 0;
-    int rc = db_int(store->db, &deaths, err, sql[BUG_DIED], "ii", job->bug,
-                    (int64_t)job->attempt);
-
-    if (rc < 0 || deaths < STORE_DEATHS_MAX) {
-        return rc == -ENODATA ? 0 : rc;
-    }
-    return stop_minimizing(store, job->bug, reason, err);
-}
-
-int
-store_job_died(struct store *store, const struct job *job, const char *ending,
-               const char *reason, struct job_outcome *out, struct err *err)
-{
-    AUTO(buf_clear) struct buf clean = {.max = STORE_REASON_MAX};
-    bool is_bug = job->kind == JOB_MINIMIZE;
-    if (job->kind == JOB_RELEASE) {
-        return store_release_died(store, job, out, err);
-    }
-    int rc = db_begin(store->db, err);
+    assert(job->kind == JOB_TRIAGE || job->kind == JOB_REPORT);
+    int rc = db_begin_lazy(store->db, err);
     if (rc < 0) {
         return rc;
     }
-    str_clean(&clean, reason, strlen(reason));
-    rc = is_bug ? bug_died(store, job, buf_str(&clean), err)
-                : crash_died(store, job, ending, buf_str(&clean), err);
+    rc = db_run(store->db, err, sql[RETURN_CRASH], "ii", job->crash, job->handed);
     rc = store_end(store, rc, err);
-    if (rc < 0) {
-        return rc;
+    if (rc == 0) {
+        store_forget(store, false, job->crash);
     }
-    store_forget(store, is_bug, is_bug ? job->bug : job->crash);
-    rc = store_outcome_of_crash(store, job->crash, out, err);
-    out->bug_is_new = rc == 0 && out->bug_is_new && !is_bug;
     return rc;
-}
-
-int
-store_fail_job(struct store *store, const struct job *job, const char *reason,
-               struct job_outcome *out, struct err *err)
-{
-    return store_job_died(store, job, "untriageable", reason, out, err);
 }

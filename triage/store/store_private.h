@@ -6,7 +6,8 @@
  *   store_build.c   builds of a target, and what an input did on each
  *   store_sweep.c   files that go
  *   store_ledger.c  targets, intake
- *   store_jobs.c    what is handed out, and what dies
+ *   store_jobs.c    what is handed out
+ *   store_died.c    what dies of it, and what is given up
  *   store_answer.c  a worker's answer, checked
  *   store_plan.c    which bug a crash's answer belongs to, and what of it is kept
  *   store_finish.c  a crash's answer, filed
@@ -104,6 +105,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_blob_sql)       \
     X(store_ledger_sql)     \
     X(store_jobs_sql)       \
+    X(store_died_sql)       \
     X(store_finish_sql)     \
     X(store_bugs_sql)       \
     X(store_event_sql)      \
@@ -561,10 +563,12 @@ int store_sharing(struct store *store, int64_t bug, int64_t max, struct buf *ids
 
 void store_forget(struct store *store, bool is_bug, int64_t id);
 
-/* The bytes of a blob into the file "input" of a worker's folder. -ENOENT, -EUCLEAN:
- * they are not there. */
+/* Where the options want the input; new. */
+char *store_input_path(const struct job_options *options);
+
+/* The bytes of a blob to there. -ENOENT, -EUCLEAN: they are not there. */
 int store_put_input(struct store *store, const char *sha256, int64_t bytes,
-                    const char *folder, struct err *err);
+                    const struct job_options *options, struct err *err);
 
 /* --- later release builds (store_release.c) --- */
 

@@ -56,7 +56,7 @@ make_request(struct store *store, struct stmt *row, const struct job_options *op
              struct job *job, struct err *err)
 {
     AUTO(json_decref) json_t *request = json_object();
-    AUTO(mem_free) char *input = fs_join(options->folder, "input");
+    AUTO(mem_free) char *input = store_input_path(options);
     const char *settings = stmt_text(row, 5);
     const char *command = stmt_text(row, 6);
     json_t *given = NULL;
@@ -117,7 +117,7 @@ store_next_release(struct store *store, const struct job_options *options,
             return rc;
         }
         store->release.after = job.bug;
-        rc = store_put_input(store, sha256, bytes, options->folder, err);
+        rc = store_put_input(store, sha256, bytes, options, err);
         if (rc == -ENOENT || rc == -EUCLEAN) {
             continue; /* `db check` tells of it */
         }
