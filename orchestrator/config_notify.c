@@ -7,8 +7,10 @@
 #include "base/str.h"
 #include "orchestrator/config.h"
 #include "orchestrator/config_read.h"
+#include "orchestrator/publish/tracker.h"
 
-enum { NOTIFY_MAX = 32 };
+enum { NOTIFY_MAX = 32, PER_DAY_MAX = 10000 };
+#define DAY_MS INT64_C(86400000)
 
 static const char name_characters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
@@ -65,6 +67,23 @@ read_url_env(const struct config_reader *reader, const struct config_key *key,
     return rc;
 }
 
+/* The same for a sink as a whole: which key it lacks, or has no use for. */
+static const char *
+fault_of(const struct notify_sink *sink)
+{
+    bool tracker = notify_find(sink->kind)->tracker != NULL;
+    bool token = sink->token_env != NULL || sink->token_file != NULL;
+
+    if (tracker && (sink->project == NULL || !token)) {
+        return "needs project:, and token_env: or token_file:";
+    }
+    if (tracker && sink->url[0] == '$') {
+        return "has url:, not url_env:";
+    }
+    return !tracker && (sink->project != NULL || token) ? "has no project and no token"
+                                                        : NULL;
+}
+
 static const struct config_key sink_keys[] = {
     {.name = "name",
      .read = config_read_text,
@@ -83,6 +102,38 @@ static const struct config_key sink_keys[] = {
     {.name = "severity",
      .read = config_read_level,
      .offset = offsetof(struct notify_sink, at_least)},
+    {.name = "project",
+     .read = config_read_text,
+     .offset = offsetof(struct notify_sink, project)},
+    {.name = "token_env",
+     .read = config_read_text,
+     .offset = offsetof(struct notify_sink, token_env)},
+    {.name = "token_file",
+     .read = config_read_path,
+     .offset = offsetof(struct notify_sink, token_file)},
+    {.name = "user",
+     .read = config_read_text,
+     .offset = offsetof(struct notify_sink, user)},
+    {.name = "issue_type",
+     .read = config_read_text,
+     .offset = offsetof(struct notify_sink, issue_type)},
+    {.name = "security_level",
+     .read = config_read_text,
+     .offset = offsetof(struct notify_sink, security_level)},
+    {.name = "labels",
+     .read = config_read_texts,
+     .offset = offsetof(struct notify_sink, labels)},
+    {.name = "confidential",
+     .read = config_read_yesno,
+     .offset = offsetof(struct notify_sink, confidential)},
+    {.name = "per_day",
+     .read = config_read_number,
+     .offset = offsetof(struct notify_sink, per_day),
+     .max = PER_DAY_MAX},
+    {.name = "embargo",
+     .read = config_read_duration,
+     .offset = offsetof(struct notify_sink, embargo_ms),
+     .max = INT64_C(3650) * DAY_MS},
     {.name = NULL},
 };
 
@@ -96,6 +147,10 @@ check_sink(const struct config_reader *reader, const struct config_node *node,
         return config_node_fail(reader->shown, node, err,
                                 "notify: an entry needs name:, kind: and url: (or "
                                 "url_env:, where the URL is a secret)");
+    }
+    if (fault_of(sink) != NULL) {
+        return config_node_fail(reader->shown, node, err, "notify: '%s': %s %s",
+                                sink->name, sink->kind, fault_of(sink));
     }
     if (sink->name[0] == '.' ||
         strspn(sink->name, name_characters) != strlen(sink->name)) {
@@ -133,7 +188,10 @@ config_read_notify(const struct config_reader *reader, const struct config_key *
         sinks->v = mem_resize(sinks->v, (sinks->n + 1) * sizeof(*sinks->v));
         struct notify_sink *sink = &sinks->v[sinks->n++];
         *sink = (struct notify_sink){
-            .origin = mem_printf("%s:%d", fs_base(reader->shown), entry->line)};
+            .origin = mem_printf("%s:%d", fs_base(reader->shown), entry->line),
+            .confidential = true,
+            .per_day = TRACKER_PER_DAY,
+            .embargo_ms = TRACKER_EMBARGO_DAYS * DAY_MS};
         int rc = config_read_map(reader, sink_keys, entry, sink, err);
         rc = rc < 0 ? rc : check_sink(reader, entry, sinks, err);
         if (rc < 0) {
@@ -148,12 +206,16 @@ config_sinks_clear(struct config_sinks *sinks)
 {
     for (size_t i = 0; i < sinks->n; i++) {
         struct notify_sink *sink = &sinks->v[i];
-        char *const texts[] = {sink->name, sink->kind, sink->url, sink->origin};
+        char *const texts[] = {sink->name,          sink->kind,    sink->url,
+                               sink->origin,        sink->project, sink->token_env,
+                               sink->token_file,    sink->user,    sink->issue_type,
+                               sink->security_level};
         for (size_t k = 0; k < COUNT(texts); k++) {
             mem_free(texts[k]);
         }
         strv_clear(&sink->secret_env);
         strv_clear(&sink->events);
+        strv_clear(&sink->labels);
     }
     mem_free(sinks->v);
     *sinks = (struct config_sinks){0};

@@ -330,7 +330,11 @@ const struct cmd cmd_outbox = {
         "with\n"
         "the change itself, and told at least once, in order for each bug. A receiver "
         "that is\n"
-        "down gets it later; what it refuses is kept as dead.\n\n"
+        "down gets it later; what it refuses is kept as dead. Issue trackers (kind: "
+        "github, "
+        "gitlab,\n"
+        "jira) get one issue a bug, which is kept in step with it; see "
+        "nightjar.yaml.example.\n\n"
         "  nightjar outbox                    what waits, and why\n"
         "  nightjar outbox send --for 1m\n"
         "  nightjar outbox retry --all --sink ops",

@@ -10,8 +10,15 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "orchestrator/publish/bug.h"
+#include "orchestrator/publish/tracker.h"
 
-enum { HTTP_REQUEST_TIMEOUT = 408, HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
+enum {
+    HTTP_UNAUTHORIZED = 401,
+    HTTP_FORBIDDEN = 403,
+    HTTP_REQUEST_TIMEOUT = 408,
+    HTTP_TOO_MANY = 429,
+    HTTP_UNAVAILABLE = 503
+};
 
 int64_t
 dispatch_wait_ms(int64_t tries, int64_t retry_after_ms, uint32_t random)
@@ -36,19 +43,22 @@ struct dispatch {
     struct dispatch_result *result;
 };
 
+/* 403 with a time to come again is GitHub's limit of requests. */
 static bool
-is_down(int rc, const struct http_answer *answer)
+is_down(const struct http_answer *answer)
 {
-    return rc < 0 || answer->status == HTTP_REQUEST_TIMEOUT ||
-           answer->status == HTTP_TOO_MANY || answer->status == HTTP_UNAVAILABLE;
+    return answer->status == 0 || answer->status == HTTP_UNAUTHORIZED ||
+           (answer->status == HTTP_FORBIDDEN && answer->retry_after_ms > 0) ||
+           answer->status == HTTP_REQUEST_TIMEOUT || answer->status == HTTP_TOO_MANY ||
+           answer->status == HTTP_UNAVAILABLE;
 }
 
 static int
-note_failure(struct dispatch *dispatch, const struct outbox_row *row, int rc,
+note_failure(struct dispatch *dispatch, const struct outbox_row *row,
              const struct http_answer *answer, struct err *err)
 {
     struct err why = *err;
-    bool down = is_down(rc, answer);
+    bool down = is_down(answer);
     bool refused = !down && answer->status / 100 != 5;
     bool dead = refused || row->tries + 1 >= DISPATCH_TRIES_MAX;
     int64_t again = clock_wall_ms() + dispatch_wait_ms(row->tries, answer->retry_after_ms,
@@ -64,25 +74,23 @@ note_failure(struct dispatch *dispatch, const struct outbox_row *row, int rc,
     return store_outbox_tried(dispatch->store, row->id, &tried, err);
 }
 
+/* -EINVAL: the settings are wrong; else *answer says what became of it. */
 static int
-send_notice(struct dispatch *dispatch, const struct notice *notice, struct err *err)
+post(struct dispatch *dispatch, const struct notice *notice, struct http_answer *answer,
+     struct err *err)
 {
-    AUTO(http_answer_clear) struct http_answer answer = {0};
     AUTO(strv_clear) struct strv headers = {0};
     AUTO(buf_clear) struct buf body = BUF_INIT;
-    struct err why = ERR_INIT;
     const char *url = dispatch->sink->url;
 
     if (url[0] == '$' && (url = getenv(url + 1)) == NULL) {
-        return err_set(err, -EINVAL, "%s: notify: %s: the environment has no '%s'",
-                       dispatch->sink->origin, dispatch->sink->name,
+        return err_set(err, -EINVAL, "the environment has no '%s'",
                        dispatch->sink->url + 1);
     }
     int rc = dispatch->ops->request(dispatch->sink, notice, clock_wall_ms(), &headers,
                                     &body, err);
     if (rc < 0) {
-        return err_wrap(err, rc, "%s: notify: %s", dispatch->sink->origin,
-                        dispatch->sink->name);
+        return err_set(err, -EINVAL, "%s", err->msg);
     }
     const struct http_request request = {.method = "POST",
                                          .url = url,
@@ -90,10 +98,28 @@ send_notice(struct dispatch *dispatch, const struct notice *notice, struct err *
                                          .body = buf_str(&body),
                                          .len = body.len,
                                          .timeout_ms = DISPATCH_TIMEOUT_MS};
-    rc = http_send(&request, &answer, &why);
-    if (rc < 0 || http_accepted(&answer, &why) < 0) {
+    rc = http_send(&request, answer, err);
+    return rc < 0 ? rc : http_accepted(answer, err);
+}
+
+static int
+send_notice(struct dispatch *dispatch, const struct notice *notice, struct err *err)
+{
+    AUTO(http_answer_clear) struct http_answer answer = {0};
+    struct err why = ERR_INIT;
+    int rc =
+        dispatch->ops->tracker == NULL
+            ? post(dispatch, notice, &answer, &why)
+            : tracker_deliver(dispatch->store, dispatch->sink, notice, &answer, &why);
+
+    if (rc == -EINVAL) {
         *err = why;
-        return note_failure(dispatch, notice->row, rc, &answer, err);
+        return err_wrap(err, rc, "%s: notify: %s", dispatch->sink->origin,
+                        dispatch->sink->name);
+    }
+    if (rc < 0) {
+        *err = why;
+        return note_failure(dispatch, notice->row, &answer, err);
     }
     dispatch->result->sent++;
     const struct outbox_tried sent = {.state = "sent", .told = true};
@@ -117,7 +143,8 @@ deliver(void *user, const struct outbox_row *row, struct err *err)
         notice.bug = &bug;
         notice.bug_json = bug_json;
     }
-    if (!notify_wants(dispatch->sink, &notice)) {
+    if (dispatch->ops->tracker == NULL ? !notify_wants(dispatch->sink, &notice)
+                                       : !tracker_wants(dispatch->sink, &notice)) {
         const struct outbox_tried unwanted = {.state = "sent"};
         dispatch->result->unwanted++;
         return store_outbox_tried(dispatch->store, row->id, &unwanted, err);
@@ -136,6 +163,13 @@ dispatch_due(struct store *store, const struct notify_sink *sink,
     while (rc == 1 && out->rest_until <= clock_wall_ms()) {
         rc =
             store_outbox_due(store, sink->name, clock_wall_ms(), deliver, &dispatch, err);
+    }
+    if (rc == 0 && dispatch.ops->tracker != NULL && out->rest_until <= clock_wall_ms()) {
+        AUTO(http_answer_clear) struct http_answer answer = {0};
+        struct err why = ERR_INIT;
+        if (tracker_disclose(store, sink, &answer, &why) < 0) {
+            out->why = why; /* nothing is lost: it is looked for again */
+        }
     }
     return rc < 0 ? rc : store_outbox_next_try(store, sink->name, &out->next_try, err);
 }

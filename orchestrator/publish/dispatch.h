@@ -3,7 +3,8 @@
  * with ids by which a receiver can tell what it has seen, and in order for each bug.
  *
  *   2xx                      sent
- *   no answer, 408, 429, 503 the sink itself is down: all its messages wait
+ *   no answer, 408, 429, 503 the sink itself is down: all its messages wait; so it is
+ *                            with 401, and with 403 that says when to come again
  *   other 5xx                this message waits, and what comes later of its subject
  *   what else                dead: it would be refused for ever
  *

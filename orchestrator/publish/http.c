@@ -129,7 +129,9 @@ set_options(CURL *curl, const struct http_request *request, struct curl_slist *h
 int
 http_send(const struct http_request *request, struct http_answer *out, struct err *err)
 {
-    AUTO(http_answer_clear) struct http_answer answer = {.body.max = HTTP_ANSWER_MAX};
+    AUTO(http_answer_clear)
+    struct http_answer answer = {.body.max = request->answer_max > 0 ? request->answer_max
+                                                                     : HTTP_ANSWER_MAX};
     char why[CURL_ERROR_SIZE] = "";
     struct curl_slist *headers = NULL;
     int rc = load(err);

@@ -1,6 +1,6 @@
 /*
  * One HTTP request. http and https only, no redirect is followed, what comes back is cut
- * at HTTP_ANSWER_MAX bytes and hostile.
+ * at a bound and hostile.
  */
 #ifndef ORCHESTRATOR_PUBLISH_HTTP_H
 #define ORCHESTRATOR_PUBLISH_HTTP_H
@@ -20,6 +20,7 @@ struct http_request {
     const void *body;           /* NULL: none */
     size_t len;
     int64_t timeout_ms; /* of the whole exchange */
+    size_t answer_max;  /* bytes; 0: HTTP_ANSWER_MAX */
 };
 
 struct http_answer {

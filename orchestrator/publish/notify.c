@@ -5,8 +5,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-static const struct notifier_ops *const notifiers[] = {&notifier_webhook,
-                                                       &notifier_slack};
+static const struct notifier_ops *const notifiers[] = {
+    &notifier_webhook, &notifier_slack, &notifier_github,
+    &notifier_gitlab,  &notifier_jira,
+};
 
 const struct notifier_ops *
 notify_find(const char *kind)

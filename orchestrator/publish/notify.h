@@ -19,7 +19,18 @@ struct notify_sink {
     struct strv events;     /* kinds of events, empty: notify_wants()' own choice */
     enum severity at_least; /* of events of a bug; default info */
     char *origin;           /* "nightjar.yaml:12" */
+    /* of a tracker (tracker.h) */
+    char *project;                     /* "owner/name", "group/name", "KEY" */
+    char *token_env, *token_file;      /* where its token stands: one of the two */
+    char *user;                        /* Jira Cloud: whose token it is; NULL */
+    char *issue_type, *security_level; /* Jira; NULL: "Bug", none */
+    struct strv labels;                /* besides "nightjar" and "severity-high" */
+    bool confidential;  /* default yes: where all can read it, nothing is filed */
+    int64_t per_day;    /* new issues */
+    int64_t embargo_ms; /* from when a bug was filed, until all may read its details */
 };
+
+struct tracker_ops;
 
 struct notice {
     const struct outbox_row *row;
@@ -32,6 +43,7 @@ struct notifier_ops {
     /* Fill in url, headers and body (appended). `now`: wall ms, for signatures. */
     int (*request)(const struct notify_sink *sink, const struct notice *notice,
                    int64_t now, struct strv *headers, struct buf *body, struct err *err);
+    const struct tracker_ops *tracker; /* instead: it takes more than one request */
 };
 
 const struct notifier_ops *notify_find(const char *kind); /* NULL: no such kind */
@@ -47,5 +59,8 @@ void notify_line(const struct notice *notice, struct buf *out);
 
 extern const struct notifier_ops notifier_webhook;
 extern const struct notifier_ops notifier_slack;
+extern const struct notifier_ops notifier_github;
+extern const struct notifier_ops notifier_gitlab;
+extern const struct notifier_ops notifier_jira;
 
 #endif

@@ -152,5 +152,5 @@ exits 2 "a secret that is not there" "$NIGHTJAR" outbox send --sink ops
 has "is named with the place" "$ERR" "nightjar.yaml:2: notify: ops: the environment has no secret in 'OPS_SECRET'"
 sed -i 's/webhook/webhok/' nightjar.yaml
 exits 2 "a kind that nobody knows" "$NIGHTJAR" outbox send
-has "is named, too" "$ERR" "there is no 'webhok', only webhook, slack"
+has "is named, too" "$ERR" "there is no 'webhok', only webhook, slack, github, gitlab, jira"
 finish

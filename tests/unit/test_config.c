@@ -241,7 +241,8 @@ static const struct {
      "1:10: notify: an entry needs name:, kind: and url: (or url_env:, where the URL is "
      "a secret)"},
     {"notify: [{name: a, kind: mail, url: 'http://a'}]\n",
-     "1:26: kind: there is no 'mail', only webhook, slack"},
+     "1:26: kind: there is no 'mail', only webhook, slack, github, gitlab, "
+     "jira"},
     {"notify: [{name: a/b, kind: slack, url_env: A}]\n",
      "1:10: notify: 'a/b': a name is letters, digits, '-', '_', '.'"},
     {"notify: [{name: a, kind: slack, url_env: A}, {name: a, kind: slack, url_env: B}]\n",

@@ -28,6 +28,7 @@
  *   store_event.c   events, their way into the outbox, counters
  *   store_life.c    when things happened to each bug
  *   store_digest.c  what changed in a span of time
+ *   store_issue.c   which issue of a tracker stands for a bug
  *   store_outbox.c  what sinks have yet to be told
  *   store_run.c     campaigns, workers
  *   store_control.c how well they ran (triage/control.h)
@@ -139,6 +140,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_evidence_sql)   \
     X(store_revision_sql)   \
     X(store_kept_sql)       \
+    X(store_issue_sql)      \
     X(store_digest_sql)     \
     X(store_tally_sql)      \
     X(store_control_sql)    \
