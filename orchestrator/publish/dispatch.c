@@ -160,16 +160,18 @@ dispatch_due(struct store *store, const struct notify_sink *sink,
         .store = store, .sink = sink, .ops = notify_find(sink->kind), .result = out};
     int rc = 1;
 
-    while (rc == 1 && out->rest_until <= clock_wall_ms()) {
-        rc =
-            store_outbox_due(store, sink->name, clock_wall_ms(), deliver, &dispatch, err);
-    }
-    if (rc == 0 && dispatch.ops->tracker != NULL && out->rest_until <= clock_wall_ms()) {
+    if (dispatch.ops->tracker != NULL && out->rest_until <= clock_wall_ms()) {
         AUTO(http_answer_clear) struct http_answer answer = {0};
         struct err why = ERR_INIT;
         if (tracker_disclose(store, sink, &answer, &why) < 0) {
             out->why = why; /* nothing is lost: it is looked for again */
+            out->rest_until = clock_wall_ms() + dispatch_wait_ms(0, answer.retry_after_ms,
+                                                                 randombytes_random());
         }
+    }
+    while (rc == 1 && out->rest_until <= clock_wall_ms()) {
+        rc =
+            store_outbox_due(store, sink->name, clock_wall_ms(), deliver, &dispatch, err);
     }
     return rc < 0 ? rc : store_outbox_next_try(store, sink->name, &out->next_try, err);
 }
