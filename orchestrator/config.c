@@ -212,6 +212,30 @@ static const struct config_key exchange_keys[] = {
     {.name = NULL},
 };
 
+static const struct config_key import_keys[] = {
+    {.name = "inputs",
+     .read = config_read_number,
+     .offset = offsetof(struct config, import.inputs),
+     .min = 1,
+     .max = TARGET_SEEDS_CEILING},
+    {.name = "bytes",
+     .read = config_read_size,
+     .offset = offsetof(struct config, import.bytes),
+     .min = 1,
+     .max = INT64_MAX},
+    {.name = "entries",
+     .read = config_read_number,
+     .offset = offsetof(struct config, import.entries),
+     .min = 1,
+     .max = INT64_MAX},
+    {.name = "ratio",
+     .read = config_read_number,
+     .offset = offsetof(struct config, import.ratio),
+     .min = 1,
+     .max = INT32_MAX},
+    {.name = NULL},
+};
+
 static const struct config_key disk_keys[] = {
     {.name = "budget",
      .read = config_read_size,
@@ -338,6 +362,7 @@ static const struct config_key keys[] = {
     {.name = "builds", .read = config_read_nested, .keys = builds_keys},
     {.name = "retention", .read = config_read_nested, .keys = retention_keys},
     {.name = "exchange", .read = config_read_nested, .keys = exchange_keys},
+    {.name = "import", .read = config_read_nested, .keys = import_keys},
     {.name = "disk", .read = config_read_nested, .keys = disk_keys},
     {.name = "severity",
      .read = config_read_severity,
@@ -442,6 +467,7 @@ load_targets(const struct config_reader *reader, struct loading *loading, struct
     AUTO(target_list_clear) struct target_list scratch = {0};
     struct target_list *list = reader->check ? &loading->config.targets : &scratch;
 
+    list->limits = loading->config.import;
     list->timeout_ms = loading->config.triage.timeout_ms;
     list->memory_bytes = loading->config.triage.memory_bytes;
     int rc = add_names(reader, loading, list, err);

@@ -71,6 +71,7 @@ struct config {
     struct { /* `exchange: cross: start`, inputs between targets */
         enum exchange_cross cross;
     } exchange;
+    struct seed_limits import;    /* `import:` */
     struct disk_limits disk;      /* `disk:` */
     struct config_rules severity; /* `severity:` */
     struct {

@@ -154,6 +154,7 @@ target_list_add(struct target_list *list, const char *name)
     struct target *target = mem_alloc(sizeof(*target));
 
     target->name = mem_strdup(name);
+    target->limits = list->limits;
     target->timeout_ms = list->timeout_ms > 0 ? list->timeout_ms : COMMAND_TIMEOUT_MS;
     target->memory_bytes =
         list->memory_bytes > 0 ? list->memory_bytes : (int64_t)COMMAND_MEMORY_MB << 20;

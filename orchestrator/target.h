@@ -34,13 +34,23 @@ const char *build_kind_name(
     enum build_kind kind); /* afl cmplog sanitizer libfuzzer coverage release */
 
 enum {
-    TARGET_NAME_MAX = 128,     /* bytes of a target's name */
-    TARGET_SEEDS_MAX = 100000, /* seeds that are taken of one target */
+    TARGET_NAME_MAX = 128, /* bytes of a target's name */
     TARGET_SEED_BYTES_MAX =
         5 << 20, /* of one seed: ClusterFuzz's limit of a corpus unit */
-    TARGET_SEEDS_BYTES_MAX =
-        1 << 30, /* of all, and of all that is unpacked to find them */
+    TARGET_SEEDS_CEILING =
+        10000000, /* the highest limit of their number; 32 bytes each */
 };
+
+/* What is taken of the seeds of one target, or of one import; `import:` of nightjar.yaml.
+ * Zero: the default. */
+struct seed_limits {
+    int64_t inputs;  /* different ones; 100,000 */
+    int64_t bytes;   /* of all, and of all that is unpacked to find them; 1 GiB */
+    int64_t entries; /* of one archive, whatever they are; 1,000,000 */
+    int64_t ratio;   /* bytes that one of an archive may become, beyond the first 64 MiB;
+                        200 */
+};
+struct seed_limits seed_limits_of(const struct seed_limits *given); /* defaults filled */
 
 /* Letters, digits, "_-.@", not beginning with a dot or a dash: ClusterFuzz's rule, made
  * safe as a folder's name and as an argument. */
@@ -60,6 +70,7 @@ struct target {
     struct strv ignore_frames; /* PCRE2 patterns */
     int64_t timeout_ms;        /* of one run; default COMMAND_TIMEOUT_MS */
     int64_t memory_bytes;      /* default COMMAND_MEMORY_MB */
+    struct seed_limits limits; /* of its seeds */
 };
 
 /* Add NAME=value to env. Sanitizer options (*SAN_OPTIONS) that are there already are
@@ -82,6 +93,7 @@ struct target_list {
     struct target **v;
     size_t n;
     int64_t timeout_ms, memory_bytes; /* of targets that are added; 0: built-in limits */
+    struct seed_limits limits;        /* the same */
 };
 
 /* A new target with defaults, borrowed. The name must be valid and not yet in the list.
@@ -164,7 +176,7 @@ int target_from_binary(const char *path, const struct strv *args,
 
 /* Unpack or copy all seeds of a target into a folder, which is made: names are the
  * SHA-256 of the bytes, so equal seeds become one file, and what is there already stays.
- * Within TARGET_SEEDS_*; empty and too large files, hidden ones, links and what else is
+ * Within target->limits; empty and too large files, hidden ones, links and what else is
  * no regular file are passed over; inputs of Go's fuzzing stand for their bytes
  * (go_corpus.h); damaged archives give what could be read; each with
  * one warning line per source. Writes one minimal seed when there are none. *count

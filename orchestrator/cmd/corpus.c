@@ -15,6 +15,14 @@ options(void)
          "limit of one run (default 5s)"},
         {CMD_SIZE, "memory", 0, &given.memory_bytes, "SIZE",
          "limit of one run where no sanitizer has its own (default 2560M)"},
+        {CMD_NUMBER, "max-inputs", 0, &given.limits.inputs, "N",
+         "of one PATH of an import (`import:` of nightjar.yaml; default 100000)"},
+        {CMD_SIZE, "max-bytes", 0, &given.limits.bytes, "SIZE",
+         "of one PATH, and of what is unpacked of it (default 1G)"},
+        {CMD_NUMBER, "max-entries", 0, &given.limits.entries, "N",
+         "of an archive, whatever they are (default 1000000)"},
+        {CMD_NUMBER, "max-ratio", 0, &given.limits.ratio, "N",
+         "to what a byte of an archive may grow, beyond 64 MiB (default 200)"},
         {.kind = CMD_END}};
 
     return table;
@@ -55,7 +63,7 @@ static const struct cmd_sub subs[] = {
      NULL, corpus_stat},
     {"import", "TARGET PATH...",
      "add files, folders, AFL++ queues, archives, Go's and cargo-fuzz's corpora",
-     "origin", import},
+     "origin max-inputs max-bytes max-entries max-ratio", import},
     {"export", "TARGET DIR|ARCHIVE",
      "copy a target's corpus into a new folder, .zip, .tar, .tar.gz, .tar.xz or .tar.zst",
      NULL, corpus_export},
@@ -110,7 +118,9 @@ const struct cmd cmd_corpus = {
         "hangs is filed\n"
         "as a worker's finds are. Without a command it takes the build that "
         "nightjar.yaml names.\n"
-        "diff takes targets, files, folders and archives.\n\n"
+        "diff takes targets, files, folders and archives. Of hostile archives nothing "
+        "becomes a\n"
+        "path, links are left out, and what is unpacked is bounded, which is said.\n\n"
         "  nightjar corpus import png png_seed_corpus.zip out/main/queue\n"
         "  nightjar corpus export png png_seed_corpus.zip\n"
         "  nightjar corpus diff png old_corpus.tar.gz -- ./png-afl @@\n"

@@ -10,6 +10,7 @@
 struct corpus_options {
     const char *output, *origin;
     int64_t jobs, timeout_ms, memory_bytes;
+    struct seed_limits limits; /* of an import; 0: nightjar.yaml's */
 };
 
 /* What an AFL build is run with to be measured: argv behind "--". */

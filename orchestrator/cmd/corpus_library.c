@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/corpus.h"
+#include "orchestrator/config.h"
 #include "orchestrator/corpus/library.h"
 
 static void
@@ -23,12 +24,38 @@ print_number(const struct cmd_context *context, const char *target, const char *
     (void)printf("%s: %lld %s\n", target, (long long)n, what);
 }
 
+/* What was given, else what nightjar.yaml says. */
+static int
+choose_limits(const struct cmd_context *context, const struct seed_limits *given,
+              struct seed_limits *out, struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    int rc = config_load_settings(context->config, &config, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (given->inputs < 0 || given->inputs > TARGET_SEEDS_CEILING || given->entries < 0 ||
+        given->ratio < 0 || given->ratio > INT32_MAX) {
+        return err_set(err, -EINVAL,
+                       "--max-inputs is at most %d, --max-ratio at most %d, and none of "
+                       "the limits is below 0",
+                       TARGET_SEEDS_CEILING, INT32_MAX);
+    }
+    out->inputs = given->inputs > 0 ? given->inputs : config->import.inputs;
+    out->bytes = given->bytes > 0 ? given->bytes : config->import.bytes;
+    out->entries = given->entries > 0 ? given->entries : config->import.entries;
+    out->ratio = given->ratio > 0 ? given->ratio : config->import.ratio;
+    return 0;
+}
+
 int
 corpus_import(const struct cmd_context *context, const struct corpus_options *options,
               const struct strv *args)
 {
     AUTO(library_close) struct library *library = NULL;
     AUTO(strv_clear) struct strv paths = {0};
+    struct seed_limits limits;
     struct err err = ERR_INIT;
     int64_t added = 0;
 
@@ -45,8 +72,10 @@ corpus_import(const struct cmd_context *context, const struct corpus_options *op
     for (size_t i = 1; i < args->n; i++) {
         strv_add(&paths, args->v[i]);
     }
-    int rc = library_open(context->state, args->v[0], true, &library, &err);
-    rc = rc < 0 ? rc : library_import(library, &paths, options->origin, &added, &err);
+    int rc = choose_limits(context, &options->limits, &limits, &err);
+    rc = rc < 0 ? rc : library_open(context->state, args->v[0], true, &library, &err);
+    rc = rc < 0 ? rc
+                : library_import(library, &paths, options->origin, &limits, &added, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);
     }

@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/corpus/pack.h"
-#include "orchestrator/target.h"
 
 enum { GROWN_PERCENT = 110 /* of what the last prune left */ };
 
@@ -136,6 +135,7 @@ struct arrival {
     const struct library *library;
     struct index *index;
     const char *origin; /* NULL: by the name */
+    const struct seed_limits *limits;
     int64_t added;
 };
 
@@ -199,7 +199,7 @@ static int
 import_one(struct arrival *arrival, const char *path, struct err *err)
 {
     const struct library *library = arrival->library;
-    struct target source = {.name = library->target};
+    struct target source = {.name = library->target, .limits = *arrival->limits};
     AUTO(strv_clear) struct strv one = {0};
     AUTO(mem_free) char *from = source_of(library, path);
     int64_t count = 0;
@@ -218,13 +218,13 @@ import_one(struct arrival *arrival, const char *path, struct err *err)
 
 int
 library_import(struct library *library, const struct strv *paths, const char *origin,
-               int64_t *added, struct err *err)
+               const struct seed_limits *limits, int64_t *added, struct err *err)
 {
     AUTO(index_free) struct index *index = NULL;
     int rc = take_lock(library, "lock", LOCK_NB, &library->lock, err);
 
     rc = rc < 0 ? rc : index_open(library->index, &index, err);
-    struct arrival arrival = {library, index, origin, 0};
+    struct arrival arrival = {library, index, origin, limits, 0};
     for (size_t i = 0; i < paths->n && rc == 0; i++) {
         rc = import_one(&arrival, paths->v[i], err);
     }

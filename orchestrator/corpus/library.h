@@ -25,6 +25,7 @@
 #include "base/fs.h"
 #include "orchestrator/corpus/cover.h"
 #include "orchestrator/corpus/index.h"
+#include "orchestrator/target.h"
 
 struct library;
 
@@ -36,11 +37,11 @@ void library_close(struct library *library); /* NULL is a no-op */
 AUTO_DEFINE(struct library *, library_close)
 
 /* Add files, folders, AFL++ queues, archives, and of a folder that holds cargo-fuzz's
- * fuzz/corpus/TARGET or Go's testdata/fuzz/TARGET that one, with the limits and warnings
- * of target_unpack_seeds(). origin NULL: what their names tell (index_origin_of()).
- * *added receives how many inputs are new. */
+ * fuzz/corpus/TARGET or Go's testdata/fuzz/TARGET that one, with the warnings of
+ * target_unpack_seeds(); each path within the limits. origin NULL: what their names tell
+ * (index_origin_of()). *added receives how many inputs are new. */
 int library_import(struct library *library, const struct strv *paths, const char *origin,
-                   int64_t *added, struct err *err);
+                   const struct seed_limits *limits, int64_t *added, struct err *err);
 
 /*
  * Add inputs one at a time, each at once and without a flush, as whoever must not wait

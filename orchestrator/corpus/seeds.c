@@ -18,9 +18,12 @@
 #include "orchestrator/target.h"
 
 enum {
-    SET_SLOTS = 1 << 18, /* more than twice TARGET_SEEDS_MAX, a power of two */
-    ENTRIES_MAX = 1000000,
-    KEY_BYTES = 16, /* of the hash that tell two seeds apart */
+    INPUTS_DEFAULT = 100000,
+    BYTES_DEFAULT = 1 << 30,
+    ENTRIES_DEFAULT = 1000000,
+    RATIO_DEFAULT = 200,
+    RATIO_FREE = 64 << 20, /* bytes that any archive may become */
+    KEY_BYTES = 16,        /* of the hash that tell two seeds apart */
     BLOCK_BYTES = 64 << 10,
 };
 
@@ -37,10 +40,13 @@ enum refusal {
 };
 
 struct sink {
-    const char *folder;              /* NULL: only count */
+    const char *folder; /* NULL: only count */
+    struct seed_limits limits;
     unsigned char (*set)[KEY_BYTES]; /* open addressing; all zero: free */
+    size_t n_slots;
     int64_t n;
-    int64_t budget; /* bytes that may still be unpacked or read */
+    int64_t budget;  /* bytes that may still be unpacked or read */
+    int64_t archive; /* and of the archive that is read */
     bool full;
     const char *source; /* that is being read */
     const char *item;   /* the file, or the entry of an archive, that is being read */
@@ -49,6 +55,16 @@ struct sink {
     int64_t refused[REFUSALS];
     char trouble[200]; /* what is wrong with the source as a whole; "" */
 };
+
+struct seed_limits
+seed_limits_of(const struct seed_limits *given)
+{
+    return (struct seed_limits){
+        .inputs = given->inputs > 0 ? given->inputs : INPUTS_DEFAULT,
+        .bytes = given->bytes > 0 ? given->bytes : BYTES_DEFAULT,
+        .entries = given->entries > 0 ? given->entries : ENTRIES_DEFAULT,
+        .ratio = given->ratio > 0 ? given->ratio : RATIO_DEFAULT};
+}
 
 /* --- one seed --- */
 
@@ -60,8 +76,8 @@ remember(struct sink *sink, const unsigned char key[KEY_BYTES])
     uint64_t slot;
 
     memcpy(&slot, key, sizeof(slot));
-    for (slot %= SET_SLOTS; memcmp(sink->set[slot], none, KEY_BYTES) != 0;
-         slot = (slot + 1) % SET_SLOTS) {
+    for (slot %= sink->n_slots; memcmp(sink->set[slot], none, KEY_BYTES) != 0;
+         slot = (slot + 1) % sink->n_slots) {
         if (memcmp(sink->set[slot], key, KEY_BYTES) == 0) {
             return 0;
         }
@@ -82,7 +98,7 @@ put_seed(struct sink *sink, const void *data, size_t len, struct err *err)
         return 0;
     }
     sink->n++;
-    sink->full = sink->n >= TARGET_SEEDS_MAX;
+    sink->full = sink->n >= sink->limits.inputs;
     if (sink->told != NULL) {
         sink->told(sink->user, hex, sink->item);
     }
@@ -139,6 +155,20 @@ spend(struct sink *sink, int64_t len)
 
 /* --- archives --- */
 
+/* The same of what an archive becomes. */
+static bool
+unpack(struct sink *sink, int64_t len)
+{
+    sink->archive -= len;
+    if (sink->archive < 0) {
+        (void)snprintf(sink->trouble, sizeof(sink->trouble),
+                       "it unpacks to more than %lld times its size",
+                       (long long)sink->limits.ratio);
+        return false;
+    }
+    return spend(sink, len);
+}
+
 static bool
 has_dotdot(const char *path)
 {
@@ -179,7 +209,7 @@ read_entry(struct sink *sink, struct archive *archive, struct buf *bytes)
         if (rc == ARCHIVE_EOF) {
             return 0;
         }
-        if (rc < ARCHIVE_WARN || !spend(sink, (int64_t)len)) {
+        if (rc < ARCHIVE_WARN || !unpack(sink, (int64_t)len)) {
             return -1;
         }
         if (bytes == NULL || bytes->truncated) {
@@ -187,7 +217,7 @@ read_entry(struct sink *sink, struct archive *archive, struct buf *bytes)
         }
         /* a hole costs nothing in the archive, so it must cost something here */
         int64_t hole = offset - (int64_t)bytes->len;
-        if (offset > TARGET_SEED_BYTES_MAX || (hole > 0 && !spend(sink, hole))) {
+        if (offset > TARGET_SEED_BYTES_MAX || (hole > 0 && !unpack(sink, hole))) {
             bytes->truncated = true;
             continue;
         }
@@ -266,14 +296,14 @@ walk_archive(struct sink *sink, struct archive *archive, struct err *err)
             rc = 1;
             break;
         }
-        if (++entries > ENTRIES_MAX) {
-            (void)snprintf(sink->trouble, sizeof(sink->trouble), "more than %d entries",
-                           ENTRIES_MAX);
+        if (++entries > sink->limits.entries) {
+            (void)snprintf(sink->trouble, sizeof(sink->trouble), "more than %lld entries",
+                           (long long)sink->limits.entries);
             return 0;
         }
         rc = take_entry(sink, archive, entry, err);
     }
-    if (rc == 1 && !sink->full) {
+    if (rc == 1 && !sink->full && sink->trouble[0] == '\0') {
         note_trouble(sink, archive);
     }
     return rc < 0 ? rc : 0;
@@ -283,11 +313,16 @@ static int
 take_archive(struct sink *sink, const char *path, struct err *err)
 {
     AUTO(fd_close) int fd = -1;
+    struct stat st;
     int rc = archives_load(err);
 
-    rc = rc < 0 ? rc : fs_open(path, &fd, NULL, err);
+    rc = rc < 0 ? rc : fs_open(path, &fd, &st, err);
     if (rc < 0) {
         return rc;
+    }
+    if (__builtin_mul_overflow(st.st_size, sink->limits.ratio, &sink->archive) ||
+        __builtin_add_overflow(sink->archive, RATIO_FREE, &sink->archive)) {
+        sink->archive = INT64_MAX;
     }
     AUTO(archive_close_free) struct archive *archive = archives.read_new();
     if (archive == NULL) {
@@ -389,9 +424,10 @@ warn(struct sink *sink)
         buf_addf(&text, "%s%s", text.len > 0 ? ", " : "", sink->trouble);
     }
     if (sink->full) {
-        buf_addf(&text, "%sthe rest is beyond the limits of %d seeds and %d MiB",
-                 text.len > 0 ? ", " : "", TARGET_SEEDS_MAX,
-                 TARGET_SEEDS_BYTES_MAX >> 20);
+        char bytes[32];
+        str_bytes_show(bytes, sizeof(bytes), sink->limits.bytes);
+        buf_addf(&text, "%sthe rest is beyond the limits of %lld seeds and %s",
+                 text.len > 0 ? ", " : "", (long long)sink->limits.inputs, bytes);
     }
     if (text.len > 0) {
         log_line(LOG_WARN, "seeds", "path=%s passed over: %s", sink->source,
@@ -419,11 +455,13 @@ take_source(struct sink *sink, const char *path, struct err *err)
 static int
 take_all(const struct target *target, struct sink *sink, struct err *err)
 {
-    AUTO(mem_free) void *set = mem_array(SET_SLOTS, sizeof(sink->set[0]));
+    sink->limits = seed_limits_of(&target->limits);
+    sink->n_slots = (size_t)(2 * sink->limits.inputs + 2);
+    AUTO(mem_free) void *set = mem_array(sink->n_slots, sizeof(sink->set[0]));
     int rc = 0;
 
     sink->set = set;
-    sink->budget = TARGET_SEEDS_BYTES_MAX;
+    sink->budget = sink->limits.bytes;
     for (size_t i = 0; rc == 0 && !sink->full && i < target->seeds.n; i++) {
         rc = take_source(sink, target->seeds.v[i], err);
     }

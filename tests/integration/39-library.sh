@@ -96,6 +96,22 @@ is "and all inputs" "$(python3 -m zipfile -l u_seed_corpus.zip | tail -n +2 | wc
 exits 3 "no corpus is told" "$NIGHTJAR" corpus stat nobody
 exits 2 "a name that leads elsewhere is refused" "$NIGHTJAR" corpus stat ../t
 
+# --- limits ---
+seq 50 | (mkdir fifty && cd fifty && xargs -I{} sh -c 'echo {} >{}') && tar czf fifty.tar.gz fifty
+printf 'import: {inputs: 10}\n' >few.yaml
+exits 0 "an archive with more than nightjar.yaml allows" "$NIGHTJAR" --config few.yaml corpus import few fifty.tar.gz --json
+is "is taken up to there" "$(jq .added "$OUT")" 10
+has "which is said" "$ERR" "the rest is beyond the limits of 10 seeds"
+exits 0 "an option goes before" "$NIGHTJAR" --config few.yaml corpus import few fifty.tar.gz --max-inputs 30 --json
+is "and is obeyed" "$(jq .added "$OUT")" 20
+exits 0 "of entries" "$NIGHTJAR" corpus import entries fifty.tar.gz --max-entries 20 --json
+is "all are counted, folders, too" "$(jq .added "$OUT")" 19
+has "and the rest is said" "$ERR" "more than 20 entries"
+exits 2 "a limit that is none" "$NIGHTJAR" corpus import few fifty.tar.gz --max-inputs 99999999999
+printf 'import: {ratio: 0}\n' >few.yaml
+exits 2 "nor in nightjar.yaml" "$NIGHTJAR" --config few.yaml corpus import few fifty.tar.gz
+has "with its place" "$ERR" "few.yaml:1:"
+
 # --- what others have ---
 mkdir -p cargo/fuzz/corpus/v gomod/testdata/fuzz/FuzzX
 printf 'one' >cargo/fuzz/corpus/v/1

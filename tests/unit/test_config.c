@@ -200,7 +200,7 @@ static const struct {
      "5:5: unknown key 'tiemout' (did you mean 'timeout'?)"},
     {"colour: red\n",
      "1:1: unknown key 'colour': there are state, sandbox, jobs, out, targets, "
-     "triage, retention, exchange, disk, severity, gate, slo, metrics, notify"},
+     "triage, retention, exchange, import, disk, severity, gate, slo, metrics, notify"},
     {"triage:\n  job: 1\n", "2:3: unknown key 'job' (did you mean 'jobs'?)"},
     {"jobs: 1\njobs: 2\n", "2:1: key 'jobs' stands twice, first in line 1"},
     {"severity:\n  - function: '('\n    severity: low\n    reason: x\n",
@@ -331,7 +331,8 @@ test_messages_show_no_raw_bytes(void **state)
     assert_refused(
         fix, "\"a\\e[2J\\n\": 1\n",
         "nightjar.yaml:1:1: unknown key 'a[2J\n': there are state, sandbox, jobs, out, "
-        "targets, triage, retention, exchange, disk, severity, gate, slo, metrics, "
+        "targets, triage, retention, exchange, import, disk, severity, gate, slo, "
+        "metrics, "
         "notify");
 }
 

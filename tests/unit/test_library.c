@@ -13,6 +13,7 @@ struct fixture {
 };
 
 static struct fixture fixture;
+static const struct seed_limits none_given;
 
 static int
 setup(void **state)
@@ -47,7 +48,8 @@ import(struct fixture *fix, const char *name, const char *text, const char *orig
     assert_int_equal(fs_mkdirs(room, 0755, &fix->err), 0);
     victim_write(room, name, text, 0644);
     strv_add(&paths, path);
-    if (library_import(fix->library, &paths, origin, &added, &fix->err) < 0) {
+    if (library_import(fix->library, &paths, origin, &none_given, &added, &fix->err) <
+        0) {
         fail_msg("%s", fix->err.msg);
     }
     assert_int_equal(fs_remove(room, NULL), 0);
@@ -121,7 +123,8 @@ test_projects_of_cargo_fuzz_and_go_hold_the_targets_corpus(void **state)
     victim_write(cargo, "2", "go test fuzz v1\n[]byte(\"yy\")\n", 0644);
     victim_write(other, "main.rs", "fn main() {}", 0644);
     strv_add(&paths, project);
-    assert_int_equal(library_import(fix->library, &paths, NULL, &added, &fix->err), 0);
+    assert_int_equal(
+        library_import(fix->library, &paths, NULL, &none_given, &added, &fix->err), 0);
     assert_int_equal(added, 2);
 }
 
@@ -143,7 +146,8 @@ test_an_archive_comes_back_as_it_was(void **state)
         assert_int_equal(n, 2);
         strv_add(&paths, path);
         assert_int_equal(library_open(fix->state, name, true, &other, &fix->err), 0);
-        assert_int_equal(library_import(other, &paths, NULL, &n, &fix->err), 0);
+        assert_int_equal(library_import(other, &paths, NULL, &none_given, &n, &fix->err),
+                         0);
         assert_int_equal(n, 2);
     }
 }
@@ -169,9 +173,11 @@ test_who_changes_it_is_alone(void **state)
     AUTO(strv_clear) struct strv none = {0};
     int64_t n = 0;
 
-    assert_int_equal(library_import(fix->library, &none, NULL, &n, &fix->err), 0);
+    assert_int_equal(
+        library_import(fix->library, &none, NULL, &none_given, &n, &fix->err), 0);
     assert_int_equal(library_open(fix->state, "t", false, &other, &fix->err), 0);
-    assert_int_equal(library_import(other, &none, NULL, &n, &fix->err), -EBUSY);
+    assert_int_equal(library_import(other, &none, NULL, &none_given, &n, &fix->err),
+                     -EBUSY);
     assert_string_equal(fix->err.msg, "the corpus of t is being changed");
 }
 

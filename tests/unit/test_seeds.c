@@ -327,8 +327,9 @@ test_sparse_entries_count_against_the_budget(void **state)
                "test $(stat -c %s sparse.tar) -lt 2000000\n"
                "rm -r s\n");
     add_source(fix, "sparse.tar");
+    fix->target->limits.ratio = 10000;
     assert_int_equal(target_count_seeds(fix->target, &n, &fix->err), 0);
-    assert_int_equal(n, TARGET_SEEDS_BYTES_MAX / 5000004);
+    assert_int_equal(n, (1 << 30) / 5000004);
 }
 
 static void
@@ -338,7 +339,7 @@ test_a_million_entries_are_bounded(void **state)
     struct archive *a = begin_archive(fix, "many.tar.gz");
     int64_t n = -1;
 
-    for (int i = 0; i < TARGET_SEEDS_MAX + 1000; i++) {
+    for (int i = 0; i < 101000; i++) {
         char text[16];
         (void)snprintf(text, sizeof(text), "%d", i);
         add_entry(a, "same-name", text);
@@ -346,7 +347,67 @@ test_a_million_entries_are_bounded(void **state)
     end_archive(a);
     add_source(fix, "many.tar.gz");
     assert_int_equal(target_count_seeds(fix->target, &n, &fix->err), 0);
-    assert_int_equal(n, TARGET_SEEDS_MAX);
+    assert_int_equal(n, 100000);
+}
+
+/* "1", "2", ... "20" as twenty entries. */
+static void
+put_twenty(struct fixture *fix)
+{
+    struct archive *a = begin_archive(fix, "twenty.tar.gz");
+
+    for (int i = 1; i <= 20; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof(text), "%d", i);
+        add_entry(a, text, text);
+    }
+    end_archive(a);
+    add_source(fix, "twenty.tar.gz");
+}
+
+static void
+test_limits_are_those_of_the_target(void **state)
+{
+    static const struct {
+        struct seed_limits limits;
+        int64_t n;
+    } rows[] = {{{0}, 20},
+                {{.inputs = 7}, 7},
+                {{.entries = 5}, 5},
+                {{.bytes = 9}, 8},   /* of which the ninth is the last */
+                {{.ratio = 1}, 20}}; /* so little is no bomb */
+    struct fixture *fix = *state;
+
+    put_twenty(fix);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int64_t n = -1;
+        fix->target->limits = rows[i].limits;
+        assert_int_equal(target_count_seeds(fix->target, &n, &fix->err), 0);
+        assert_int_equal(n, rows[i].n);
+    }
+}
+
+static void
+test_an_archive_that_grows_beyond_its_ratio_ends_there(void **state)
+{
+    struct fixture *fix = *state;
+    struct archive *a = begin_archive(fix, "bomb.tar.gz");
+    AUTO(mem_free) char *zeros = mem_alloc(1 << 20);
+    int64_t n = -1;
+
+    add_entry(a, "first", "first");
+    add_header(a, "large", AE_IFREG, INT64_C(100) << 20);
+    for (int i = 0; i < 100; i++) {
+        assert_true(archive_write_data(a, zeros, 1 << 20) == 1 << 20);
+    }
+    add_entry(a, "last", "last");
+    end_archive(a);
+    add_source(fix, "bomb.tar.gz");
+    assert_int_equal(target_count_seeds(fix->target, &n, &fix->err), 0);
+    assert_int_equal(n, 2);
+    fix->target->limits.ratio = 10;
+    assert_int_equal(target_count_seeds(fix->target, &n, &fix->err), 0);
+    assert_int_equal(n, 1);
 }
 
 static void
@@ -480,6 +541,8 @@ main(void)
         TEST(test_bombs_cost_a_bounded_time),
         TEST(test_sparse_entries_count_against_the_budget),
         TEST(test_a_million_entries_are_bounded),
+        TEST(test_limits_are_those_of_the_target),
+        TEST(test_an_archive_that_grows_beyond_its_ratio_ends_there),
         TEST(test_damaged_archives_give_what_they_hold),
         TEST(test_damage_anywhere_does_no_harm),
         TEST(test_links_and_hidden_files_of_folders_are_passed_over),
