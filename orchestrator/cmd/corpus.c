@@ -15,6 +15,10 @@ options(void)
          "limit of one run (default 5s)"},
         {CMD_SIZE, "memory", 0, &given.memory_bytes, "SIZE",
          "limit of one run where no sanitizer has its own (default 2560M)"},
+        {CMD_TEXT, "with", 0, &given.with, "PROGRAM",
+         "diff one corpus on two builds: the older one of the same command"},
+        {CMD_FLAG, "accept", 0, &given.accept, NULL,
+         "prune by a build that reaches far fewer edges than before, too"},
         {CMD_NUMBER, "max-inputs", 0, &given.limits.inputs, "N",
          "of one PATH of an import (`import:` of nightjar.yaml; default 100000)"},
         {CMD_SIZE, "max-bytes", 0, &given.limits.bytes, "SIZE",
@@ -43,7 +47,8 @@ import(const struct cmd_context *context, const struct strv *args)
 static int
 diff(const struct cmd_context *context, const struct strv *args)
 {
-    return corpus_diff(context, &given, args, behind);
+    return given.with == NULL ? corpus_diff(context, &given, args, behind)
+                              : corpus_builds(context, &given, args, behind);
 }
 
 static int
@@ -67,12 +72,13 @@ static const struct cmd_sub subs[] = {
     {"export", "TARGET DIR|ARCHIVE",
      "copy a target's corpus into a new folder, .zip, .tar, .tar.gz, .tar.xz or .tar.zst",
      NULL, corpus_export},
-    {"diff", "A B [-- COMMAND @@]",
-     "which inputs, and on a build which edges, only one of two corpora has",
-     "jobs timeout memory", diff},
+    {"diff", "A B [-- COMMAND @@] | A --with PROGRAM -- COMMAND @@",
+     "which inputs, and on a build which edges, only one of two corpora has; what one "
+     "corpus reaches on two builds",
+     "jobs timeout memory with", diff},
     {"prune", "TARGET [-- COMMAND @@]",
      "leave the fewest and smallest inputs of a target's corpus, for the same edges",
-     "jobs timeout memory", prune},
+     "jobs timeout memory accept", prune},
     {.name = NULL},
 };
 
@@ -91,10 +97,10 @@ run(const struct cmd_context *context, const struct strv *args,
 const struct cmd cmd_corpus = {
     .name = "corpus",
     .summary = "keep corpora small: the fewest inputs for the same coverage",
-    .usage =
-        "merge -o DIR PATH... -- COMMAND @@ | stat TARGET | import TARGET PATH... | "
-        "export TARGET DIR|ARCHIVE | diff A B [-- COMMAND @@] | prune TARGET [-- COMMAND "
-        "@@]",
+    .usage = "merge -o DIR PATH... -- COMMAND @@ | stat TARGET | import TARGET PATH... | "
+             "export TARGET DIR|ARCHIVE | diff A B [-- COMMAND @@] | diff A --with "
+             "PROGRAM -- COMMAND @@ | prune TARGET [-- COMMAND "
+             "@@]",
     .about =
         "merge runs every file once on an AFL++ or a libFuzzer build, in sandboxes and "
         "on all\n"
@@ -117,13 +123,23 @@ const struct cmd cmd_corpus = {
         "does to folders, and changes nothing before it is verified; what crashes or "
         "hangs is filed\n"
         "as a worker's finds are. Without a command it takes the build that "
-        "nightjar.yaml names.\n"
-        "diff takes targets, files, folders and archives. Of hostile archives nothing "
+        "nightjar.yaml names,\n"
+        "or the one of the last campaign. A build on which the same inputs reach more "
+        "than a tenth\n"
+        "fewer edges than before is an event (target.edges) and exit status 1, and "
+        "nothing is\n"
+        "pruned by it.\n"
+        "diff takes targets, files, folders and archives. Two builds number their edges "
+        "in their\n"
+        "own ways, so that of these diff counts edges, all and input by input; exit "
+        "status 1: more\n"
+        "than a tenth fewer than on the older one. Of hostile archives nothing "
         "becomes a\n"
         "path, links are left out, and what is unpacked is bounded, which is said.\n\n"
         "  nightjar corpus import png png_seed_corpus.zip out/main/queue\n"
         "  nightjar corpus export png png_seed_corpus.zip\n"
         "  nightjar corpus diff png old_corpus.tar.gz -- ./png-afl @@\n"
+        "  nightjar corpus diff png --with old/png-afl -- ./png-afl @@\n"
         "  nightjar corpus prune png -- ./png-afl @@\n"
         "  nightjar corpus merge -o small/ out/*/queue more/ -- ./target-afl @@\n"
         "  nightjar corpus merge -o small/ corpus/ -- ./target-libfuzzer",

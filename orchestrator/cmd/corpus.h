@@ -4,6 +4,7 @@
 
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/corpus/cover.h"
+#include "orchestrator/corpus/library.h"
 #include "orchestrator/target.h"
 #include "triage/command.h"
 
@@ -11,7 +12,15 @@ struct corpus_options {
     const char *output, *origin;
     int64_t jobs, timeout_ms, memory_bytes;
     struct seed_limits limits; /* of an import; 0: nightjar.yaml's */
+    bool accept;               /* of a prune: library_prune.accept */
+    const char *with;          /* of a diff: another build */
 };
+
+/* Visit the inputs of a target's corpus, or of a file, folder or archive, each a file
+ * that is named by its content. *room receives the folder that they were unpacked to,
+ * which is the caller's to remove, or NULL. */
+int corpus_visit(const struct cmd_context *context, const char *name, char **room,
+                 fs_visit *visit, void *user, struct err *err);
 
 /* What an AFL build is run with to be measured: argv behind "--". */
 int corpus_command(const struct corpus_options *options, const struct strv *argv,
@@ -45,10 +54,20 @@ int corpus_stat(const struct cmd_context *context, const struct strv *args);
 int corpus_prune(const struct cmd_context *context, const struct corpus_options *options,
                  const struct strv *args, const struct strv *argv);
 
+/* library_prune(), and an event "target.edges" from "ok" to "dropped" or the reverse
+ * where the ledger knows the target. */
+int corpus_prune_library(const struct cmd_context *context, const char *name,
+                         struct library *library, struct library_prune *prune,
+                         struct err *err);
+
 /* Two corpora of targets, files, folders or archives: inputs that only one of them has,
  * and edges that only one reaches when argv is a build. */
 int corpus_diff(const struct cmd_context *context, const struct corpus_options *options,
                 const struct strv *args, const struct strv *argv);
+
+/* One corpus on two builds, options->with and argv: edges gained and lost. */
+int corpus_builds(const struct cmd_context *context, const struct corpus_options *options,
+                  const struct strv *args, const struct strv *argv);
 
 /* File the inputs in `folder`, which the command crashed or hung on, as crashes of the
  * target, as a worker's finds are, when the state folder has a database; what is filed

@@ -67,10 +67,9 @@ add_file(void *user, const char *path, const struct stat *st, struct err *err)
     return 0;
 }
 
-/* A target's corpus, or what is in a file, folder or archive: its inputs by content. */
-static int
-read_side(const struct cmd_context *context, const char *name, size_t side,
-          struct diff *diff, struct err *err)
+int
+corpus_visit(const struct cmd_context *context, const char *name, char **room,
+             fs_visit *visit, void *user, struct err *err)
 {
     AUTO(library_close) struct library *library = NULL;
     AUTO(strv_clear) struct strv one = {0};
@@ -78,25 +77,24 @@ read_side(const struct cmd_context *context, const char *name, size_t side,
     struct target source = {.name = any};
     int64_t count = 0;
 
-    diff->side = 1U << side;
     if (!fs_exists(name) && target_name_valid(name)) {
         int rc = library_open(context->state, name, false, &library, err);
-        return rc < 0 ? rc : library_walk(library, add_file, diff, err);
+        return rc < 0 ? rc : library_walk(library, visit, user, err);
     }
     AUTO(mem_free) char *path = fs_absolute(name);
-    char room[] = "/tmp/nightjar-diff.XXXXXX";
-    if (mkdtemp(room) == NULL) {
+    char made[] = "/tmp/nightjar-diff.XXXXXX";
+    if (mkdtemp(made) == NULL) {
         return err_sys(err, "make a folder in /tmp");
     }
-    diff->rooms[side] = mem_strdup(room);
+    *room = mem_strdup(made);
     strv_add(&one, path);
     source.seeds = one;
     int rc = target_count_seeds(&source, &count, err);
     if (rc < 0 || count == 0) {
         return rc;
     }
-    rc = target_unpack_seeds(&source, diff->rooms[side], &count, err);
-    return rc < 0 ? rc : fs_walk(diff->rooms[side], add_file, diff, err);
+    rc = target_unpack_seeds(&source, *room, &count, err);
+    return rc < 0 ? rc : fs_walk(*room, visit, user, err);
 }
 
 static int
@@ -295,7 +293,8 @@ corpus_diff(const struct cmd_context *context, const struct corpus_options *opti
     int rc = measured ? corpus_command(options, argv, &command, &err) : 0;
     rc = rc < 0 ? rc : corpus_jobs(options, &jobs, &err);
     for (size_t i = 0; i < SIDES && rc == 0; i++) {
-        rc = read_side(context, args->v[i], i, &diff, &err);
+        diff.side = 1U << i;
+        rc = corpus_visit(context, args->v[i], &diff.rooms[i], add_file, &diff, &err);
     }
     join_equal(&diff);
     rc = rc < 0 || !measured ? rc : measure_all(&diff, &command, jobs, &err);

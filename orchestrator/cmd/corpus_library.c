@@ -9,6 +9,7 @@
 #include "orchestrator/cmd/corpus.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/library.h"
+#include "triage/store.h"
 
 static void
 print_number(const struct cmd_context *context, const char *target, const char *what,
@@ -138,6 +139,63 @@ file_offenders(const struct cmd_context *context, const char *name,
     return EXIT_DONE;
 }
 
+static int
+put_event(struct store *store, int64_t target, const struct library_prune *prune,
+          bool dropped, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    AUTO(mem_free) char *state = NULL;
+    struct event event = {.kind = "target.edges",
+                          .subject = "target",
+                          .subject_id = target,
+                          .detail = detail};
+    int rc = store_last_state(store, &event, &state, err);
+    bool was = state != NULL && strcmp(state, "dropped") == 0;
+
+    if (rc < 0 || was == dropped) {
+        return rc;
+    }
+    json_put(detail, "edges_before", json_integer(prune->edges_before));
+    json_put(detail, "edges", json_integer(prune->sum.edges));
+    json_put(detail, "inputs", json_integer(prune->sum.inputs));
+    json_put(detail, "build", json_name(prune->config->command->argv.v[0]));
+    event.from = was ? "dropped" : "ok";
+    event.to = dropped ? "dropped" : "ok";
+    return store_event(store, &event, err);
+}
+
+/* A target that no ledger knows has no history. */
+static int
+tell_edges(const struct cmd_context *context, const char *name,
+           const struct library_prune *prune, bool dropped, struct err *err)
+{
+    AUTO(mem_free) char *database = fs_join(context->state, "nightjar.db");
+    AUTO(store_close) struct store *store = NULL;
+    int64_t target = 0;
+
+    if (!fs_exists(database)) {
+        return 0;
+    }
+    int rc = store_open(context->state, DB_CREATE, &store, err);
+    rc = rc < 0 ? rc : store_target(store, name, &target, err);
+    rc = rc < 0 ? rc : put_event(store, target, prune, dropped, err);
+    return rc == -ENODATA ? 0 : rc;
+}
+
+int
+corpus_prune_library(const struct cmd_context *context, const char *name,
+                     struct library *library, struct library_prune *prune,
+                     struct err *err)
+{
+    struct err why = ERR_INIT;
+    int rc = library_prune(library, prune, err);
+    int told = rc == 0 || rc == -EUCLEAN
+                   ? tell_edges(context, name, prune, rc == -EUCLEAN, &why)
+                   : 0;
+
+    return told < 0 ? err_set(err, told, "%s", why.msg) : rc;
+}
+
 int
 corpus_prune(const struct cmd_context *context, const struct corpus_options *options,
              const struct strv *args, const struct strv *argv)
@@ -145,7 +203,6 @@ corpus_prune(const struct cmd_context *context, const struct corpus_options *opt
     AUTO(command_clear) struct command command = {0};
     AUTO(library_close) struct library *library = NULL;
     struct cmd_context copy = *context;
-    struct cover_sum sum;
     struct err err = ERR_INIT;
     int jobs = 0;
 
@@ -157,10 +214,11 @@ corpus_prune(const struct cmd_context *context, const struct corpus_options *opt
     rc = rc < 0 ? rc : corpus_jobs(options, &jobs, &err);
     const struct cover_config config = {
         .command = &command, .jobs = jobs, .progress = corpus_progress, .user = &copy};
-    rc = rc < 0 ? rc : library_prune(library, &config, &sum, &err);
+    struct library_prune prune = {.config = &config, .accept = options->accept};
+    rc = rc < 0 ? rc : corpus_prune_library(context, args->v[0], library, &prune, &err);
     if (rc < 0) {
-        return cmd_fail_err(&err);
+        return rc == -EUCLEAN ? cmd_fail(EXIT_FOUND, "%s", err.msg) : cmd_fail_err(&err);
     }
-    corpus_print_sum(context, "pruned", &sum);
-    return file_offenders(context, args->v[0], &command, library, &sum);
+    corpus_print_sum(context, "pruned", &prune.sum);
+    return file_offenders(context, args->v[0], &command, library, &prune.sum);
 }

@@ -95,7 +95,6 @@ prune_library(const struct cmd_context *context, const char *target, struct err 
 {
     AUTO(command_clear) struct command command = {0};
     AUTO(library_close) struct library *library = NULL;
-    struct cover_sum sum;
     bool grew = false;
     int64_t filed = 0;
     int rc = library_open(context->state, target, false, &library, err);
@@ -107,12 +106,14 @@ prune_library(const struct cmd_context *context, const char *target, struct err 
     rc = corpus_build_command(context, &limits_of_runs, target, BUILD_KINDS, &command,
                               err);
     const struct cover_config config = {.command = &command, .jobs = 1};
-    rc = rc < 0 ? rc : library_prune(library, &config, &sum, err);
+    struct library_prune order = {.config = &config};
+    rc = rc < 0 ? rc : corpus_prune_library(context, target, library, &order, err);
     if (rc < 0) {
         return rc;
     }
-    say_pruned(target, "corpus", sum.inputs - sum.kept, sum.inputs,
-               sum.bytes - sum.kept_bytes);
+    const struct cover_sum *sum = &order.sum;
+    say_pruned(target, "corpus", sum->inputs - sum->kept, sum->inputs,
+               sum->bytes - sum->kept_bytes);
     return corpus_file_offenders(context, target, &command, library_quarantine(library),
                                  &filed, err);
 }

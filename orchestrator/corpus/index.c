@@ -237,10 +237,11 @@ take_line(struct index *index, char *line)
     if (n != COUNT(words) || rest != NULL) {
         return;
     }
-    if (strcmp(words[0], "=") == 0) {
+    bool libfuzzer = strcmp(words[0], "=libfuzzer") == 0;
+    if (libfuzzer || strcmp(words[0], "=") == 0) {
         const struct index_prune prune = {number_of(words[1]), number_of(words[2]),
                                           number_of(words[3]), number_of(words[4]),
-                                          number_of(words[5])};
+                                          number_of(words[5]), libfuzzer};
         index_add_prune(index, &prune);
         return;
     }
@@ -332,7 +333,7 @@ write_all(const struct index *index, int fd, index_keep *keep, void *user,
 
     for (size_t i = 0; i < index->n_prunes; i++) {
         const struct index_prune *prune = &index->prunes[i];
-        buf_adds(&out, "=");
+        buf_adds(&out, prune->libfuzzer ? "=libfuzzer" : "=");
         put_number(&out, prune->at_s);
         put_number(&out, prune->inputs);
         put_number(&out, prune->bytes);

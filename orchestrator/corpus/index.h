@@ -3,7 +3,8 @@
  * what it reaches. A text file beside the inputs, one line each:
  *
  *   SHA-256 SECONDS ORIGIN EDGES ALONE MICROSECONDS
- *   = SECONDS INPUTS BYTES EDGES TUPLES     what a prune found and left, oldest first
+ *   = SECONDS INPUTS BYTES EDGES TUPLES     what a prune found and left, oldest first; a
+ *                                           line with =libfuzzer counts as libFuzzer does
  *
  * "-" stands for what is not known. The inputs themselves are the truth: a line without
  * its input means nothing, and an input without a line is of origin "unknown", since its
@@ -41,6 +42,8 @@ struct index_entry {
 
 struct index_prune {
     int64_t at_s, inputs, bytes, edges, tuples;
+    bool libfuzzer; /* measured on such a build, else on AFL++'s: counts of one kind each
+                     */
 };
 
 struct index;

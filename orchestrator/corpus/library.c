@@ -13,7 +13,10 @@
 #include "base/str.h"
 #include "orchestrator/corpus/pack.h"
 
-enum { GROWN_PERCENT = 110 /* of what the last prune left */ };
+enum {
+    GROWN_PERCENT = 110, /* of what the last prune left */
+    DROP_PERCENT = 90,   /* of the edges that it saw */
+};
 
 struct library {
     char *folder, *inputs, *index, *quarantine, *traces, *made;
@@ -479,11 +482,51 @@ is_input(void *user, const char *sha256)
     return fs_exists(path);
 }
 
+/* Of the newest that can be compared. */
+static int64_t
+edges_before(const struct index *index, const struct cover_sum *sum, bool libfuzzer)
+{
+    size_t n;
+    const struct index_prune *prunes = index_prunes(index, &n);
+
+    while (n > 0 &&
+           (prunes[n - 1].libfuzzer != libfuzzer || prunes[n - 1].inputs > sum->inputs)) {
+        n--;
+    }
+    return n == 0 ? 0 : prunes[n - 1].edges;
+}
+
+static int
+look_for_drop(const struct library *library, const struct index *index,
+              struct library_prune *prune, struct err *err)
+{
+    const struct cover_sum *sum = &prune->sum;
+
+    prune->edges_before =
+        edges_before(index, sum, prune->config->command->mode == INPUT_LIBFUZZER);
+    if (sum->edges == 0 && sum->kinds[MEASURE_TRACE] > 0) {
+        return err_set(err, -EUCLEAN,
+                       "the corpus of %s reaches no edge at all on this build: nothing "
+                       "was changed",
+                       library->target);
+    }
+    if (prune->accept || sum->edges * 100 >= prune->edges_before * DROP_PERCENT) {
+        return 0;
+    }
+    return err_set(err, -EUCLEAN,
+                   "the corpus of %s reaches %lld edges on this build, and reached %lld: "
+                   "is the harness broken? Nothing was changed (--accept prunes it by "
+                   "this build)",
+                   library->target, (long long)sum->edges,
+                   (long long)prune->edges_before);
+}
+
 static int
 save_index(struct library *library, struct index *index, const struct cover_sum *sum,
-           struct err *err)
+           bool libfuzzer, struct err *err)
 {
-    const struct index_prune prune = {.at_s = clock_wall_ms() / 1000,
+    const struct index_prune prune = {.libfuzzer = libfuzzer,
+                                      .at_s = clock_wall_ms() / 1000,
                                       .inputs = sum->kept + sum->kinds[MEASURE_REFUSED],
                                       .bytes = sum->kept_bytes,
                                       .edges = sum->edges,
@@ -494,21 +537,22 @@ save_index(struct library *library, struct index *index, const struct cover_sum 
 }
 
 int
-library_prune(struct library *library, const struct cover_config *config,
-              struct cover_sum *sum, struct err *err)
+library_prune(struct library *library, struct library_prune *prune, struct err *err)
 {
     AUTO(cover_close) struct cover *cover = NULL;
     AUTO(index_free) struct index *index = NULL;
-    struct cover_config own = *config;
+    struct cover_config own = *prune->config;
+    bool libfuzzer = own.command->mode == INPUT_LIBFUZZER;
 
     own.spool = library->traces;
     own.what = library->inputs;
     int rc = take_lock(library, "pruning", LOCK_NB, &library->pruning, err);
     rc = rc < 0 ? rc : cover_open(&own, &cover, err);
     rc = rc < 0 ? rc : library_walk(library, offer, cover, err);
-    rc = rc < 0 ? rc : cover_solve(cover, sum, err);
+    rc = rc < 0 ? rc : cover_solve(cover, &prune->sum, err);
     rc = rc < 0 ? rc : take_lock(library, "lock", 0, &library->lock, err);
     rc = rc < 0 ? rc : index_open(library->index, &index, err);
+    rc = rc < 0 ? rc : look_for_drop(library, index, prune, err);
     rc = rc < 0 ? rc : sort_inputs(library, cover, index, err);
     struct late late = {library, cover};
     rc = rc < 0 ? rc : library_walk(library, keep_late, &late, err);
@@ -521,7 +565,7 @@ library_prune(struct library *library, const struct cover_config *config,
     }
     rc = fs_sync_folder(library->folder, err);
     rc = rc < 0 ? rc : fs_remove(library->made, err);
-    rc = rc < 0 ? rc : save_index(library, index, sum, err);
+    rc = rc < 0 ? rc : save_index(library, index, &prune->sum, libfuzzer, err);
     (void)unlink(library->traces);
     return rc;
 }

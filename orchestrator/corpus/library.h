@@ -75,12 +75,24 @@ int library_export(const struct library *library, const char *folder, int64_t *c
 /* Whether it grew by a tenth since it was pruned, or never was. */
 int library_grew(const struct library *library, bool *out, struct err *err);
 
+struct library_prune {
+    const struct cover_config *config; /* spool and what are the library's */
+    bool accept;                       /* also what reaches far less than before */
+    struct cover_sum sum;              /* what came of it */
+    int64_t edges_before;              /* of the last prune of as many inputs or fewer, on
+                                          a build of this kind; 0: there was none */
+};
+
 /*
  * Leave the fewest and smallest inputs for the same edges (cover.h); what could not be
  * run for its size stays. Does nothing before the choice is verified. To be called daily:
- * a killed one goes on where it stood. config->spool and ->what are the library's.
+ * a killed one goes on where it stood.
+ *
+ * -EUCLEAN: all that was left the last time, and perhaps more, reaches more than a tenth
+ * fewer edges now, so that the build, or its harness, may be broken. Then nothing is
+ * changed, unless `accept` (and never by a build on which nothing is reached); sum and
+ * edges_before are set.
  */
-int library_prune(struct library *library, const struct cover_config *config,
-                  struct cover_sum *sum, struct err *err);
+int library_prune(struct library *library, struct library_prune *prune, struct err *err);
 
 #endif

@@ -7,7 +7,8 @@
 mkdir -m 1777 tmp
 export TMPDIR=$WORK/tmp
 if ! AFL_QUIET=1 afl-clang-fast -O1 -w -o plain "$HERE/corpus.c" >cc.log 2>&1 ||
-  ! AFL_QUIET=1 afl-clang-fast -O1 -w -DDRIVER -fsanitize=fuzzer -o driver "$HERE/corpus.c" >>cc.log 2>&1; then
+  ! AFL_QUIET=1 afl-clang-fast -O1 -w -DDRIVER -fsanitize=fuzzer -o driver "$HERE/corpus.c" >>cc.log 2>&1 ||
+  ! clang-14 -O1 -w -DDRIVER -fsanitize=fuzzer -o fuzzer "$HERE/corpus.c" >>cc.log 2>&1; then
   fail "the test's targets compile" "$(cat cc.log)"
   finish
 fi
@@ -95,6 +96,27 @@ ok "has the same bytes" cmp u_seed_corpus.zip again.zip
 is "and all inputs" "$(python3 -m zipfile -l u_seed_corpus.zip | tail -n +2 | wc -l)" "$(number small)"
 exits 3 "no corpus is told" "$NIGHTJAR" corpus stat nobody
 exits 2 "a name that leads elsewhere is refused" "$NIGHTJAR" corpus stat ../t
+
+# --- a build on which the harness is broken ---
+sed 's/int v = 0;/int v = 0; if (n < 1000) return 1;/' "$HERE/corpus.c" >broken.c
+AFL_QUIET=1 afl-clang-fast -O1 -w -o broken broken.c >>cc.log 2>&1
+exits 1 "a corpus on two builds" "$NIGHTJAR" corpus diff small --with plain --json -- ./broken
+cp "$OUT" builds.json
+ok "the later one reaches less" test "$(jq .build.edges builds.json)" -lt "$(jq .with.edges builds.json)"
+is "with every input" "$(jq .inputs_with_fewer builds.json)" "$(number small)"
+exits 0 "on one build alone" "$NIGHTJAR" corpus diff small --with ./plain -- ./plain
+has "nothing is lost" "$OUT" ": 0 reach fewer edges, 0 more"
+exits 2 "of two kinds" "$NIGHTJAR" corpus diff small --with ./plain -- ./fuzzer
+exits 1 "what prunes by it" "$NIGHTJAR" corpus prune t -- ./broken
+has "is told" "$ERR" "is the harness broken? Nothing was changed"
+"$NIGHTJAR" corpus export t unchanged >/dev/null
+ok "and changes nothing" diff -r small unchanged
+is "it is an event" "$(sqlite3 .nightjar/nightjar.db "SELECT from_state || ' ' || to_state FROM event WHERE kind = 'target.edges'")" "ok dropped"
+exits 0 "which status shows" "$NIGHTJAR" status
+has "with what it may be" "$OUT" "t: its corpus reaches far less than before"
+exits 0 "mended" "$NIGHTJAR" corpus prune t -- ./plain
+exits 0 "it is not shown any more" "$NIGHTJAR" status
+hasnt "of course" "$OUT" "far less"
 
 # --- limits ---
 seq 50 | (mkdir fifty && cd fifty && xargs -I{} sh -c 'echo {} >{}') && tar czf fifty.tar.gz fifty

@@ -2,7 +2,7 @@
  * A target that speaks AFL's fork server protocol, made by hand, so that a test knows
  * every edge: each byte of the input counts one, but for these as the first:
  *   '!' aborts   '~' waits for ever   '$' kills the server   '?' reaches an edge by
- * chance and '.', which counts nothing.
+ * chance and '.', which counts nothing. Of -DSTEPS=n bytes only.
  */
 #ifndef TESTS_UNIT_FORK_SERVER_H
 #define TESTS_UNIT_FORK_SERVER_H
@@ -14,9 +14,11 @@
 static const char fork_server_source[] =
     "#include <fcntl.h>\n#include <signal.h>\n#include <stdlib.h>\n#include <sys/shm.h>\n"
     "#include <sys/wait.h>\n#include <time.h>\n#include <unistd.h>\n"
+    "#ifndef STEPS\n#define STEPS 256\n#endif\n"
     "static void run(const char *path, unsigned char *map) {\n"
     "  unsigned char b[256]; struct timespec t; int fd = open(path, O_RDONLY);\n"
     "  long n = read(fd, b, sizeof b);\n"
+    "  if (n > STEPS) n = STEPS;\n"
     "  if (n > 0 && b[0] == '!') abort();\n"
     "  if (n > 0 && b[0] == '~') for (;;) pause();\n"
     "  if (n > 0 && b[0] == '$') kill(getppid(), SIGKILL);\n"

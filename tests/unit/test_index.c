@@ -55,7 +55,7 @@ test_what_was_saved_is_read(void **state)
     AUTO(index_free) struct index *again = NULL;
     const struct index_entry a = {1700000000, "worker:w1", 12, 3, 450};
     const struct index_entry b = {1700000001, NULL, INDEX_UNKNOWN, INDEX_UNKNOWN, 7};
-    const struct index_prune prune = {1700000002, 2, 99, 12, 30};
+    const struct index_prune prune = {1700000002, 2, 99, 12, 30, true};
     struct index_entry entry;
     size_t n;
 

@@ -187,7 +187,7 @@ test_prune_leaves_the_fewest_and_says_what_they_reach(void **state)
     struct fixture *fix = *state;
     AUTO(index_free) struct index *index = NULL;
     const struct cover_config config = {.command = &fork_server.command, .jobs = 1};
-    struct cover_sum sum;
+    struct library_prune order = {.config = &config};
     AUTO(mem_free) char *aside = mem_strdup(library_quarantine(fix->library));
     int n_aside = 0;
     size_t n_prunes;
@@ -196,7 +196,7 @@ test_prune_leaves_the_fewest_and_says_what_they_reach(void **state)
     import(fix, "2", "ab", NULL);
     import(fix, "3", "b", NULL);
     import(fix, "4", "!", NULL);
-    if (library_prune(fix->library, &config, &sum, &fix->err) < 0) {
+    if (library_prune(fix->library, &order, &fix->err) < 0) {
         fail_msg("%s", fix->err.msg);
     }
     assert_int_equal(inputs(fix), 1);
@@ -267,7 +267,7 @@ test_what_comes_while_it_is_pruned_stays(void **state)
     const struct cover_config config = {
         .command = &fork_server.command, .jobs = 1, .progress = come_late, .user = fix};
     struct index_entry entry;
-    struct cover_sum sum;
+    struct library_prune order = {.config = &config};
     bool grew = false;
 
     import(fix, "1", "a", NULL);
@@ -276,8 +276,8 @@ test_what_comes_while_it_is_pruned_stays(void **state)
     assert_int_equal(library_open(fix->state, "t", false, &fix->library, &fix->err), 0);
     assert_int_equal(library_grew(fix->library, &grew, &fix->err), 0);
     assert_true(grew);
-    assert_int_equal(library_prune(fix->library, &config, &sum, &fix->err), 0);
-    assert_int_equal(sum.kept, 1);
+    assert_int_equal(library_prune(fix->library, &order, &fix->err), 0);
+    assert_int_equal(order.sum.kept, 1);
     assert_int_equal(inputs(fix), 2);
     assert_int_equal(library_index(fix->library, &index, &fix->err), 0);
     assert_true(index_get(
@@ -286,6 +286,51 @@ test_what_comes_while_it_is_pruned_stays(void **state)
     assert_string_equal(entry.origin, "worker:aflpp");
     assert_int_equal(library_grew(fix->library, &grew, &fix->err), 0);
     assert_true(grew); /* 1 was left, 2 are there */
+}
+
+/* The target, of which only so many bytes of an input are reached. */
+static void
+build_broken(const char *name, const char *steps, struct command *out)
+{
+    const char *const flags[] = {"cc", "-O1", steps, NULL};
+
+    command_copy(out, &fork_server.command);
+    mem_free(out->argv.v[0]);
+    out->argv.v[0] = victim_build(fork_server.folder, name, fork_server_source, flags);
+}
+
+static void
+test_a_build_that_reaches_far_less_prunes_nothing(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(command_clear) struct command broken = {0};
+    AUTO(command_clear) struct command dead = {0};
+    const struct cover_config config = {.command = &fork_server.command, .jobs = 1};
+    const struct cover_config by_broken = {.command = &broken, .jobs = 1};
+    const struct cover_config by_dead = {.command = &dead, .jobs = 1};
+    struct library_prune order = {.config = &config};
+    struct library_prune again = {.config = &by_broken};
+    struct library_prune last = {.config = &by_dead, .accept = true};
+
+    build_broken("broken", "-DSTEPS=1", &broken);
+    build_broken("dead", "-DSTEPS=0", &dead);
+    import(fix, "1", "abcdefghijkl", NULL);
+    assert_int_equal(library_prune(fix->library, &order, &fix->err), 0);
+    assert_int_equal(order.sum.edges, 12);
+    assert_int_equal(order.edges_before, 0);
+    import(fix, "2", "ab", NULL);
+    assert_int_equal(library_prune(fix->library, &again, &fix->err), -EUCLEAN);
+    assert_string_equal(fix->err.msg,
+                        "the corpus of t reaches 1 edges on this build, and reached 12: "
+                        "is the harness broken? Nothing was changed (--accept prunes it "
+                        "by this build)");
+    assert_int_equal(again.edges_before, 12);
+    assert_int_equal(inputs(fix), 2);
+    again.accept = true;
+    assert_int_equal(library_prune(fix->library, &again, &fix->err), 0);
+    assert_int_equal(inputs(fix), 1);
+    assert_int_equal(library_prune(fix->library, &last, &fix->err), -EUCLEAN);
+    assert_int_equal(inputs(fix), 1);
 }
 
 static void
@@ -317,6 +362,7 @@ main(void)
         LIBRARY(test_prune_leaves_the_fewest_and_says_what_they_reach),
         LIBRARY(test_inputs_are_added_one_at_a_time),
         LIBRARY(test_what_comes_while_it_is_pruned_stays),
+        LIBRARY(test_a_build_that_reaches_far_less_prunes_nothing),
         LIBRARY(test_names_that_lead_elsewhere_are_none),
     };
 

@@ -34,7 +34,8 @@ static const char *const sql[STATEMENTS] = {
         "max(e.id)"
         " FROM event e LEFT JOIN target t ON e.subject = 'target' AND t.id = e.subject_id"
         " LEFT JOIN worker w ON e.subject = 'worker' AND w.id = e.subject_id"
-        " WHERE e.kind IN ('target.replay', 'target.disk', 'target.coverage',"
+        " WHERE e.kind IN ('target.replay', 'target.disk', 'target.coverage', "
+        "'target.edges',"
         " 'worker.state') AND e.at >= ?1 AND e.at < ?2"
         " GROUP BY e.kind, e.subject_id ORDER BY 4",
 };
@@ -286,6 +287,7 @@ read_others(struct store *store, struct digest *digest, struct err *err)
         {"target.replay", "broken", "its replays are broken: crashes are not judged"},
         {"target.disk", "full", "is paused: its disk budget is used up"},
         {"target.coverage", "dropped", "its corpus reaches less than before"},
+        {"target.edges", "dropped", "its corpus reaches fewer edges than before"},
         {"worker.state", "quarantined", "was given up: it fails again and again"},
         {"worker.state", "dead", "is dead"},
     };

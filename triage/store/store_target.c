@@ -23,13 +23,15 @@ static const char *const sql[STATEMENTS] = {
     [NAMES] = "SELECT name FROM target ORDER BY name",
     [LAST_STATE] = "SELECT to_state FROM event WHERE subject = ?1 AND subject_id = ?2"
                    " AND kind = ?3 ORDER BY id DESC LIMIT 1",
-    [TROUBLES] = "SELECT name, coverage, disk FROM (SELECT t.name, " LAST_OF(
-        "target.coverage") " AS coverage, " LAST_OF("target.disk") " AS disk FROM target "
-                                                                   "t"
-                                                                   " ORDER BY t.name) "
-                                                                   "WHERE coverage <> "
-                                                                   "'ok' OR disk = "
-                                                                   "'full'",
+    [TROUBLES] =
+        ("SELECT name, iif('dropped' IN (coverage, edges), 'dropped', 'ok'), disk"
+         " FROM (SELECT t.name, " LAST_OF("target.coverage") " AS coverage, " LAST_OF(
+             "target.edges") " AS edges, " LAST_OF("target.disk") " AS disk"
+                                                                  " FROM target t ORDER "
+                                                                  "BY t.name)"
+                                                                  " WHERE 'dropped' IN "
+                                                                  "(coverage, edges) OR "
+                                                                  "disk = 'full'"),
 };
 const struct store_sql store_target_sql = {sql, STATEMENTS};
 
