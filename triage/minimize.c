@@ -120,6 +120,31 @@ identity_of(const struct search *search)
 
 static const struct acceptance at_once = {1, 1};
 
+/* Looking for leaks is most of what a run without a crash costs, and a fork of the
+ * server's is no witness of them. */
+static void
+spare_leaks(struct command *command)
+{
+    if (command->asan) {
+        command_add_options(command, "ASAN_OPTIONS=detect_leaks=0");
+    }
+}
+
+/* Sandboxes of candidates are made while the original runs; it rarely leaks, and nothing
+ * but they would wait for them. */
+static void
+make_ready(const struct minimize_config *config)
+{
+    AUTO(command_clear) struct command command = {0};
+
+    command_copy(&command, config->replay->command);
+    spare_leaks(&command);
+    for (size_t i = 0; config->runners != NULL && i < config->lanes; i++) {
+        struct err ignored = ERR_INIT; /* the first run says it again */
+        (void)runner_prepare(config->runners[i], &command, &ignored);
+    }
+}
+
 static void
 set_limits(struct search *search, const struct level *level)
 {
@@ -127,10 +152,8 @@ set_limits(struct search *search, const struct level *level)
     command_copy(&search->command, search->original.replay.command);
     search->command.timeout_ms = level->timeout_ms;
     search->command.memory_bytes = level->memory_bytes;
-    /* looking for leaks is most of what a run without a crash costs, and a fork of the
-     * server's is no witness of them */
-    if (search->command.asan && strstr(search->original.keep.kind, "leak") == NULL) {
-        command_add_options(&search->command, "ASAN_OPTIONS=detect_leaks=0");
+    if (strstr(search->original.keep.kind, "leak") == NULL) {
+        spare_leaks(&search->command);
     }
     search->replay = search->original.replay;
     search->replay.command = &search->command;
@@ -323,6 +346,7 @@ minimize(const struct minimize_config *config, const struct buf *input,
     if (config->limits.wall_ms > 0) {
         search.deadline_ms = search.start_ms + config->limits.wall_ms;
     }
+    make_ready(config);
     int rc = prepare(&search, err);
     rc = rc < 0 ? rc : search_all_levels(&search, err);
     if (rc == 0 && config->trim && go_on(&search)) {
