@@ -1,12 +1,16 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/db_gc.h"
+#include "orchestrator/corpus/pack.h"
+#include "orchestrator/corpus/unpack.h"
 #include "triage/store.h"
 #include "triage/upkeep.h"
 
@@ -193,10 +197,11 @@ print_backup(const struct cmd_context *context, const char *folder,
                  found == 0 ? "checked" : "as damaged as what it was made from");
 }
 
-/* A backup is a state, and a backup of it to the state's place restores it. */
+/* A backup is a state, and a backup of it to the state's place restores it. `name` is
+ * what it is called. */
 static int
 copy_state(const struct cmd_context *context, const char *from, const char *to,
-           bool every_byte)
+           const char *name, bool every_byte)
 {
     AUTO(store_close) struct store *store = NULL;
     struct cmd_context copy = *context;
@@ -209,26 +214,99 @@ copy_state(const struct cmd_context *context, const char *from, const char *to,
         return rc == -EEXIST ? cmd_fail(EXIT_USAGE, "%s", err.msg) : cmd_fail_err(&err);
     }
     int64_t found = rc + sum.damaged;
-    print_backup(context, to, &sum, found);
+    print_backup(context, name, &sum, found);
     return found > 0 ? EXIT_FOUND : EXIT_DONE;
+}
+
+/* A folder beside what is to be made. */
+static int
+make_room(const char *beside, char **room, char **state, struct err *err)
+{
+    AUTO(mem_free) char *path = mem_printf("%s.partial-XXXXXX", beside);
+
+    if (mkdtemp(path) == NULL) {
+        return err_sys(err, "make a folder beside '%s'", beside);
+    }
+    *state = fs_join(path, "state");
+    *room = STEAL(path);
+    return 0;
+}
+
+/* What goes again, whatever became of it. */
+static void
+clear_room(char *room)
+{
+    if (room != NULL) {
+        (void)fs_remove(room, NULL);
+    }
+    mem_free(room);
+}
+AUTO_DEFINE(char *, clear_room)
+
+static int
+backup_archive(const struct cmd_context *context, const char *archive)
+{
+    AUTO(clear_room) char *room = NULL;
+    AUTO(mem_free) char *state = NULL;
+    AUTO(mem_free) char *shown = str_name_dup(archive);
+    struct err err = ERR_INIT;
+
+    if (fs_exists(archive)) {
+        return cmd_fail(EXIT_USAGE,
+                        "'%s' is there already, and a backup overwrites nothing", shown);
+    }
+    if (make_room(archive, &room, &state, &err) < 0) {
+        return cmd_fail_err(&err);
+    }
+    int status = copy_state(context, context->state, state, archive, deep);
+    if (status != EXIT_DONE && status != EXIT_FOUND) {
+        return status;
+    }
+    return unpack_pack(state, archive, &err) < 0 ? cmd_fail_err(&err) : status;
 }
 
 static int
 backup(const struct cmd_context *context, const struct strv *args)
 {
-    return args->n == 1
-               ? copy_state(context, context->state, args->v[0], deep)
-               : cmd_fail(EXIT_USAGE, "into which folder? nightjar db backup DIR");
+    if (args->n != 1) {
+        return cmd_fail(EXIT_USAGE, "into which folder, or archive? nightjar db backup "
+                                    "DIR|ARCHIVE");
+    }
+    return pack_is_name(args->v[0])
+               ? backup_archive(context, args->v[0])
+               : copy_state(context, context->state, args->v[0], args->v[0], deep);
+}
+
+static int
+restore_archive(const struct cmd_context *context, const char *archive)
+{
+    AUTO(clear_room) char *room = NULL;
+    AUTO(mem_free) char *state = NULL;
+    struct err err = ERR_INIT;
+    int rc = make_room(context->state, &room, &state, &err);
+
+    rc = rc < 0 ? rc : fs_mkdirs(state, 0700, &err);
+    rc = rc < 0 ? rc : unpack_archive(archive, state, &err);
+    return rc < 0 ? cmd_fail_err(&err)
+                  : copy_state(context, state, context->state, context->state, true);
 }
 
 static int
 restore(const struct cmd_context *context, const struct strv *args)
 {
     if (args->n != 1) {
-        return cmd_fail(EXIT_USAGE, "from which folder? nightjar db restore DIR");
+        return cmd_fail(EXIT_USAGE, "from which folder, or archive? nightjar db restore "
+                                    "DIR|ARCHIVE");
     }
     (void)rmdir(context->state); /* only of a folder that is empty anything comes */
-    return copy_state(context, args->v[0], context->state, true);
+    if (fs_exists(context->state)) {
+        return cmd_fail(EXIT_USAGE,
+                        "'%s' is there already, and a backup overwrites nothing",
+                        context->state);
+    }
+    return pack_is_name(args->v[0]) && !fs_is_folder(args->v[0])
+               ? restore_archive(context, args->v[0])
+               : copy_state(context, args->v[0], context->state, context->state, true);
 }
 
 /* --- migrate --- */
@@ -286,12 +364,12 @@ static const struct cmd_sub subs[] = {
     {"regroup", "[--apply]",
      "sign all crashes by this release; without --apply only say what would move",
      "apply", regroup},
-    {"backup", "DIR [--deep]",
-     "copy database, blobs, regressions and corpora into a new folder, while they are in "
-     "use",
+    {"backup", "DIR|ARCHIVE [--deep]",
+     "copy database, blobs, regressions and corpora into a new folder or archive, while "
+     "they are in use",
      "deep", backup},
     {"migrate", "", "bring the database of an older nightjar up to date", NULL, migrate},
-    {"restore", "DIR",
+    {"restore", "DIR|ARCHIVE",
      "make the state folder, which must not be there, from a backup; every file is read",
      "", restore},
     {"gc", "[--dry-run]",
@@ -318,7 +396,8 @@ run(const struct cmd_context *context, const struct strv *args,
 const struct cmd cmd_db = {
     .name = "db",
     .summary = "check the database and its files, copy them; regroup its crashes",
-    .usage = "check [--deep] | regroup [--apply] | backup DIR [--deep] | restore DIR | "
+    .usage = "check [--deep] | regroup [--apply] | backup DIR|ARCHIVE [--deep] | "
+             "restore DIR|ARCHIVE | "
              "migrate | gc [--dry-run]",
     .about =
         "check proves what nightjar promises about its state: no crash without its "
@@ -340,7 +419,13 @@ const struct cmd cmd_db = {
         "while a\n"
         "campaign runs, and checks it; nothing is left of one that fails. Exit status 1: "
         "what the\n"
-        "check found is wrong in the state as well.\n\n"
+        "check found is wrong in the state as well. Under a name that ends in .zip, "
+        ".tar, "
+        ".tar.gz,\n"
+        ".tar.xz or .tar.zst that folder becomes one file, for which its disk has to "
+        "have "
+        "room for\n"
+        "both meanwhile.\n\n"
         "restore makes a state folder of a backup where there is none, and reads every "
         "file of it;\n"
         "the backup stays. (It may as well be moved there, or named: nightjar --state "
@@ -363,6 +448,7 @@ const struct cmd cmd_db = {
         "  nightjar db check --deep --json   read every blob, one line for each finding\n"
         "  nightjar db regroup               what would move\n"
         "  nightjar db backup /backup/nightjar-2026-11-27\n"
+        "  nightjar db backup /backup/nightjar-2026-11-27.tar.zst\n"
         "  nightjar --state new db restore /backup/nightjar-2026-11-27\n"
         "  nightjar db gc --dry-run          what would go",
     .options = options,

@@ -32,7 +32,7 @@ archives_load(struct err *err)
         {"archive_write_close", &archives.write_close},
         {"archive_write_open_filename", &archives.write_open_filename},
         {"archive_write_set_format_zip", &archives.write_set_format_zip},
-        {"archive_write_set_format_ustar", &archives.write_set_format_ustar},
+        {"archive_write_set_format_pax_restricted", &archives.write_set_format_pax},
         {"archive_write_add_filter_gzip", &archives.write_add_filter_gzip},
         {"archive_write_add_filter_xz", &archives.write_add_filter_xz},
         {"archive_write_add_filter_zstd", &archives.write_add_filter_zstd},

@@ -36,7 +36,7 @@ struct archives {
     __typeof__(archive_write_close) *write_close;
     __typeof__(archive_write_open_filename) *write_open_filename;
     __typeof__(archive_write_set_format_zip) *write_set_format_zip;
-    __typeof__(archive_write_set_format_ustar) *write_set_format_ustar;
+    __typeof__(archive_write_set_format_pax_restricted) *write_set_format_pax;
     __typeof__(archive_write_add_filter_gzip) *write_add_filter_gzip;
     __typeof__(archive_write_add_filter_xz) *write_add_filter_xz;
     __typeof__(archive_write_add_filter_zstd) *write_add_filter_zstd;

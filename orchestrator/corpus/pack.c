@@ -61,7 +61,7 @@ set_kind(const struct pack *pack, const struct kind *kind)
 {
     struct archive *archive = pack->archive;
     int rc = kind->zip ? archives.write_set_format_zip(archive)
-                       : archives.write_set_format_ustar(archive);
+                       : archives.write_set_format_pax(archive);
 
     if (rc != ARCHIVE_OK) {
         return rc;

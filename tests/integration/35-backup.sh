@@ -55,10 +55,45 @@ exits 0 "and is sound" "$NIGHTJAR" --state restored db check --deep
 exits 2 "never over a state" "$NIGHTJAR" --state restored db restore copy3
 exits 3 "nor from what is none" "$NIGHTJAR" --state other db restore seeds
 ok "of which nothing is left" test ! -e other
+for kind in tar.zst zip; do
+  exits 0 "a backup as one file, $kind" "$NIGHTJAR" db backup "one.$kind" --json
+  is "says its name" "$(jq -r .backup "$OUT")" "one.$kind"
+  exits 0 "is restored" "$NIGHTJAR" --state "from-$kind" db restore "one.$kind"
+  is "with every byte" "$(listed "from-$kind")" "$(listed .nightjar)"
+  exits 0 "and is sound" "$NIGHTJAR" --state "from-$kind" db check --deep
+done
+is "with all bugs" "$("$NIGHTJAR" --state from-zip bugs --json | jq -c '[.id, .signature, .crashes]')" \
+  "$("$NIGHTJAR" bugs --json | jq -c '[.id, .signature, .crashes]')"
+exits 2 "it overwrites nothing" "$NIGHTJAR" db backup one.zip
+exits 2 "nor does a restore" "$NIGHTJAR" --state from-zip db restore one.tar.zst
+head -c 3000 one.tar.zst >cut.tar.zst
+exits 3 "one that was cut" "$NIGHTJAR" --state cut db restore cut.tar.zst
+python3 - <<'PY'
+import io, tarfile
+def make(path, name, **fields):
+    with tarfile.open(path, "w") as tar:
+        entry = tarfile.TarInfo(name)
+        for key, value in fields.items():
+            setattr(entry, key, value)
+        entry.size = 0 if "type" in fields else 4
+        tar.addfile(entry, io.BytesIO(b"evil"))
+make("up.tar", "blobs/../../../hacked")
+make("root.tar", "/tmp/nightjar-hacked")
+make("link.tar", "nightjar.db", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+make("hard.tar", "nightjar.db", type=tarfile.LNKTYPE, linkname="../nightjar.db")
+make("pipe.tar", "nightjar.db", type=tarfile.FIFOTYPE)
+make("none.tar", "nightjar.db")
+PY
+for hostile in up root link hard pipe none; do
+  exits 3 "an archive that is hostile: $hostile" "$NIGHTJAR" --state hostile db restore "$hostile.tar"
+done
+not "leads nowhere" ls hacked ../hacked /tmp/nightjar-hacked
+is "and leaves nothing" "$(find . -maxdepth 1 \( -name '*partial*' -o -name hostile -o -name cut \))" ""
 input=$(find copy3/corpus -path '*/inputs/*' -type f | head -n 1)
 printf damaged >"$input"
 exits 1 "a damaged input is found" "$NIGHTJAR" --state again db restore copy3 --json
-is "and left out" "$(jq -c '[.corpus_inputs, .damaged_inputs]' "$OUT")" "[1,1]"
+is "and left out" "$(jq -c '[.corpus_inputs, .damaged_inputs]' "$OUT")" \
+  "[$(($(find copy3/corpus -path '*/inputs/*' -type f | wc -l) - 1)),1]"
 
 # --- restored ---
 bugs=$("$NIGHTJAR" --state copy2 bugs --json | wc -l)
