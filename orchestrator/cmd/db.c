@@ -285,7 +285,9 @@ restore_archive(const struct cmd_context *context, const char *archive)
     struct err err = ERR_INIT;
     int rc = make_room(context->state, &room, &state, &err);
 
-    rc = rc < 0 ? rc : fs_mkdirs(state, 0700, &err);
+    /* an archive has no empty folders, and all blobs may lie in the database */
+    AUTO(mem_free) char *blobs = state == NULL ? NULL : fs_join(state, "blobs");
+    rc = rc < 0 ? rc : fs_mkdirs(blobs, 0700, &err);
     rc = rc < 0 ? rc : unpack_archive(archive, state, &err);
     return rc < 0 ? cmd_fail_err(&err)
                   : copy_state(context, state, context->state, context->state, true);
