@@ -486,14 +486,14 @@ int store_since(struct store *store, int64_t *at, struct err *err);
 /* --- events: every state change has one; each goes to the outbox of every sink --- */
 
 struct event {
-    const char *
-        kind;            /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
+    const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
                             "bug.backlog" "bug.override" "bug.merge"
                             "bug.split" "bug.pin" "bug.unpin" "bug.regroup"
                             "bug.verify" (triage/regression.h) "crash.state"
+                            "bug.issue" (triage/issue.h)
                             "worker.state"    "campaign.start"           "campaign.end"
                             "target.replay" "target.disk" (corpus/disk.h) "target.coverage"
-                            "gate.verdict" "bug.issue" (triage/issue.h) "bug.deadline" "bug.incident"
+                            "gate.verdict" "bug.deadline" "bug.incident"
                             "target.outage" "budget.state" (orchestrator/gate/slo.h) */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" "budget" */
     int64_t subject_id;

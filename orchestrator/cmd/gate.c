@@ -3,6 +3,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "orchestrator/cmd/artifacts.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
 #include "orchestrator/gate/gate.h"
@@ -101,6 +102,9 @@ run(const struct cmd_context *context, const struct strv *args,
         report_dir != NULL ? mem_strdup(report_dir) : fs_join(context->state, "reports");
     if (rc == 0) {
         gate.source_root = report_source_root();
+        rc = artifacts_write(store, &gate, folder, &err);
+    }
+    if (rc == 0) {
         rc = report_write_all(&gate, folder, &err);
     }
     if (rc < 0) {

@@ -37,7 +37,7 @@ options(void)
     return table;
 }
 
-static void
+void
 subject_clear(struct subject *subject)
 {
     bug_clear(&subject->bug);
@@ -47,22 +47,17 @@ subject_clear(struct subject *subject)
     command_clear(&subject->command);
     strv_clear(&subject->settings.ignore_frames);
 }
-AUTO_DEFINE_CLEAR(struct subject, subject_clear)
 
-static int
-load(const struct cmd_context *context, const char *id, const struct strv *command,
-     struct subject *out, struct err *err)
+int
+subject_load(struct store *store, int64_t bug, const struct strv *command,
+             struct subject *out, struct err *err)
 {
-    AUTO(store_close) struct store *store = NULL;
-    int64_t number = 0;
-    int rc = bug_parse_id(id, &number, err);
+    int rc = store_bug(store, bug, &out->bug, err);
 
-    rc = rc < 0 ? rc : store_open(context->state, DB_READ, &store, err);
-    rc = rc < 0 ? rc : store_bug(store, number, &out->bug, err);
     if (rc < 0) {
         return rc;
     }
-    int known = store_bug_command(store, number, &out->command, &out->settings, err);
+    int known = store_bug_command(store, bug, &out->command, &out->settings, err);
     if (known == -ENODATA && command->n == 0) {
         return err_set(err, -ENODATA,
                        "%s stems from a report's text alone: there is no input to run",
@@ -81,6 +76,18 @@ load(const struct cmd_context *context, const char *id, const struct strv *comma
         (void)store_blob(store, out->bug.original, &out->original, NULL);
     }
     return rc < 0 ? rc : store_report(store, out->bug.crash, &out->report, err);
+}
+
+static int
+load(const struct cmd_context *context, const char *id, const struct strv *command,
+     struct subject *out, struct err *err)
+{
+    AUTO(store_close) struct store *store = NULL;
+    int64_t number = 0;
+    int rc = bug_parse_id(id, &number, err);
+
+    rc = rc < 0 ? rc : store_open(context->state, DB_READ, &store, err);
+    return rc < 0 ? rc : subject_load(store, number, command, out, err);
 }
 
 /* --- export, gdb --- */

@@ -91,6 +91,17 @@ is "Code Quality has GitLab's words" "$(jq -r '.[] | [.severity, .location.path,
 is "an annotation stands at the line" "$(grep -cE '^::error file=src/parse.c,line=[0-9]+,title=NJ-[0-9]+%3A ' out/annotations.txt)" 1
 has "the summary has the stack" out/summary.md "#1  main at"
 
+# --- artifacts ---
+
+id=$(jq -r '.findings[0].id' out/verdict.json)
+is "a finding has artifacts" "$(jq -r '.findings[0].artifacts' out/verdict.json) $(cd out/artifacts && echo *)" "artifacts/$id $id"
+not "which reproduce it" sh "out/artifacts/$id/repro.sh" "$PWD/crash"
+has "as itself" "$ERR" AddressSanitizer
+is "with the build's id" "$(sed -n 's/^build-id *//p' "out/artifacts/$id/BUILD")" "$(readelf -n crash | sed -n 's/.*Build ID: //p')"
+mkdir out/artifacts/NJ-99 out/artifacts/mine
+exits 1 "the next gate" "$NIGHTJAR" --state other gate --report-dir out
+is "leaves none of the last one's, and what is not its own" "$(cd out/artifacts && echo *)" "NJ-1 NJ-2 mine"
+
 # --- hostile text ---
 
 mkdir reports
