@@ -51,11 +51,11 @@ static int
 write_one(struct store *store, struct finding *finding, const char *folder,
           struct err *err)
 {
-    AUTO(subject_clear) struct subject subject = {0};
+    AUTO(repro_clear) struct subject subject = {0};
     AUTO(strv_clear) struct strv written = {0};
     AUTO(mem_free) char *own = fs_join(folder, finding->bug.name);
     const struct strv known = {0};
-    int rc = subject_load(store, finding->bug.id, &known, &subject, err);
+    int rc = repro_load(store, finding->bug.id, &known, &subject, err);
 
     if (rc == -ENODATA || rc == -ENOENT) {
         return 0;

@@ -38,7 +38,7 @@ options(void)
 }
 
 void
-subject_clear(struct subject *subject)
+repro_clear(struct subject *subject)
 {
     bug_clear(&subject->bug);
     buf_clear(&subject->input);
@@ -49,8 +49,8 @@ subject_clear(struct subject *subject)
 }
 
 int
-subject_load(struct store *store, int64_t bug, const struct strv *command,
-             struct subject *out, struct err *err)
+repro_load(struct store *store, int64_t bug, const struct strv *command,
+           struct subject *out, struct err *err)
 {
     int rc = store_bug(store, bug, &out->bug, err);
 
@@ -87,7 +87,7 @@ load(const struct cmd_context *context, const char *id, const struct strv *comma
     int rc = bug_parse_id(id, &number, err);
 
     rc = rc < 0 ? rc : store_open(context->state, DB_READ, &store, err);
-    return rc < 0 ? rc : subject_load(store, number, command, out, err);
+    return rc < 0 ? rc : repro_load(store, number, command, out, err);
 }
 
 /* --- export, gdb --- */
@@ -288,7 +288,7 @@ static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
-    AUTO(subject_clear) struct subject subject = {0};
+    AUTO(repro_clear) struct subject subject = {0};
     struct err err = ERR_INIT;
     int status = EXIT_DONE;
 

@@ -18,14 +18,14 @@ struct subject {
     bool stored; /* settings are the target's; else defaults are taken */
 };
 
-void subject_clear(struct subject *subject);
-AUTO_DEFINE_CLEAR(struct subject, subject_clear)
+void repro_clear(struct subject *subject);
+AUTO_DEFINE_CLEAR(struct subject, repro_clear)
 
 /* What is known of a bug; a command that is not empty stands in for the one that is
  * known. Fills in *out, which is empty. -ENODATA: no such bug, or nothing of it can be
  * run. */
-int subject_load(struct store *store, int64_t bug, const struct strv *command,
-                 struct subject *out, struct err *err);
+int repro_load(struct store *store, int64_t bug, const struct strv *command,
+               struct subject *out, struct err *err);
 
 enum { REPRO_INLINE_MAX = 2048 }; /* bytes of an input that repro.sh itself holds */
 
