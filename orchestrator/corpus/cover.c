@@ -19,6 +19,7 @@ enum {
 struct entry {  /* a distinct trace, and the smallest input that has it */
     int64_t at; /* in the spool */
     uint64_t hash;
+    uint64_t key; /* the first bytes of its content's hash */
     uint32_t bytes;
     uint32_t gain; /* tuples that it added when that was last looked at */
     bool kept, again;
@@ -236,9 +237,19 @@ grow_slots(struct cover *cover)
     cover->n_slots = n_slots;
 }
 
+/* Of equal size the same one stands for a trace whatever order they were measured in. */
+static bool
+stands_better(const struct entry *a, const struct entry *b)
+{
+    return a->bytes != b->bytes ? a->bytes < b->bytes : a->key < b->key;
+}
+
 static void
 note_trace(struct cover *cover, const struct measured *input, int64_t at)
 {
+    struct entry one = {.at = at, .hash = input->hash, .bytes = input->bytes};
+
+    memcpy(&one.key, input->key, sizeof(one.key));
     if (2 * (cover->n + 1) > cover->n_slots) {
         grow_slots(cover);
     }
@@ -249,9 +260,8 @@ note_trace(struct cover *cover, const struct measured *input, int64_t at)
     }
     if (cover->slots[slot] != 0) {
         struct entry *entry = &cover->entries[cover->slots[slot] - 1];
-        if (input->bytes < entry->bytes) {
-            entry->bytes = input->bytes;
-            entry->at = at;
+        if (stands_better(&one, entry)) {
+            *entry = one;
         }
         return;
     }
@@ -259,8 +269,7 @@ note_trace(struct cover *cover, const struct measured *input, int64_t at)
         cover->cap = cover->cap == 0 ? ENTRIES_MIN : 2 * cover->cap;
         cover->entries = mem_resize(cover->entries, cover->cap * sizeof(*cover->entries));
     }
-    cover->entries[cover->n++] =
-        (struct entry){.at = at, .hash = input->hash, .bytes = input->bytes};
+    cover->entries[cover->n++] = one;
     cover->slots[slot] = cover->n;
 }
 

@@ -13,7 +13,9 @@
  *      So all that is still missing has lost no witness: it is unstable, and counted.
  *   5. cover_next()   what was chosen
  *
- * In memory: 32 bytes for each distinct trace, 6 for each tuple; traces are mapped.
+ * The choice is the same in whatever order inputs were measured.
+ *
+ * In memory: 40 bytes for each distinct trace, 6 for each tuple; traces are mapped.
  */
 #ifndef ORCHESTRATOR_CORPUS_COVER_H
 #define ORCHESTRATOR_CORPUS_COVER_H

@@ -84,6 +84,18 @@ ok "nothing is made by a killed one" test ! -e again
 exits 0 "the next goes on" "$NIGHTJAR" corpus merge --json -o again many -- ./slow @@
 is "with all inputs" "$(jq .inputs "$OUT")" 300
 ok "and with what was measured" test "$(jq .resumed "$OUT")" -gt 10
+exits 0 "a straight one" "$NIGHTJAR" corpus merge -o straight many -- ./slow @@
+ok "gives the same" diff -r straight again
+# the journal is killed at any point, cut, and garbage behind it
+: >at_kill
+for after in 0.3 0.6 0.9; do
+  { timeout -s KILL "$after" "$NIGHTJAR" corpus merge --jobs 2 -o third many -- ./slow @@; } >"$OUT" 2>&1
+  stat -c %s third.traces >>at_kill 2>/dev/null
+done
+ok "kill -9 three times, each later" test "$(wc -l <at_kill)" -ge 2
+printf 'garbage garbage garbage garbage garbage' >>third.traces
+exits 0 "and once more to its end" "$NIGHTJAR" corpus merge -o third many -- ./slow @@
+ok "is the same, too" diff -r straight third
 
 
 # --- a million inputs, in little memory and few descriptors (those of all processes, AFL++'s 198 and 199 among them) ---
