@@ -33,8 +33,7 @@ whole(const struct sketch *sketch, const struct field *field, const struct frame
         return false;
     }
     edit->from = field->at - frame->before;
-    edit->to = frame->counted ? edit->from + value
-                              : field->at + field->width + value + frame->behind;
+    edit->to = frame->counted ? edit->from + value : field->from + value + frame->behind;
     return edit->to <= sketch->bytes.len && edit->to >= field->at + field->width;
 }
 
@@ -43,7 +42,7 @@ static bool
 unwrap(const struct sketch *sketch, const struct field *field, const struct frame *frame,
        struct edit *edit)
 {
-    size_t begin = field->at + field->width;
+    size_t begin = field->from;
     size_t end = edit->to - (frame->counted ? 0 : frame->behind);
 
     if (end <= begin) {

@@ -82,6 +82,13 @@ is_likely(const struct buf *bytes, const struct field *field, uint64_t value)
     return false;
 }
 
+/* What ends a decimal number is mostly not counted by it: "5:hello", "5 hello". */
+static size_t
+separator(const struct buf *bytes, const struct field *field)
+{
+    return field->form == FIELD_DECIMAL && !isalnum(at(bytes, field->at + field->width));
+}
+
 static void
 consider(struct fields *fields, const struct sketch *sketch, struct field field,
          bool known)
@@ -101,8 +108,9 @@ consider(struct fields *fields, const struct sketch *sketch, struct field field,
         return;
     }
     fields->likely[fields->n] = likely;
-    field.from = end;
-    field.to = end + value < sketch->bytes.len ? end + value : sketch->bytes.len;
+    field.from = end + separator(&sketch->bytes, &field);
+    field.to =
+        field.from + value < sketch->bytes.len ? field.from + value : sketch->bytes.len;
     fields->field[fields->n++] = field;
 }
 
