@@ -21,9 +21,9 @@
  * how its corpus grew in RELOAD lines, of which as much is credited as was offered just
  * before (with several libFuzzer workers the finds of their siblings may be among them).
  *
- * What goes from one engine to another is added to the target's corpus, too
- * (corpus/library.h), as of origin worker:ENGINE or cross:TARGET: a copy that no worker
- * can change. While somebody else changes the corpus, nothing is exchanged.
+ * What is looked at so is added to the target's corpus, too (corpus/library.h), as of
+ * origin worker:ENGINE or cross:TARGET, also where there is one engine alone: a copy that
+ * no worker can change. While somebody else changes the corpus, nothing is exchanged.
  *
  * Files are hard links (no inode, no bytes; a copy only on another file system). Bounded:
  * EXCHANGE_PASS_* for one pass, which runs on the supervisor's loop, EXCHANGE_ROUTE_* for

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/corpus/dictionary.h"
+#include "orchestrator/corpus/gather.h"
 #include "orchestrator/executor/executor.h"
 #include "triage/store.h"
 
@@ -182,8 +183,7 @@ unpack_seeds(struct crew *crew, struct err *err)
     for (size_t t = 0; t < crew->config.targets->n; t++) {
         struct target *target = crew->config.targets->v[t];
         const char *folder = keep_path(crew, target->name, "seeds");
-        int64_t count = 0;
-        int rc = target_unpack_seeds(target, folder, &count, err);
+        int rc = gather_seeds(crew->config.state, target, folder, err);
         if (rc < 0) {
             return err_wrap(err, rc, "seeds of %s", target->name);
         }

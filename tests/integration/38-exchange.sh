@@ -68,7 +68,7 @@ rm -rf .nightjar
 printf '\x9e\xf1\xc3\x5a00000000' >seeds/first
 exits 0 "AFL++ alone, which is shown that step" fuzz --engine aflpp --for 5s --jobs 1
 is "does not get past the second" "$(bugs)" 0
-rm -r seeds/first .nightjar/fuzz/steps/seeds
+rm -r seeds/first .nightjar/fuzz/steps/seeds .nightjar/corpus
 
 # --- together ---
 start "$NIGHTJAR" fuzz --minimize no --for 180s --jobs 2 >fuzz.out 2>&1
@@ -157,6 +157,11 @@ ok "the first gets a further one" put_in 'of the second day'
 echo 90000 >ahead
 ok "a day later that, too" retry 30 come 'of the second day'
 stop "$STARTED" INT
+mkdir -p days/fuzz/other/seeds && echo stale >days/fuzz/other/seeds/stale
+exits 0 "the next campaign" "$NIGHTJAR" --state days --config daily.yaml fuzz --minimize no --for 8s --jobs 1 other
+begins() { grep -qrF 'of the second day' days/fuzz/other/seeds; }
+ok "begins with the corpus" begins
+not "and with nothing else" test -e days/fuzz/other/seeds/stale
 exits 0 "the other's corpus" "$NIGHTJAR" --state days corpus stat other --json
 cp "$OUT" stat.json
 ok "knows where they are from" test "$(jq '.origins["cross:alone"]' stat.json)" -ge 2
