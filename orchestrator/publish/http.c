@@ -78,6 +78,20 @@ read_retry_after(const char *value)
     return wait > 0 ? wait : 0;
 }
 
+/* "x-ratelimit-reset", in seconds since 1970: when GitHub and GitLab (ratelimit-reset)
+ * obey again. They send it with every answer; it counts where one is refused. */
+static void
+read_limit(const char *value, struct http_answer *answer)
+{
+    char *end = NULL;
+    long long at = strtoll(value, &end, 10);
+    int64_t wait = at > 0 && at < INT32_MAX * 1000LL && *end == '\0'
+                       ? at * 1000 - clock_wall_ms()
+                       : 0;
+
+    answer->limit_ms = wait > 0 ? wait : 0;
+}
+
 static size_t
 keep_header(char *data, size_t size, size_t count, void *user)
 {
@@ -98,6 +112,12 @@ keep_header(char *data, size_t size, size_t count, void *user)
             answer->date_ms = read_date(value);
         } else if (value != NULL && strcasecmp(line, "retry-after") == 0) {
             answer->retry_after_ms = read_retry_after(value);
+        } else if (value != NULL && (strcasecmp(line, "x-ratelimit-reset") == 0 ||
+                                     strcasecmp(line, "ratelimit-reset") == 0)) {
+            read_limit(value, answer);
+        } else if (value != NULL && (strcasecmp(line, "x-ratelimit-remaining") == 0 ||
+                                     strcasecmp(line, "ratelimit-remaining") == 0)) {
+            answer->exhausted = strcmp(value, "0") == 0;
         }
     }
     return len;
@@ -152,6 +172,9 @@ http_send(const struct http_request *request, struct http_answer *out, struct er
     (void)lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
     lib.easy_cleanup(curl);
     lib.slist_free_all(headers);
+    if (answer.exhausted && answer.retry_after_ms == 0) {
+        answer.retry_after_ms = answer.limit_ms;
+    }
     if (code != CURLE_OK) {
         return err_set(err, -EIO, "%s", why[0] == '\0' ? lib.easy_strerror(code) : why);
     }

@@ -27,6 +27,8 @@ struct http_answer {
     long status;     /* 100 to 599 */
     int64_t date_ms; /* the server's clock by its Date header; 0: it did not tell */
     int64_t retry_after_ms; /* in how long to come again; 0: it did not tell */
+    bool exhausted;         /* no more requests are taken, */
+    int64_t limit_ms;       /* for so long; then it is what retry_after_ms says, too */
     struct buf body;
 };
 

@@ -112,6 +112,11 @@ run "$NIGHTJAR" bugs state NJ-2 fixing
 exits 3 "a proxy's page is no answer" send
 is "the message waits" "$(waiting)" "pending 2"
 rm failing/readers
+touch failing/limit
+run "$NIGHTJAR" outbox retry --all
+exits 3 "so is no word of a server that takes no more requests" send
+is "for half an hour" "$("$NIGHTJAR" outbox --json --sink tracker | jq -r '(.next_try | fromdate) - now > 1500')" true
+rm failing/limit
 export TRACKER_TOKEN=wrong
 run "$NIGHTJAR" outbox retry --all
 exits 3 "a wrong token is refused" send

@@ -7,6 +7,7 @@ FOLDER/port is the port, FOLDER/issues.json all issues after each change, FOLDER
 
   FOLDER/public   the GitHub repository is public while this file is there
   FOLDER/fail     its number of requests is answered with 500, one less each time
+  FOLDER/limit    all is refused with 403, for no more requests are taken in this hour, while this file is there
   FOLDER/stall    the next POST is obeyed, but never answered; then the file goes
   FOLDER/readers  the next GETs are answered with a proxy's page while this file is there
 
@@ -163,6 +164,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = b"" if value is None else json.dumps(value).encode() if not isinstance(value, bytes) else value
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
+        self.send_header("x-ratelimit-remaining", "0" if status == 403 else "4999")
+        self.send_header("x-ratelimit-reset", str(int(time.time()) + 1800))
         self.end_headers()
         self.wfile.write(data)
 
@@ -184,6 +187,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return 401, {"message": "bad token " + str(self.headers.get(root[2][0]))}
         if os.path.exists(path("readers")) and self.command == "GET":
             return 200, b"<html>please log in</html>"
+        if os.path.exists(path("limit")):
+            return 403, {"message": "rate limit"}
         if os.path.exists(path("fail")):
             left = int(open(path("fail")).read()) - 1
             if left > 0:
