@@ -402,10 +402,16 @@ db_rollback(struct db *db)
     }
 }
 
-bool
-db_group_is_open(const struct db *db)
+int
+db_group_open(struct db *db, bool *open, struct err *err)
 {
-    return db->grouped && db->spoiled.code == 0 && is_open(db);
+    int rc = 0;
+
+    *open = db->grouped && db->spoiled.code == 0;
+    if (*open && !is_open(db)) {
+        rc = begin(db, DB_SYNC_NORMAL, err);
+    }
+    return rc;
 }
 
 void

@@ -100,8 +100,9 @@ void db_rollback(struct db *db);
  * with its code.
  */
 void db_group_begin(struct db *db);
-/* What is read now stays so until the part that begins next: nobody else can write. */
-bool db_group_is_open(const struct db *db);
+/* Begin the group's transaction, if this is a group: then *open, and what is read now
+ * stays so until the part that begins next, since nobody else can write. */
+int db_group_open(struct db *db, bool *open, struct err *err);
 int db_group_commit(struct db *db, struct err *err); /* what there is until now */
 int db_group_end(struct db *db, struct err *err);
 

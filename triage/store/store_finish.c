@@ -24,9 +24,11 @@ enum {
 static const char *const sql[STATEMENTS] = {
     [CRASH] =
         "SELECT c.state, c.is_report, c.target, c.blob, b.bytes, t.name, t.settings,"
-        " c.first_seen, c.written, c.backlog, c.source || coalesce((SELECT ' ' ||"
-        " build_id FROM build WHERE target = c.target AND current AND build_id <> ''"
-        " ORDER BY place, id LIMIT 1), '') FROM crash c JOIN blob b ON b.id = c.blob"
+        " c.first_seen, c.written, c.backlog, c.source || coalesce((SELECT ' ' || first"
+        /* SQLite takes a column beside min() from its row: no sorter is made for it */
+        " FROM (SELECT build_id AS first, min(place << 32 | id) FROM build WHERE"
+        " target = c.target AND current AND build_id <> '')), '')"
+        " FROM crash c JOIN blob b ON b.id = c.blob"
         " JOIN target t ON t.id = c.target WHERE c.id = ?1",
     [BUG_ADD] =
         "INSERT INTO bug(target, crash, signature, crash_type, crash_state, sanitizer,"
@@ -547,8 +549,8 @@ store_finish_job(struct store *store, const struct job *job, const json_t *answe
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
-    filing.is_sure = db_group_is_open(store->db);
-    rc = load(&filing, err);
+    rc = db_group_open(store->db, &filing.is_sure, err);
+    rc = rc < 0 ? rc : load(&filing, err);
     if (rc == 0 && filing.queued) {
         rc = same > 0 ? file_short(&filing, same, err) : file_answer(&filing, err);
     }

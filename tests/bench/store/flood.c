@@ -5,8 +5,9 @@
  * with the same one, as workers do. Nothing is replayed; what is flushed is flushed.
  *
  * usage: flood STATE CRASHES BUGS INBOX; INBOX is a folder for the input files, gone
- * again when they are filed. Prints the seconds of each tenth, and at the end crashes per
- * second and the processor's seconds for 1,000, user's and kernel's.
+ * again when they are filed. Prints the seconds of each tenth, those on the clock and
+ * those on a processor, and at the end crashes per second and the processor's seconds for
+ * 1,000, user's and kernel's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -228,6 +229,15 @@ seconds(const struct timeval *time)
     return (double)time->tv_sec + (double)time->tv_usec / 1e6;
 }
 
+static double
+processor_seconds(void)
+{
+    struct rusage usage = {0};
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
+}
+
 static void
 print_end(const struct flood *flood, int64_t took_ms)
 {
@@ -245,6 +255,7 @@ run(struct flood *flood)
 {
     int64_t began = clock_mono_ms();
     int64_t part_began = began;
+    double processor_began = processor_seconds();
     int64_t part = 0;
 
     for (int64_t at = 0; at < flood->crashes; at += BATCH) {
@@ -254,10 +265,13 @@ run(struct flood *flood)
         if ((at + BATCH) * 10 / flood->crashes > part) {
             int64_t now = clock_mono_ms();
             part = (at + BATCH) * 10 / flood->crashes;
-            (void)printf("%lld/10 %.2f\n", (long long)part,
-                         (double)(now - part_began) / 1000.0);
+            double processor = processor_seconds();
+            (void)printf("%lld/10 %.2f %.2f\n", (long long)part,
+                         (double)(now - part_began) / 1000.0,
+                         processor - processor_began);
             (void)fflush(stdout);
             part_began = now;
+            processor_began = processor;
         }
     }
     print_end(flood, clock_mono_ms() - began);
