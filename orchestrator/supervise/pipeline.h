@@ -11,8 +11,10 @@
  * Either may be killed at any time: the scribe is started again and gets all that it did
  * not acknowledge again (everything is idempotent); a worker's job is retried once, then
  * the input is `untriageable`. Rows that others queue meanwhile (`nightjar triage` beside
- * a running `fuzz`) are found within PIPELINE_POLL_MS. A crash that finds all workers
- * busy interrupts a minimization, which goes on later and loses none of its attempts.
+ * a running `fuzz`) are found within PIPELINE_POLL_MS. Each worker's next crash is
+ * fetched while it works, and given back where it would have to wait. A crash that finds
+ * all workers busy interrupts a minimization, which goes on later and loses none of its
+ * attempts.
  *
  * Their ends are watched by their pipes and reaped by their own pids: who else reaps in
  * this process must leave children that it did not start alone (waitid with WNOWAIT,

@@ -502,6 +502,28 @@ test_group_commits_its_parts_together(void **state)
     assert_int_equal(seen(fix), 3);
 }
 
+/* So that what is read first is as it will be for the part. */
+static void
+test_group_can_be_open_before_its_first_part(void **state)
+{
+    struct fixture *fix = *state;
+    bool open = true;
+
+    make(fix);
+    assert_int_equal(db_group_open(fix->db, &open, &fix->err), 0);
+    assert_false(open);
+    db_group_begin(fix->db);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(db_group_open(fix->db, &open, &fix->err), 0);
+        assert_true(open);
+        assert_true(db_exec(fix->db, "BEGIN", &fix->err) < 0); /* it has begun */
+        add_part(fix);
+    }
+    assert_int_equal(seen(fix), 0);
+    assert_int_equal(db_group_end(fix->db, &fix->err), 0);
+    assert_int_equal(seen(fix), 2);
+}
+
 static void
 test_group_is_committed_before_what_must_last(void **state)
 {
@@ -580,6 +602,7 @@ main(void)
         TEST(test_migrate_leaves_nothing_when_a_step_fails),
         TEST(test_migrate_refuses_a_newer_schema),
         TEST(test_group_commits_its_parts_together),
+        TEST(test_group_can_be_open_before_its_first_part),
         TEST(test_group_is_committed_before_what_must_last),
         TEST(test_group_stands_when_a_part_that_changed_nothing_is_rolled_back),
         TEST(test_group_falls_with_a_part_that_had_changed_something),
