@@ -4,10 +4,10 @@
  * made-up records (store_finish_job), or with the number of the job that was answered
  * with the same one, as workers do. Nothing is replayed; what is flushed is flushed.
  *
- * usage: flood STATE CRASHES BUGS INBOX; INBOX is a folder for the input files, gone
- * again when they are filed. Prints the seconds of each tenth, those on the clock and
- * those on a processor, and at the end crashes per second and the processor's seconds for
- * 1,000, user's and kernel's.
+ * usage: flood STATE CRASHES BUGS INBOX SEED; INBOX is a folder for the input files, gone
+ * again when they are filed; another SEED, 1 or more, makes other inputs. Prints the
+ * seconds of each tenth, those on the clock and those on a processor, and at the end
+ * crashes per second and the processor's seconds for 1,000, user's and kernel's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -300,15 +300,17 @@ open_all(struct flood *flood, const char *state)
 int
 main(int argc, char **argv)
 {
-    struct flood flood = {.random = 88172645463325252};
+    struct flood flood = {0};
     struct err err = ERR_INIT;
+    int64_t seed = 0;
 
-    if (argc != 5 ||
+    if (argc != 6 || str_number("seed", argv[5], 1, INT32_MAX, &seed, &err) < 0 ||
         str_number("crashes", argv[2], 1, INT32_MAX, &flood.crashes, &err) < 0 ||
         str_number("bugs", argv[3], 1, INT32_MAX / VARIANTS, &flood.bugs, &err) < 0) {
-        (void)fputs("usage: flood STATE CRASHES BUGS INBOX\n", stderr);
+        (void)fputs("usage: flood STATE CRASHES BUGS INBOX SEED\n", stderr);
         return 2;
     }
+    flood.random = (uint64_t)seed * UINT64_C(0x9e3779b97f4a7c15);
     flood.inbox = argv[4];
     memset(flood.report, 'r', REPORT_BYTES);
     flood.records = mem_array((size_t)flood.bugs * VARIANTS, sizeof(json_t *));
