@@ -120,10 +120,10 @@ read_out(const struct config_reader *reader, const struct config_key *key,
     return config_read_paths(&lax, key, node, &loading->config.out, err);
 }
 
-/* One that is not there yet may come. */
+/* Paths that need not exist, here or yet. */
 static int
-read_watch(const struct config_reader *reader, const struct config_key *key,
-           const struct config_node *node, void *to, struct err *err)
+read_absent(const struct config_reader *reader, const struct config_key *key,
+            const struct config_node *node, void *to, struct err *err)
 {
     struct config_reader lax = *reader;
 
@@ -133,7 +133,7 @@ read_watch(const struct config_reader *reader, const struct config_key *key,
 
 static const struct config_key builds_keys[] = {
     {.name = "watch",
-     .read = read_watch,
+     .read = read_absent,
      .offset = offsetof(struct config, builds.watch)},
     {.name = "keep",
      .read = config_read_number,
@@ -143,6 +143,16 @@ static const struct config_key builds_keys[] = {
      .read = config_read_size,
      .offset = offsetof(struct config, builds.max_bytes),
      .max = INT64_MAX},
+    {.name = NULL},
+};
+
+static const struct config_key owners_keys[] = {
+    {.name = "file",
+     .read = config_read_file,
+     .offset = offsetof(struct config, owners.file)},
+    {.name = "roots",
+     .read = read_absent,
+     .offset = offsetof(struct config, owners.roots)},
     {.name = NULL},
 };
 
@@ -360,6 +370,7 @@ static const struct config_key keys[] = {
     {.name = "targets", .read = keep_node, .offset = offsetof(struct loading, targets)},
     {.name = "triage", .read = config_read_nested, .keys = triage_keys},
     {.name = "builds", .read = config_read_nested, .keys = builds_keys},
+    {.name = "owners", .read = config_read_nested, .keys = owners_keys},
     {.name = "retention", .read = config_read_nested, .keys = retention_keys},
     {.name = "exchange", .read = config_read_nested, .keys = exchange_keys},
     {.name = "import", .read = config_read_nested, .keys = import_keys},
@@ -493,6 +504,8 @@ clear_config(struct config *config)
     target_list_clear(&config->targets);
     strv_clear(&config->out);
     strv_clear(&config->names);
+    mem_free(config->owners.file);
+    strv_clear(&config->owners.roots);
     strv_clear(&config->builds.watch);
 }
 

@@ -74,6 +74,11 @@ struct config {
     struct seed_limits import;    /* `import:` */
     struct disk_limits disk;      /* `disk:` */
     struct config_rules severity; /* `severity:` */
+    struct {                      /* `owners:` */
+        char *file;               /* like CODEOWNERS; NULL: where GitHub looks for it */
+        struct strv roots; /* where its patterns begin, also in builds elsewhere; none:
+                              the folder of nightjar.yaml */
+    } owners;
     struct {
         enum severity fail_on; /* `gate: {fail_on: high}` */
     } gate;
@@ -96,8 +101,9 @@ void config_free(struct config *config);
 AUTO_DEFINE(struct config *, config_free)
 
 /* Make the store know what it is run with: the rules of `severity:`, `triage: examples:`,
- * whom to notify. */
+ * owners, deadlines, whom to notify. */
 int config_put_store(const struct config *config, struct store *store, struct err *err);
+int config_put_owners(const struct config *config, struct store *store, struct err *err);
 int config_put_sinks(const struct config *config, struct store *store,
                      struct err *err); /* the last alone */
 

@@ -147,5 +147,7 @@ config_put_store(const struct config *config, struct store *store, struct err *e
     }
     int rc = store_put_severity_rules(store, rules, given->n, err);
     rc = rc < 0 ? rc : store_put_examples(store, config->triage.examples, err);
+    rc = rc < 0 ? rc : store_put_deadlines(store, config->slo.deadline_ms, err);
+    rc = rc < 0 ? rc : config_put_owners(config, store, err);
     return rc < 0 ? rc : config_put_sinks(config, store, err);
 }

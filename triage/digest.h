@@ -11,6 +11,7 @@ enum digest_change { /* of a bug, worst first */
                      DIGEST_NEW,
                      DIGEST_RAISED,  /* its severity */
                      DIGEST_BLOCKS,  /* nothing else happened to it */
+                     DIGEST_OVERDUE, /* its time has run out in the span, likewise */
                      DIGEST_FIXED,   /* by nightjar verify, or a report's by hand */
                      DIGEST_DECIDED, /* another state by hand, or a lower severity */
                      DIGEST_CHANGES
@@ -23,6 +24,7 @@ struct digest_bug {
     enum severity severity;
     char *state, *target, *crash_type, *crash_state;
     int64_t crashes; /* filed in the span */
+    bool overdue;    /* at the end of the span */
     bool blocks;     /* open, and most of what its target's fuzzing finds */
 };
 struct digest {
@@ -32,6 +34,7 @@ struct digest {
     size_t n;
     int64_t counts[DIGEST_CHANGES];
     int64_t blocking;
+    int64_t overdue;    /* of all bugs, at the end of the span */
     struct strv others; /* a line each: targets and workers that are out of order */
 };
 void digest_clear(struct digest *digest);

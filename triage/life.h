@@ -26,6 +26,9 @@ struct bug_life { /* times are wall ms, 0: never */
     int64_t campaign;            /* the campaign before `written` began */
     int64_t cpu_ms;              /* time of its target's workers from then on */
     int64_t acknowledged;        /* the first thing that a person did to it */
+    int64_t claimed;             /* last said to be in work (fixing) */
+    int64_t verified;            /* nightjar verify last saw it clean */
+    char *owner;                 /* "": nobody's */
     struct life_change *changes; /* of state, in order */
     size_t n;
 };

@@ -233,6 +233,12 @@ int store_fail_job(struct store *store, const struct job *job, const char *reaso
 
 /* --- what people and other verbs read --- */
 
+struct bug_until {   /* when what is ignored or accepted is open again, by itself */
+    int64_t at;      /* wall ms; 0: not for the time */
+    int64_t crashes; /* once it has so many more than now; 0: not for them */
+    bool worse;      /* once its severity is above what it is now */
+};
+
 struct bug {
     int64_t id;
     char name[24];   /* "NJ-12" */
@@ -250,9 +256,17 @@ struct bug {
     /* Wall ms. Seen: when its crashes were found, the times of their files; of backlog,
      * when it came here. Filed: when the first of them came into the ledger. */
     int64_t first_seen, last_seen, filed;
-    int64_t reproducer_bytes; /* of the smallest known */
-    char *reproducer;         /* sha256 */
-    char *original;           /* sha256 of the first input */
+    /* Wall ms, 0: never. When somebody first looked at it, last said that a fix is on its
+     * way, nightjar verify last saw it clean. */
+    int64_t acknowledged, claimed, verified;
+    /* By when it is to be fixed: by its severity from when it was filed. 0: no backlog,
+     * and nothing that is fixed or no bug, has a date; what is accepted (wontfix) has. */
+    int64_t due;
+    char *owner, *owner_origin; /* "" : nobody's; "hand", "CODEOWNERS:12" */
+    struct bug_until until;     /* crashes: how many it has then; 0: not for them */
+    int64_t reproducer_bytes;   /* of the smallest known */
+    char *reproducer;           /* sha256 */
+    char *original;             /* sha256 of the first input */
     bool minimized;
     bool is_report; /* it stems from a text: reproducer is that text, and nothing runs */
     char *source;   /* of the crash that stands for it: see struct intake_item */
@@ -279,7 +293,9 @@ struct bug_filter {
     const char *state;  /* NULL: all but duplicate; -EINVAL when there is no such state */
     const char *class_name; /* NULL: any */
     enum severity at_least;
-    bool light; /* without records: a table of many bugs needs no stacks */
+    const char *owner; /* one of its owners; "none": it has none; NULL: any */
+    bool overdue;      /* only what is due and not fixed */
+    bool light;        /* without records: a table of many bugs needs no stacks */
 };
 
 /* Visit bugs worst first (severity, security, score, crashes). A non-zero return of visit
@@ -298,11 +314,12 @@ struct bug_move { /* of crashes, from bug to bug */
 typedef int move_visit(void *user, const struct bug_move *move, struct err *err);
 
 struct decision {
-    const char *actor;  /* who: a user's name */
-    const char *reason; /* why; NULL: not said */
-    bool dry_run;       /* find out what would move, and change nothing */
-    bool bytes_only;    /* store_split(): not what has the same exact stack */
-    move_visit *moved;  /* told of each move afterwards; NULL: nobody is */
+    const char *actor;             /* who: a user's name */
+    const char *reason;            /* why; NULL: not said */
+    bool dry_run;                  /* find out what would move, and change nothing */
+    bool bytes_only;               /* store_split(): not what has the same exact stack */
+    const struct bug_until *until; /* store_set_bug_state(): its end; NULL: none */
+    move_visit *moved;             /* told of each move afterwards; NULL: nobody is */
     void *user;
 };
 
@@ -361,9 +378,39 @@ int store_set_severity(struct store *store, int64_t bug, enum severity severity,
 int store_clear_severity(struct store *store, int64_t bug,
                          const struct decision *decision, struct err *err);
 
-/* open fixing fixed ignored wontfix; not of a duplicate (-EINVAL). */
+/* open fixing fixed ignored wontfix; not of a duplicate (-EINVAL). Wontfix accepts a
+ * risk: it needs a reason and a time, and always ends when the severity rises. */
 int store_set_bug_state(struct store *store, int64_t bug, const char *state,
                         const struct decision *decision, struct err *err);
+
+/* Somebody has looked at it (any decision says so, too); a new one is open then. */
+int store_acknowledge_bug(struct store *store, int64_t bug,
+                          const struct decision *decision, struct err *err);
+
+/* What is ignored or accepted and has come to its end is open again, with an event that
+ * says why. Whoever opens the store for writing does it, and triage in spare time. */
+int store_wake(struct store *store, int64_t *woken, struct err *err);
+
+/* Whose it is, by hand: names as CODEOWNERS has them. NULL: no longer by hand, the rules
+ * decide again. */
+int store_set_owner(struct store *store, int64_t bug, const char *owner,
+                    const struct decision *decision, struct err *err);
+
+/* A line of CODEOWNERS. */
+struct owner_rule {
+    const char *pattern;
+    const char *root; /* folders that patterns begin in, absolute, one a line */
+    const char *owners, *origin; /* "@a @b"; "CODEOWNERS:12" */
+};
+
+/* These are the rules from now on; the last that matches the path of the first frame that
+ * counts decides, else what store_put_builds() finds beside the target (T.owners). All
+ * bugs are weighed anew when they changed. */
+int store_put_owner_rules(struct store *store, const struct owner_rule *rules, size_t n,
+                          struct err *err);
+
+/* How long after it was filed a bug is due, by severity, ms; 0: never. */
+int store_put_deadlines(struct store *store, const int64_t *ms, struct err *err);
 
 /* A rule of the owners, `severity:` in nightjar.yaml. Patterns are those of
  * triage/pattern.h, NULL: any; function and file are those of the first frame that
@@ -488,6 +535,7 @@ int store_since(struct store *store, int64_t *at, struct err *err);
 struct event {
     const char *kind;    /* "bug.new" "bug.state" "bug.severity" "bug.minimize"
                             "bug.backlog" "bug.override" "bug.merge"
+                            "bug.owner" "bug.acknowledged" "build.add" "build.remove"
                             "bug.split" "bug.pin" "bug.unpin" "bug.regroup"
                             "bug.verify" (triage/regression.h) "crash.state"
                             "bug.issue" (triage/issue.h)

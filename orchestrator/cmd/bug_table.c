@@ -1,9 +1,11 @@
 #include "orchestrator/cmd/bug_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -12,12 +14,16 @@ enum {
     WIDTH_MAX = 200,
     TYPE_MIN = 27,
     FRAME_MIN = 14,
-    TARGET_COLUMNS = 10
+    TARGET_COLUMNS = 10,
+    LIFE_COLUMNS = 24, /* due and owner, where they fit */
+    HOUR_MS = 3600 * 1000,
+    DAY_MS = 24 * HOUR_MS,
 };
 
 struct printer {
     const struct cmd_context *context;
     size_t type_columns, frame_columns;
+    bool wide; /* with due and owner */
     int64_t rows, worst;
 };
 
@@ -63,6 +69,56 @@ bug_severity_color(enum severity severity)
     return codes[severity];
 }
 
+void
+bug_add_until(const struct bug *bug, struct buf *out)
+{
+    const char *between = " until ";
+    char at[CLOCK_TEXT_MAX];
+
+    if (strcmp(bug->state, "ignored") != 0 && strcmp(bug->state, "wontfix") != 0) {
+        return;
+    }
+    if (bug->until.at != 0) {
+        clock_iso(at, bug->until.at);
+        buf_addf(out, "%s%s", between, at);
+        between = " or ";
+    }
+    if (bug->until.crashes != 0) {
+        buf_addf(out, "%sit has %lld crashes", between, (long long)bug->until.crashes);
+        between = " or ";
+    }
+    if (bug->until.worse) {
+        buf_addf(out, "%sits severity rises", between);
+    }
+}
+
+void
+bug_add_due(const struct bug *bug, struct buf *out)
+{
+    int64_t left = bug->due - clock_wall_ms();
+    char text[64];
+
+    if (bug->due != 0) {
+        str_duration_show(text, sizeof(text), left < 0 ? -left : left);
+        buf_addf(out, "%s %s", left < 0 ? "overdue for" : "due in", text);
+    }
+}
+
+/* "12d" left, "-3d" over. */
+static void
+add_days(const struct bug *bug, struct buf *out)
+{
+    int64_t left = bug->due - clock_wall_ms();
+
+    if (bug->due == 0) {
+        buf_adds(out, "     -");
+        return;
+    }
+    buf_addf(out, " %4lld%c",
+             (long long)(left / (llabs(left) < DAY_MS ? HOUR_MS : DAY_MS)),
+             llabs(left) < DAY_MS ? 'h' : 'd');
+}
+
 static void
 print_row(const struct printer *printer, const struct bug *bug)
 {
@@ -87,7 +143,13 @@ print_row(const struct printer *printer, const struct bug *bug)
         (void)snprintf(size, sizeof(size), "%lldK",
                        (long long)bug->reproducer_bytes >> 10);
     }
-    buf_addf(&row, " %5lld %5s\n", (long long)bug->crashes, size);
+    buf_addf(&row, " %5lld %5s", (long long)bug->crashes, size);
+    if (printer->wide) {
+        add_days(bug, &row);
+        buf_adds(&row, "  ");
+        bug_table_cell(&row, bug->owner, strlen(bug->owner));
+    }
+    buf_addc(&row, '\n');
     (void)fputs(buf_str(&row), stdout);
 }
 
@@ -105,10 +167,11 @@ visit(void *user, const struct bug *bug, struct err *err)
         json_print(stdout, object);
     } else {
         if (printer->rows == 0) {
-            (void)printf("%s%-5s %-8s %-*s %-*s %-*s %5s %5s%s\n",
+            (void)printf("%s%-5s %-8s %-*s %-*s %-*s %5s %5s%s%s\n",
                          cmd_color(printer->context, "1"), "ID", "SEVERITY",
                          (int)printer->type_columns, "TYPE", (int)printer->frame_columns,
                          "TOP FRAME", TARGET_COLUMNS, "TARGET", "FILES", "SIZE",
+                         printer->wide ? "   DUE  OWNER" : "",
                          cmd_color(printer->context, "0"));
         }
         print_row(printer, bug);
@@ -133,9 +196,12 @@ bug_table_print(const struct cmd_context *context, struct store *store,
                 const struct bug_filter *filter, int64_t *rows, int64_t *worst,
                 struct err *err)
 {
-    size_t spare = terminal_width() - WIDTH_DEFAULT;
-    struct printer printer = {context, TYPE_MIN + spare / 4,
-                              FRAME_MIN + spare - spare / 4, 0, 0};
+    size_t width = terminal_width();
+    bool wide = isatty(STDOUT_FILENO) == 0 || width >= WIDTH_DEFAULT + LIFE_COLUMNS;
+    size_t spare =
+        width - WIDTH_DEFAULT - (width > WIDTH_DEFAULT && wide ? LIFE_COLUMNS : 0);
+    struct printer printer = {
+        context, TYPE_MIN + spare / 4, FRAME_MIN + spare - spare / 4, wide, 0, 0};
     struct bug_filter light = *filter;
     light.light = true;
     int rc = store_bugs(store, &light, visit, &printer, err);

@@ -22,6 +22,13 @@ int bug_table_print(const struct cmd_context *context, struct store *store,
 void bug_table_cell(struct buf *out, const char *text, size_t columns);
 
 /* The colour of a severity: an SGR code such as "31;1". */
+/* " until 2027-01-31T00:00:00Z, 100 crashes": the end of what is ignored or accepted,
+ * nothing where there is none. Appends. */
+void bug_add_until(const struct bug *bug, struct buf *out);
+
+/* "due in 3 d 4 h", "overdue for 2 h"; nothing without a date. Appends. */
+void bug_add_due(const struct bug *bug, struct buf *out);
+
 const char *bug_severity_color(enum severity severity);
 
 #endif

@@ -10,6 +10,8 @@ static const char *target;
 static const char *only;
 static const char *severity;
 static const char *class_name;
+static const char *owner;
+static bool overdue;
 
 static const struct cmd_option *
 options(void)
@@ -24,6 +26,9 @@ options(void)
          "only this severity or worse: low medium high critical"},
         {CMD_TEXT, "class", 0, &class_name, "CLASS",
          "only bugs of this class: harness, heap-buffer-overflow(write) ..."},
+        {CMD_TEXT, "owner", 0, &owner, "NAME",
+         "only bugs of this owner; none: those without one"},
+        {CMD_FLAG, "overdue", 0, &overdue, NULL, "only bugs that were due before now"},
         {CMD_TEXT, "reason", 0, &bugs_options.reason, "TEXT",
          "why: kept with what is decided, and who did"},
         {CMD_FLAG, "dry-run", 0, &bugs_options.dry_run, NULL, "only say what would move"},
@@ -31,6 +36,12 @@ options(void)
         {CMD_FLAG, "clear", 0, &bugs_options.clear, NULL, "take a severity back"},
         {CMD_FLAG, "bytes-only", 0, &bugs_options.bytes_only, NULL,
          "split off the named bytes alone, not all with the same exact stack"},
+        {CMD_TEXT, "until", 0, &bugs_options.until, "TIME",
+         "ignored, wontfix: open again then: 2027-01-31, 90d"},
+        {CMD_NUMBER, "until-crashes", 0, &bugs_options.until_crashes, "N",
+         "ignored, wontfix: open again after N more crashes"},
+        {CMD_FLAG, "until-worse", 0, &bugs_options.until_worse, NULL,
+         "ignored: open again when its severity rises"},
         {.kind = CMD_END}};
 
     return table;
@@ -64,6 +75,8 @@ list_bugs(const struct cmd_context *context, struct store *store, struct err *er
     struct bug_filter filter = {.target = target,
                                 .state = only,
                                 .class_name = class_name,
+                                .owner = owner,
+                                .overdue = overdue,
                                 .at_least = SEVERITY_INFO};
     struct store_counts counts;
     int64_t rows = 0;
@@ -86,7 +99,7 @@ list_bugs(const struct cmd_context *context, struct store *store, struct err *er
     if (rows == 0) {
         (void)printf("no bugs%s: %lld crashes known, %lld waiting for triage\n",
                      target != NULL || only != NULL || severity != NULL ||
-                             class_name != NULL
+                             class_name != NULL || owner != NULL || overdue
                          ? " that match"
                          : "",
                      (long long)counts.crashes, (long long)counts.queued);
@@ -115,8 +128,12 @@ static const struct cmd_sub subs[] = {
     {"severity", "[NJ-1 LEVEL]",
      "a severity by hand; alone: apply the rules of nightjar.yaml now", "reason clear",
      bugs_severity},
-    {"state", "NJ-1 STATE", "open, fixing, fixed, ignored or wontfix", "reason",
-     bugs_state},
+    {"state", "NJ-1 STATE", "open, fixing, fixed, ignored or wontfix",
+     "reason until until-crashes until-worse", bugs_state},
+    {"ack", "NJ-1", "somebody has looked at it; a new one is open then", "reason",
+     bugs_ack},
+    {"owner", "NJ-1 NAME", "whose it is, above CODEOWNERS; --clear: ask that again",
+     "reason clear", bugs_owner},
     {.name = NULL},
 };
 
@@ -137,10 +154,11 @@ run(const struct cmd_context *context, const struct strv *args,
         return cmd_run_sub(&cmd_bugs, context, args);
     }
     if (bugs_options.reason != NULL || bugs_options.dry_run || bugs_options.undo ||
-        bugs_options.clear || bugs_options.bytes_only) {
+        bugs_options.clear || bugs_options.bytes_only || bugs_options.until != NULL ||
+        bugs_options.until_crashes != 0 || bugs_options.until_worse) {
         return cmd_fail(EXIT_USAGE,
-                        "--reason --dry-run --undo --clear --bytes-only belong "
-                        "to bugs merge, split, pin, severity and state");
+                        "--reason --dry-run --undo --clear --bytes-only --until... "
+                        "belong to bugs merge, split, pin, severity, state and owner");
     }
     struct cmd_context copy = *context;
     int rc = store_open(context->state, DB_READ, &store, &err);
@@ -168,7 +186,10 @@ const struct cmd cmd_bugs = {
         "  nightjar bugs merge NJ-1 NJ-4 --reason \"both are the missing check in "
         "parse()\"\n"
         "  nightjar bugs split NJ-1 crashes/id_000007 --dry-run\n"
-        "  nightjar bugs severity NJ-2 low --reason \"the test tool only\"",
+        "  nightjar bugs severity NJ-2 low --reason \"the test tool only\"\n"
+        "  nightjar bugs state NJ-3 wontfix --until 90d --reason \"goes with 2.0\"\n"
+        "  nightjar bugs state NJ-4 ignored --until-crashes 100\n"
+        "  nightjar bugs --owner @org/parsers --overdue",
     .options = options,
     .subs = subs,
     .run = run,

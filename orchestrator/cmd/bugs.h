@@ -9,6 +9,9 @@ enum { BUGS_REASON_MAX = 1000 };
 struct bugs_options { /* of the sub-verbs */
     const char *reason;
     bool dry_run, undo, clear, bytes_only;
+    const char *until;     /* a time, or how long from now */
+    int64_t until_crashes; /* 0: not given */
+    bool until_worse;
 };
 extern struct bugs_options bugs_options;
 
@@ -18,6 +21,8 @@ int bugs_split(const struct cmd_context *context, const struct strv *args);
 int bugs_pin(const struct cmd_context *context, const struct strv *args);
 int bugs_severity(const struct cmd_context *context, const struct strv *args);
 int bugs_state(const struct cmd_context *context, const struct strv *args);
+int bugs_ack(const struct cmd_context *context, const struct strv *args);
+int bugs_owner(const struct cmd_context *context, const struct strv *args);
 int bugs_similar(const struct cmd_context *context, const struct strv *args);
 
 #endif

@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/config.h"
+
+enum { UNTIL_CRASHES_MAX = 1000000000 };
 
 struct bugs_options bugs_options;
 
@@ -184,12 +187,17 @@ print_bug(const struct hand *hand, int64_t id, struct err *err)
         json_print(stdout, o);
         return 0;
     }
-    (void)printf("%s: %s, %s%s%s", bug.name, bug.state, severity_name(bug.severity),
-                 bug.decided_by == NULL ? "" : " by ",
+    AUTO(buf_clear) struct buf until = BUF_INIT;
+    bug_add_until(&bug, &until);
+    (void)printf("%s: %s%s, %s%s%s", bug.name, bug.state, buf_str(&until),
+                 severity_name(bug.severity), bug.decided_by == NULL ? "" : " by ",
                  bug.decided_by == NULL ? "" : bug.decided_by);
     if (bug.decided_by != NULL) {
         (void)printf(": %s (computed: %s)", bug.decided_reason,
                      severity_name(bug.computed_severity));
+    }
+    if (bug.owner[0] != '\0') {
+        (void)printf(", owned by %s (%s)", bug.owner, bug.owner_origin);
     }
     (void)putchar('\n');
     return 0;
@@ -244,20 +252,86 @@ bugs_severity(const struct cmd_context *context, const struct strv *args)
     return end(rc, &err);
 }
 
+/* "90d" from now, or a time. */
+static int
+read_until(struct bug_until *out, struct err *err)
+{
+    int64_t ms = 0;
+
+    out->crashes = bugs_options.until_crashes;
+    out->worse = bugs_options.until_worse;
+    if (out->crashes < 0 || out->crashes > UNTIL_CRASHES_MAX) {
+        return err_set(err, -EINVAL, "--until-crashes is from 1 to %d",
+                       UNTIL_CRASHES_MAX);
+    }
+    if (bugs_options.until == NULL) {
+        return 0;
+    }
+    if (strchr(bugs_options.until, '-') == NULL && bugs_options.until[0] != '@' &&
+        str_duration(bugs_options.until, &ms, err) == 0) {
+        out->at = clock_wall_ms() + ms;
+        return 0;
+    }
+    int rc = clock_read(bugs_options.until, &out->at, err);
+    return rc < 0 ? err_wrap(err, rc, "--until") : 0;
+}
+
 int
 bugs_state(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(hand_clear) struct hand hand = {0};
+    struct bug_until until = {0};
+    struct err err = ERR_INIT;
+    int64_t bug = 0;
+
+    if (args->n != 2) {
+        return usage("state NJ-1 open|fixing|fixed|ignored|wontfix [--reason TEXT] "
+                     "[--until TIME]");
+    }
+    int rc = bug_parse_id(args->v[0], &bug, &err);
+    rc = rc < 0 ? rc : read_until(&until, &err);
+    rc = rc < 0 ? rc : hand_open(context, &hand, &err);
+    if (until.at != 0 || until.crashes != 0 || until.worse) {
+        hand.decision.until = &until;
+    }
+    rc = rc < 0 ? rc
+                : store_set_bug_state(hand.store, bug, args->v[1], &hand.decision, &err);
+    rc = rc < 0 ? rc : print_bug(&hand, bug, &err);
+    return end(rc, &err);
+}
+
+int
+bugs_ack(const struct cmd_context *context, const struct strv *args)
 {
     AUTO(hand_clear) struct hand hand = {0};
     struct err err = ERR_INIT;
     int64_t bug = 0;
 
-    if (args->n != 2) {
-        return usage("state NJ-1 open|fixing|fixed|ignored|wontfix [--reason TEXT]");
+    if (args->n != 1) {
+        return usage("ack NJ-1 [--reason TEXT]");
+    }
+    int rc = bug_parse_id(args->v[0], &bug, &err);
+    rc = rc < 0 ? rc : hand_open(context, &hand, &err);
+    rc = rc < 0 ? rc : store_acknowledge_bug(hand.store, bug, &hand.decision, &err);
+    rc = rc < 0 ? rc : print_bug(&hand, bug, &err);
+    return end(rc, &err);
+}
+
+int
+bugs_owner(const struct cmd_context *context, const struct strv *args)
+{
+    AUTO(hand_clear) struct hand hand = {0};
+    struct err err = ERR_INIT;
+    int64_t bug = 0;
+
+    if (args->n != (bugs_options.clear ? 1 : 2)) {
+        return usage("owner NJ-1 NAME, or owner --clear NJ-1");
     }
     int rc = bug_parse_id(args->v[0], &bug, &err);
     rc = rc < 0 ? rc : hand_open(context, &hand, &err);
     rc = rc < 0 ? rc
-                : store_set_bug_state(hand.store, bug, args->v[1], &hand.decision, &err);
+                : store_set_owner(hand.store, bug, bugs_options.clear ? NULL : args->v[1],
+                                  &hand.decision, &err);
     rc = rc < 0 ? rc : print_bug(&hand, bug, &err);
     return end(rc, &err);
 }

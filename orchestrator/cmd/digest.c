@@ -33,7 +33,8 @@ options(void)
 static const char *const words[DIGEST_CHANGES] = {
     [DIGEST_REGRESSED] = "regressed",    [DIGEST_NEW] = "new",
     [DIGEST_RAISED] = "severity raised", [DIGEST_BLOCKS] = "known",
-    [DIGEST_FIXED] = "verified fixed",   [DIGEST_DECIDED] = "decided",
+    [DIGEST_OVERDUE] = "overdue",        [DIGEST_FIXED] = "verified fixed",
+    [DIGEST_DECIDED] = "decided",
 };
 
 /* --- for machines --- */
@@ -56,6 +57,7 @@ print_json(const struct digest *digest)
     }
     json_put(o, "changes", counts);
     json_put(o, "blocking", json_integer(digest->blocking));
+    json_put(o, "overdue", json_integer(digest->overdue));
     for (size_t i = 0; i < digest->n; i++) {
         const struct digest_bug *bug = &digest->bugs[i];
         json_t *row = json_object();
@@ -68,6 +70,7 @@ print_json(const struct digest *digest)
         json_put(row, "crash_state", json_text(bug->crash_state));
         json_put(row, "crashes", json_integer(bug->crashes));
         json_put(row, "blocks", json_boolean(bug->blocks));
+        json_put(row, "overdue", json_boolean(bug->overdue));
         (void)json_array_append_new(bugs, row);
     }
     json_put(o, "bugs", bugs);
@@ -98,6 +101,10 @@ put_sum(const struct digest *digest, struct page *page)
     if (digest->blocking > 0) {
         buf_addf(&text, "%s%" PRId64 " block%s fuzzing", between, digest->blocking,
                  digest->blocking == 1 ? "s" : "");
+        between = ", ";
+    }
+    if (digest->overdue > 0) {
+        buf_addf(&text, "%s%" PRId64 " overdue", between, digest->overdue);
     }
     page_text(page, buf_str(&text));
 }
@@ -120,6 +127,9 @@ put_bug(const struct digest_bug *bug, struct page *page)
     }
     if (bug->blocks) {
         buf_adds(&text, ", blocks fuzzing");
+    }
+    if (bug->overdue && bug->change != DIGEST_OVERDUE) {
+        buf_adds(&text, ", overdue");
     }
     page_item(page, buf_str(&text));
 }

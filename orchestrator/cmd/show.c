@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/publish/bug.h"
 #include "triage/explain.h"
@@ -129,6 +130,28 @@ decision(const struct bug *bug)
                       severity_name(bug->computed_severity), bug->computed_score);
 }
 
+static void
+put_state(struct page *page, const struct bug *bug)
+{
+    AUTO(buf_clear) struct buf state = BUF_INIT;
+    AUTO(buf_clear) struct buf due = BUF_INIT;
+    AUTO(mem_free)
+    char *owner = bug->owner[0] == '\0'
+                      ? mem_strdup("")
+                      : mem_printf("%s (%s)", bug->owner, bug->owner_origin);
+
+    buf_adds(&state, bug->state);
+    bug_add_until(bug, &state);
+    if (bug->backlog) {
+        buf_adds(&state, ", backlog: known before, no alert and no deadline");
+    }
+    bug_add_due(bug, &due);
+    page_fact(page, "state", buf_str(&state), STYLE_PLAIN);
+    page_fact(page, "owner", owner, STYLE_PLAIN);
+    page_fact(page, "due", buf_str(&due),
+              bug->due != 0 && bug->due < clock_wall_ms() ? STYLE_BAD : STYLE_PLAIN);
+}
+
 static int
 show_head(struct page *page, const struct show *show, struct err *err)
 {
@@ -162,11 +185,7 @@ show_head(struct page *page, const struct show *show, struct err *err)
     page_fact(page, "severity", severity, style_of(bug->severity));
     page_fact(page, "decided by", decided, STYLE_PLAIN);
     page_fact(page, "class", class, STYLE_PLAIN);
-    AUTO(mem_free)
-    char *state = mem_printf(
-        "%s%s", bug->state,
-        bug->backlog ? ", backlog: known before, no alert and no deadline" : "");
-    page_fact(page, "state", state, STYLE_PLAIN);
+    put_state(page, bug);
     page_fact(page, "target", bug->target, STYLE_PLAIN);
     page_fact(page, "seen", seen, STYLE_PLAIN);
     put_runs(page, show);

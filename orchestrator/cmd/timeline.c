@@ -33,7 +33,7 @@ struct timeline {
     struct store *store;
     const struct bug *bug;
     struct strv lines;
-    int64_t touched, fixed, back; /* first act of a person; last fix; last return; 0 */
+    int64_t fixed, back; /* last fix; last return; 0 */
 };
 
 static void
@@ -90,6 +90,9 @@ static void
 say_state(struct store *store, const struct event_row *event, struct buf *out)
 {
     buf_addf(out, "%s -> %s", event->from, event->to);
+    if (text_of(event->detail, "until")[0] != '\0') {
+        buf_addf(out, " until %s", text_of(event->detail, "until"));
+    }
     if (text_of(event->detail, "result")[0] != '\0') {
         buf_adds(out, ": ");
         say_runs(store, event->detail, out);
@@ -114,6 +117,8 @@ static const struct {
     {"bug.pin", NULL, "crashes were pinned to it"},
     {"bug.unpin", NULL, "a pin was taken back"},
     {"bug.regroup", NULL, "grouped anew"},
+    {"bug.owner", NULL, "owner"},
+    {"bug.acknowledged", NULL, "acknowledged"},
 };
 
 static void
@@ -150,9 +155,6 @@ take(void *user, const struct event_row *event, struct err *err)
     char at[CLOCK_TEXT_MAX];
 
     (void)err;
-    if (timeline->touched == 0 && strcmp(event->actor, "nightjar") != 0) {
-        timeline->touched = event->at;
-    }
     if (strcmp(event->kind, "bug.state") == 0) {
         timeline->fixed = strcmp(event->to, "fixed") == 0 ? event->at : timeline->fixed;
         timeline->back = strcmp(event->to, "regressed") == 0 ? event->at : timeline->back;
@@ -193,14 +195,19 @@ put_facts(struct page *page, const struct timeline *timeline)
     AUTO(mem_free) char *crashes = mem_printf("%" PRId64, bug->crashes);
     char seen[CLOCK_TEXT_MAX];
 
+    AUTO(buf_clear) struct buf due = BUF_INIT;
+    bug_add_due(bug, &due);
     clock_iso(seen, bug->first_seen);
     page_fact(page, "severity", severity, STYLE_PLAIN);
     page_fact(page, "state", bug->state, STYLE_STRONG);
+    page_fact(page, "owner", bug->owner, STYLE_PLAIN);
+    page_fact(page, "due", buf_str(&due), STYLE_PLAIN);
     page_fact(page, "target", bug->target, STYLE_PLAIN);
     page_fact(page, "crashes", crashes, STYLE_PLAIN);
     page_fact(page, "found", seen, STYLE_PLAIN);
     span_fact(page, "until filed", bug->first_seen, bug->filed);
-    span_fact(page, "until looked at", bug->filed, timeline->touched);
+    span_fact(page, "until looked at", bug->filed, bug->acknowledged);
+    span_fact(page, "until claimed", bug->filed, bug->claimed);
     span_fact(page, "until fixed", bug->filed, timeline->fixed);
     if (timeline->back > timeline->fixed) {
         span_fact(page, "until back", bug->filed, timeline->back);

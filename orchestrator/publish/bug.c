@@ -14,6 +14,12 @@ json_time(int64_t wall_ms)
     return json_string(at);
 }
 
+static json_t *
+json_when(int64_t wall_ms)
+{
+    return wall_ms == 0 ? json_null() : json_time(wall_ms);
+}
+
 /* To a thousandth: what lies behind is noise. */
 static json_t *
 json_rate(double rate)
@@ -47,6 +53,17 @@ bug_to_json(const struct bug *bug)
     json_put(o, "first_seen", json_time(bug->first_seen));
     json_put(o, "last_seen", json_time(bug->last_seen));
     json_put(o, "filed", json_time(bug->filed));
+    json_put(o, "due", json_when(bug->due));
+    json_put(o, "owner", json_text(bug->owner[0] == '\0' ? NULL : bug->owner));
+    json_put(o, "owner_origin",
+             json_text(bug->owner_origin[0] == '\0' ? NULL : bug->owner_origin));
+    json_put(o, "acknowledged", json_when(bug->acknowledged));
+    json_put(o, "claimed", json_when(bug->claimed));
+    json_put(o, "verified", json_when(bug->verified));
+    json_put(o, "until", json_when(bug->until.at));
+    json_put(o, "until_crashes",
+             bug->until.crashes == 0 ? json_null() : json_integer(bug->until.crashes));
+    json_put(o, "until_worse", json_boolean(bug->until.worse));
     json_put(o, "reproducer", json_text(bug->reproducer));
     json_put(o, "reproducer_bytes", json_integer(bug->reproducer_bytes));
     json_put(o, "backlog", json_boolean(bug->backlog));

@@ -229,6 +229,9 @@ store_open(const char *state, enum db_mode mode, struct store **out, struct err 
     if (rc == 0 && mode == DB_CREATE) {
         rc = store_sweep(store, NULL, err);
     }
+    if (rc == 0 && mode != DB_READ) {
+        store_wake_sometimes(store);
+    }
     if (rc < 0) {
         return rc;
     }

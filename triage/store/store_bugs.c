@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -32,29 +33,37 @@ enum {
     " ORDER BY severity DESC, security DESC, severity_score DESC, crashes DESC, id"
 #define IN_STATE                                                               \
     "severity >= ?1 AND (state = ?2 OR (?2 IS NULL AND state <> 'duplicate'))" \
-    " AND (?3 IS NULL OR class = ?3)"
+    " AND (?3 IS NULL OR class = ?3)"                                          \
+    " AND (?4 IS NULL OR iif(?4 = 'none', owner = '',"                         \
+    "  instr(' ' || owner || ' ', ' ' || ?4 || ' ') > 0))"                     \
+    " AND (?5 = 0 OR (" DUE_OF("bug") " BETWEEN 1 AND ?5))"
 
 static const char *const sql[STATEMENTS] = {
     [BUG_IDS] = "SELECT id FROM bug WHERE " IN_STATE WORST_FIRST,
     [BUG_IDS_OF_TARGET] =
         "SELECT id FROM bug WHERE " IN_STATE
         " AND (EXISTS (SELECT 1 FROM signature s JOIN target t ON t.id = s.target"
-        " WHERE s.bug = bug.id AND t.name = ?4) OR EXISTS (SELECT 1 FROM place p"
+        " WHERE s.bug = bug.id AND t.name = ?6) OR EXISTS (SELECT 1 FROM place p"
         " JOIN target t ON t.id = p.target WHERE p.bug = bug.id AND t.name = "
-        "?4))" WORST_FIRST,
-    [BUG] = "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
-            " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
-            " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
-            " r.sha256, f.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
-            " g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason, CASE "
-            "WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
-            "crash = c.id) END, c.is_report, c.source, g.filed"
-            " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
-            " JOIN blob r ON r.id = g.reproducer JOIN blob f ON f.id = g.original"
-            /* a hand's decision comes before a rule's */
-            " LEFT JOIN severity_override o ON o.bug = g.id AND o.origin = (SELECT"
-            " min(origin) FROM severity_override WHERE bug = g.id)"
-            " WHERE g.id = ?1",
+        "?6))" WORST_FIRST,
+    [BUG] =
+        "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
+        " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
+        " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
+        " r.sha256, f.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
+        " g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason, CASE "
+        "WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
+        "crash = c.id) END, c.is_report, c.source, g.filed, g.acknowledged, g.claimed,"
+        " g.verified, " DUE_OF(
+            "g") ", g.owner, g.owner_origin, coalesce(g.until_at, 0),"
+                 " coalesce(g.until_crashes, 0), g.until_severity IS NOT NULL"
+                 " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = "
+                 "g.crash"
+                 " JOIN blob r ON r.id = g.reproducer JOIN blob f ON f.id = g.original"
+                 /* a hand's decision comes before a rule's */
+                 " LEFT JOIN severity_override o ON o.bug = g.id AND o.origin = (SELECT"
+                 " min(origin) FROM severity_override WHERE bug = g.id)"
+                 " WHERE g.id = ?1",
     [WHY] = "SELECT t.name, w.why FROM (SELECT target, text || ': ' || why AS why, "
             "first_seen,"
             " id FROM place WHERE bug = ?1 UNION ALL SELECT target, why, first_seen, 0"
@@ -98,7 +107,8 @@ bug_clear(struct bug *bug)
         bug->signature,      bug->crash_type,     bug->crash_state, bug->state,
         bug->target,         bug->sanitizer,      bug->class_name,  bug->cwe,
         bug->exploitability, bug->reproducer,     bug->original,    bug->reproducibility,
-        bug->decided_by,     bug->decided_reason, bug->source};
+        bug->decided_by,     bug->decided_reason, bug->source,      bug->owner,
+        bug->owner_origin};
 
     for (size_t i = 0; i < COUNT(texts); i++) {
         mem_free(texts[i]);
@@ -177,6 +187,15 @@ read_bug(struct stmt *row, struct bug *bug)
     read_record(stmt_text(row, 29), bug);
     bug->is_report = stmt_int(row, 30) != 0;
     bug->source = mem_strdup(stmt_text(row, 31));
+    bug->acknowledged = stmt_int(row, 33);
+    bug->claimed = stmt_int(row, 34);
+    bug->verified = stmt_int(row, 35);
+    bug->due = stmt_int(row, 36);
+    bug->owner = mem_strdup(stmt_text(row, 37));
+    bug->owner_origin = mem_strdup(stmt_text(row, 38));
+    bug->until = (struct bug_until){.at = stmt_int(row, 39),
+                                    .crashes = stmt_int(row, 40),
+                                    .worse = stmt_int(row, 41) != 0};
 }
 
 /* Why each signature belongs to the bug, behind what the record says of its own. */
@@ -255,12 +274,14 @@ list_ids(struct store *store, const struct bug_filter *filter, struct buf *ids,
          struct err *err)
 {
     struct stmt *row = NULL;
+    int64_t due = filter->overdue ? clock_wall_ms() : 0;
     int rc = filter->target == NULL
-                 ? db_query(store->db, &row, err, sql[BUG_IDS], "itt",
-                            (int64_t)filter->at_least, filter->state, filter->class_name)
-                 : db_query(store->db, &row, err, sql[BUG_IDS_OF_TARGET], "ittt",
+                 ? db_query(store->db, &row, err, sql[BUG_IDS], "ittti",
                             (int64_t)filter->at_least, filter->state, filter->class_name,
-                            filter->target);
+                            filter->owner, due)
+                 : db_query(store->db, &row, err, sql[BUG_IDS_OF_TARGET], "itttit",
+                            (int64_t)filter->at_least, filter->state, filter->class_name,
+                            filter->owner, due, filter->target);
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         int64_t id = stmt_int(row, 0);

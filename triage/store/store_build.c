@@ -66,6 +66,7 @@ store_put_builds(struct store *store, int64_t target, const struct build_list *b
     for (size_t i = 0; i < builds->n && rc == 0; i++) {
         rc = put_build(store, target, builds, i, err);
     }
+    rc = rc < 0 ? rc : store_put_target_owner(store, target, builds, err);
     return store_end(store, rc, err);
 }
 

@@ -14,6 +14,8 @@ enum {
     EVENTS,
     BUG,
     OTHERS,
+    RUN_OUT,
+    OVERDUE,
     STATEMENTS,
 };
 
@@ -27,8 +29,14 @@ static const char *const sql[STATEMENTS] = {
                " FROM event WHERE kind IN ('bug.new', 'bug.backlog', 'bug.state',"
                " 'bug.severity', 'bug.override') AND at >= ?1 AND at < ?2 AND NOT quiet"
                " ORDER BY id",
-    [BUG] = "SELECT g.state, g.severity, t.name, g.crash_type, g.crash_state, g.backlog"
-            " FROM bug g JOIN target t ON t.id = g.target WHERE g.id = ?1",
+    [RUN_OUT] =
+        "SELECT id FROM (SELECT id, " DUE_OF("bug") " AS due FROM bug)"
+                                                    " WHERE due >= ?1 AND due < ?2",
+    [OVERDUE] = "SELECT count(*) FROM bug WHERE " DUE_OF("bug") " BETWEEN 1 AND ?1 - 1",
+    [BUG] =
+        "SELECT g.state, g.severity, t.name, g.crash_type, g.crash_state, g.backlog,"
+        " " DUE_OF("g") " BETWEEN 1 AND ?2 - 1"
+                        " FROM bug g JOIN target t ON t.id = g.target WHERE g.id = ?1",
     [OTHERS] =
         "SELECT e.kind, coalesce(e.to_state, ''), coalesce(t.name, w.name, '?'), "
         "max(e.id)"
@@ -211,12 +219,29 @@ read_crashes(struct store *store, struct digest *digest, struct err *err)
 
 /* --- what they are now --- */
 
-/* 1: there is something to tell of it. */
+/* Those whose time ran out in the span. */
 static int
-read_bug(struct store *store, struct digest_bug *bug, struct err *err)
+read_overdue(struct store *store, struct digest *digest, struct err *err)
 {
     struct stmt *row = NULL;
-    int rc = db_query(store->db, &row, err, sql[BUG], "i", bug->bug);
+    int rc = db_query(store->db, &row, err, sql[RUN_OUT], "ii", digest->from, digest->to);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        struct digest_bug *bug = bug_of(digest, stmt_int(row, 0));
+        bug->change = bug->change == DIGEST_CHANGES ? DIGEST_OVERDUE : bug->change;
+        rc = 0;
+    }
+    return rc < 0
+               ? rc
+               : db_int(store->db, &digest->overdue, err, sql[OVERDUE], "i", digest->to);
+}
+
+/* 1: there is something to tell of it. */
+static int
+read_bug(struct store *store, struct digest_bug *bug, int64_t to, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[BUG], "ii", bug->bug, to);
 
     rc = rc < 0 ? rc : stmt_step(row, err);
     if (rc <= 0) {
@@ -229,9 +254,10 @@ read_bug(struct store *store, struct digest_bug *bug, struct err *err)
     bug->crash_type = mem_strdup(stmt_text(row, 3));
     bug->crash_state = mem_strdup(stmt_text(row, 4));
     bool backlog = stmt_int(row, 5) != 0;
+    bug->overdue = stmt_int(row, 6) != 0;
     stmt_reset(row);
     bug->blocks = bug->blocks && bug_is_open(bug->state);
-    if (bug->change == DIGEST_CHANGES && bug->blocks) {
+    if ((bug->change == DIGEST_CHANGES || bug->change == DIGEST_OVERDUE) && bug->blocks) {
         bug->change = DIGEST_BLOCKS;
     }
     return bug->change != DIGEST_CHANGES && !backlog &&
@@ -245,7 +271,7 @@ read_bugs(struct store *store, struct digest *digest, struct err *err)
     int rc = 0;
 
     for (size_t i = 0; i < digest->n && rc >= 0; i++) {
-        rc = read_bug(store, &digest->bugs[i], err);
+        rc = read_bug(store, &digest->bugs[i], digest->to, err);
         if (rc == 1) { /* to the front */
             struct digest_bug bug = digest->bugs[i];
             digest->bugs[i] = digest->bugs[n];
@@ -313,6 +339,7 @@ store_digest(struct store *store, struct digest *out, struct err *err)
     int rc = read_events(store, &digest, err);
 
     rc = rc < 0 ? rc : read_crashes(store, &digest, err);
+    rc = rc < 0 ? rc : read_overdue(store, &digest, err);
     rc = rc < 0 ? rc : read_bugs(store, &digest, err);
     rc = rc < 0 ? rc : read_others(store, &digest, err);
     if (rc < 0) {

@@ -200,7 +200,13 @@ store_event_by_hand(struct store *store, const struct decision *decision,
     }
     json_put(detail, "crashes", json_integer(hand->crashes));
     json_put(detail, "reason", json_text(decision->reason));
-    return store_event_put(store, &event, err);
+    if (hand->more != NULL) {
+        (void)json_object_update(detail, hand->more);
+    }
+    int rc = store_event_put(store, &event, err);
+    return rc < 0 || decision->actor == NULL || strcmp(decision->actor, "nightjar") == 0
+               ? rc
+               : store_acknowledge(store, hand->bug, err);
 }
 
 /* --- merge --- */

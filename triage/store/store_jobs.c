@@ -400,6 +400,7 @@ store_next_job(struct store *store, const struct job_options *options, struct jo
     }
     store_trim_sometimes(store, true);
     store_regressions_sometimes(store);
+    store_wake_sometimes(store);
     rc = store_next_release(store, options, out, err);
     if (rc != 0 || options->minimize_ms <= 0) {
         return rc;

@@ -22,36 +22,29 @@ static const char *const sql[STATEMENTS] = {
         "  AND l.written <= coalesce(ended, l.written)),"
         " EXISTS (SELECT 1 FROM replay r JOIN build b ON b.id = r.build"
         "  WHERE r.crash = l.crash AND b.kind = 'release' AND r.k > 0"
-        "  AND r.outcome IN ('crash', 'timeout')), l.target"
+        "  AND r.outcome IN ('crash', 'timeout')), l.target, l.acknowledged, l.claimed,"
+        " l.verified, l.owner"
         /* what stands for a bug may be a later find, a duplicate's crashes are another's
          */
         " FROM (SELECT g.id, g.severity, g.backlog, g.filed, g.crash, g.target,"
+        "  g.acknowledged, g.claimed, g.verified, g.owner,"
         "  coalesce((SELECT f.written FROM crash f WHERE f.bug = g.id AND NOT f.backlog"
         "   ORDER BY f.id LIMIT 1), c.written) AS written"
         "  FROM bug g JOIN crash c ON c.id = g.crash"
         "  WHERE g.id > ?1 AND c.reproducibility <> 'unreproducible'"
         "  ORDER BY g.id LIMIT 1) l JOIN target t ON t.id = l.target",
-    [CHANGES] = "SELECT at, kind, coalesce(to_state, ''), actor FROM event"
-                " WHERE subject = 'bug' AND subject_id = ?1 ORDER BY id",
+    [CHANGES] = "SELECT at, coalesce(to_state, '') FROM event WHERE subject = 'bug'"
+                " AND subject_id = ?1 AND kind = 'bug.state' ORDER BY id",
 };
 const struct store_sql store_life_sql = {sql, STATEMENTS};
 
-/* Somebody has looked at it: any decision that is not nightjar's own. */
 static void
 read_change(struct stmt *row, struct bug_life *life)
 {
-    int64_t at = stmt_int(row, 0);
-    bool by_hand = strcmp(stmt_text(row, 3), "nightjar") != 0;
-
-    if (by_hand && life->acknowledged == 0) {
-        life->acknowledged = at;
-    }
-    if (strcmp(stmt_text(row, 1), "bug.state") == 0) {
-        life->changes = mem_resize(life->changes, (life->n + 1) * sizeof(*life->changes));
-        struct life_change *change = &life->changes[life->n++];
-        change->at = at;
-        (void)snprintf(change->to, sizeof(change->to), "%s", stmt_text(row, 2));
-    }
+    life->changes = mem_resize(life->changes, (life->n + 1) * sizeof(*life->changes));
+    struct life_change *change = &life->changes[life->n++];
+    change->at = stmt_int(row, 0);
+    (void)snprintf(change->to, sizeof(change->to), "%s", stmt_text(row, 1));
 }
 
 static int
@@ -71,6 +64,7 @@ void
 bug_life_clear(struct bug_life *life)
 {
     mem_free(life->target);
+    mem_free(life->owner);
     mem_free(life->changes);
     *life = (struct bug_life){0};
 }
@@ -105,7 +99,11 @@ next_life(struct store *store, int64_t after, struct bug_life *out, struct err *
                              .target = mem_strdup(stmt_text(row, 5)),
                              .told = stmt_int(row, 6),
                              .campaign = stmt_int(row, 7),
-                             .released = stmt_int(row, 8) != 0};
+                             .released = stmt_int(row, 8) != 0,
+                             .acknowledged = stmt_int(row, 10),
+                             .claimed = stmt_int(row, 11),
+                             .verified = stmt_int(row, 12),
+                             .owner = mem_strdup(stmt_text(row, 13))};
     int64_t target = stmt_int(row, 9);
     stmt_reset(row);
     rc = read_changes(store, out, err);

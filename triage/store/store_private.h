@@ -21,7 +21,8 @@
  *   store_regroup.c signatures of another release
  *   store_older.c   bugs that an older release signed
  *   store_settle.c  a bug's row after crashes moved
- *   store_state.c   a bug's state by hand
+ *   store_state.c   a bug's state by hand, and what comes back by itself
+ *   store_owner.c   whose a bug is
  *   store_severity.c  what a hand or an owner's rule says of severity
  *   store_similar.c bugs that share frames
  *   store_history.c variants of a bug, its events
@@ -141,6 +142,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_revision_sql)   \
     X(store_kept_sql)       \
     X(store_issue_sql)      \
+    X(store_owner_sql)      \
     X(store_digest_sql)     \
     X(store_tally_sql)      \
     X(store_control_sql)    \
@@ -304,6 +306,12 @@ bool store_wants_whole(const struct store *store, int64_t crash);
 /* When crash c was seen (0005_seen.sql). */
 #define CRASH_SEEN "iif(c.backlog, c.first_seen, c.written)"
 
+/* When a bug is due (struct bug), wall ms, 0: never. */
+#define DUE_OF(g)                                                               \
+    "iif(" g ".backlog OR " g ".state IN ('fixed', 'ignored', 'duplicate'), 0," \
+    " coalesce(" g ".filed + (SELECT nullif(value, 0) FROM setting"             \
+    "  WHERE name = 'deadline_' || " g ".severity), 0))"
+
 /* --- builds (store_build.c) --- */
 
 /* The command of the build that showed crash c, which a bug g stands on; else its
@@ -383,9 +391,25 @@ struct hand_event {
     int64_t other; /* 0: none; a bug that the detail names as `other_is` */
     const char *other_is;
     int64_t crashes; /* that moved */
+    json_t *more;    /* of the detail; NULL: nothing; borrowed */
 };
 int store_event_by_hand(struct store *store, const struct decision *decision,
                         const struct hand_event *hand, struct err *err);
+
+/* store_wake(); what fails is logged, since the next who comes does it. */
+void store_wake_sometimes(struct store *store);
+
+/* A person has looked at the bug; in the caller's transaction. */
+int store_acknowledge(struct store *store, int64_t bug, struct err *err);
+
+/* Ask the rules whose it is by what stands for it now, unless a hand said so; in the
+ * caller's transaction. */
+int store_weigh_owner(struct store *store, int64_t bug, const char *target,
+                      const struct record *record, struct err *err);
+
+/* T.owners beside a target's builds; in the caller's transaction. */
+int store_put_target_owner(struct store *store, int64_t target,
+                           const struct build_list *builds, struct err *err);
 
 /* -ENODATA: no such bug. */
 int store_crashes_of(struct store *store, int64_t bug, int64_t *crashes, struct err *err);

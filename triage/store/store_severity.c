@@ -291,7 +291,8 @@ store_computed_severity(struct store *store, int64_t bug, const char *target,
 
     rc = rc < 0 ? rc : settle(store, bug, event, err);
     rc = rc < 0 ? rc : load_rules(store, &rules, err);
-    return rc < 0 ? rc : apply_rules(store, &rules, bug, target, record, err);
+    rc = rc < 0 ? rc : apply_rules(store, &rules, bug, target, record, err);
+    return rc < 0 ? rc : store_weigh_owner(store, bug, target, record, err);
 }
 
 /* --- the rules of nightjar.yaml --- */
@@ -411,6 +412,7 @@ override_by_hand(struct store *store, int64_t bug, const struct override *to,
     }
     rc = load_now(store, bug, &now, err);
     rc = rc < 0 ? rc : put_override(store, bug, to, err);
+    rc = rc < 0 ? rc : store_acknowledge(store, bug, err);
     return store_end(store, rc, err);
 }
 

@@ -1,21 +1,45 @@
+/*
+ * A bug's state by hand, and what comes back by itself: what is ignored or accepted
+ * (wontfix) until a time, a number of crashes or a worse severity is open again then.
+ */
 #include "triage/store/store_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 enum {
     STATE,
     CHANGE,
+    CLAIM,
+    ACKNOWLEDGE,
+    DUE,
+    DEADLINE,
+    DEADLINE_PUT,
     STATEMENTS,
 };
 
 static const char *const sql[STATEMENTS] = {
-    [STATE] = "SELECT g.state, c.is_report FROM bug g JOIN crash c ON c.id = g.crash"
-              " WHERE g.id = ?1",
-    [CHANGE] = "UPDATE bug SET state = ?2 WHERE id = ?1",
+    [STATE] = "SELECT g.state, c.is_report, g.crashes, g.severity, g.acknowledged"
+              " FROM bug g JOIN crash c ON c.id = g.crash WHERE g.id = ?1",
+    [CHANGE] = "UPDATE bug SET state = ?2, until_at = nullif(?3, 0),"
+               " until_crashes = nullif(?4, 0), until_severity = nullif(?5, -1)"
+               " WHERE id = ?1",
+    [CLAIM] = "UPDATE bug SET claimed = ?2 WHERE id = ?1",
+    [ACKNOWLEDGE] = "UPDATE bug SET acknowledged = ?2 WHERE id = ?1 AND acknowledged = 0",
+    [DUE] = "SELECT id, state, until_at IS NOT NULL AND until_at <= ?1,"
+            " until_crashes IS NOT NULL AND crashes >= until_crashes, until_crashes,"
+            " until_at FROM bug WHERE state IN ('ignored', 'wontfix')"
+            " AND (until_at <= ?1 OR crashes >= until_crashes"
+            "  OR severity > until_severity) ORDER BY id LIMIT 1",
+    [DEADLINE] = "SELECT value FROM setting WHERE name = 'deadline_' || ?1",
+    [DEADLINE_PUT] = "INSERT INTO setting(name, value) VALUES('deadline_' || ?1, ?2)"
+                     " ON CONFLICT(name) DO UPDATE SET value = ?2",
 };
 const struct store_sql store_state_sql = {sql, STATEMENTS};
 
@@ -41,12 +65,39 @@ check_state(const char *state, struct err *err)
         near == NULL ? "" : "'?)");
 }
 
+/* An accepted risk is somebody's word, and ends. */
 static int
-change(struct store *store, int64_t bug, const char *state,
-       const struct decision *decision, struct err *err)
+check_until(const char *state, const struct decision *decision, struct err *err)
 {
-    struct hand_event event = {.bug = bug, .kind = "bug.state", .to = state};
-    char before[16] = "";
+    const struct bug_until *until = decision->until;
+    bool given = until != NULL && (until->at != 0 || until->crashes != 0 || until->worse);
+
+    if (given && strcmp(state, "ignored") != 0 && strcmp(state, "wontfix") != 0) {
+        return err_set(err, -EINVAL, "only ignored and wontfix last until something");
+    }
+    if (given && until->at != 0 && until->at <= clock_wall_ms()) {
+        return err_set(err, -EINVAL, "that time is over already");
+    }
+    if (strcmp(state, "wontfix") != 0) {
+        return 0;
+    }
+    if (decision->reason == NULL || until == NULL || until->at == 0) {
+        return err_set(err, -EINVAL,
+                       "wontfix accepts a risk: it needs a reason and a time when that "
+                       "is looked at again, --reason TEXT --until 2027-01-31 (or 90d)");
+    }
+    return 0;
+}
+
+struct standing { /* of a bug */
+    char state[16];
+    bool has_input;
+    int64_t crashes, severity, acknowledged;
+};
+
+static int
+load(struct store *store, int64_t bug, struct standing *out, struct err *err)
+{
     struct stmt *row = NULL;
     int rc = db_query(store->db, &row, err, sql[STATE], "i", bug);
 
@@ -54,26 +105,83 @@ change(struct store *store, int64_t bug, const char *state,
     if (rc <= 0) {
         return rc < 0 ? rc : store_no_bug(bug, err);
     }
-    (void)snprintf(before, sizeof(before), "%s", stmt_text(row, 0));
-    bool has_input = stmt_int(row, 1) == 0;
+    (void)snprintf(out->state, sizeof(out->state), "%s", stmt_text(row, 0));
+    out->has_input = stmt_int(row, 1) == 0;
+    out->crashes = stmt_int(row, 2);
+    out->severity = stmt_int(row, 3);
+    out->acknowledged = stmt_int(row, 4);
     stmt_reset(row);
-    if (strcmp(before, "duplicate") == 0) {
+    return 0;
+}
+
+int
+store_acknowledge(struct store *store, int64_t bug, struct err *err)
+{
+    return db_run(store->db, err, sql[ACKNOWLEDGE], "ii", bug, clock_wall_ms());
+}
+
+static int
+check_move(int64_t bug, const struct standing *now, const char *state, struct err *err)
+{
+    if (strcmp(now->state, "duplicate") == 0) {
         return err_set(err, -EINVAL,
                        "NJ-%lld is a duplicate: decide about the bug that it was merged "
                        "into, or take it back with nightjar bugs merge --undo NJ-%lld",
                        (long long)bug, (long long)bug);
     }
-    if (strcmp(before, state) == 0) {
-        return 0;
-    }
-    if (has_input && strcmp(state, "fixed") == 0) {
+    if (now->has_input && strcmp(state, "fixed") == 0 &&
+        strcmp(now->state, "fixed") != 0) {
         return err_set(err, -EINVAL,
                        "NJ-%lld has an input, so nightjar verify says whether it is "
                        "fixed, on a later build; 'fixing' says that a fix is on its way",
                        (long long)bug);
     }
-    event.from = before;
-    rc = db_run(store->db, err, sql[CHANGE], "it", bug, state);
+    return 0;
+}
+
+/* What the event tells of an end. */
+static json_t *
+until_detail(const struct bug_until *until)
+{
+    json_t *detail = json_object();
+    char at[CLOCK_TEXT_MAX];
+
+    if (until->at != 0) {
+        clock_iso(at, until->at);
+        json_put(detail, "until", json_string(at));
+    }
+    if (until->crashes != 0) {
+        json_put(detail, "until_crashes", json_integer(until->crashes));
+    }
+    if (until->worse) {
+        json_put(detail, "until_worse", json_true());
+    }
+    return detail;
+}
+
+static int
+change(struct store *store, int64_t bug, const char *state,
+       const struct decision *decision, struct err *err)
+{
+    struct bug_until until =
+        decision->until == NULL ? (struct bug_until){0} : *decision->until;
+    struct standing now = {0};
+    int rc = load(store, bug, &now, err);
+
+    rc = rc < 0 ? rc : check_move(bug, &now, state, err);
+    if (rc < 0 || (strcmp(now.state, state) == 0 && decision->until == NULL)) {
+        return rc < 0 ? rc : store_acknowledge(store, bug, err);
+    }
+    until.crashes += until.crashes == 0 ? 0 : now.crashes;
+    until.worse = until.worse || strcmp(state, "wontfix") == 0;
+    AUTO(json_decref) json_t *more = until_detail(&until);
+    const struct hand_event event = {
+        .bug = bug, .kind = "bug.state", .from = now.state, .to = state, .more = more};
+    rc = db_run(store->db, err, sql[CHANGE], "itiii", bug, state, until.at, until.crashes,
+                until.worse ? now.severity : (int64_t)-1);
+    if (rc == 0 && strcmp(state, "fixing") == 0) {
+        rc = db_run(store->db, err, sql[CLAIM], "ii", bug, clock_wall_ms());
+    }
     return rc < 0 ? rc : store_event_by_hand(store, decision, &event, err);
 }
 
@@ -83,6 +191,144 @@ store_set_bug_state(struct store *store, int64_t bug, const char *state,
 {
     int rc = check_state(state, err);
 
+    rc = rc < 0 ? rc : check_until(state, decision, err);
     rc = rc < 0 ? rc : db_begin(store->db, err);
     return rc < 0 ? rc : store_end(store, change(store, bug, state, decision, err), err);
+}
+
+static int
+acknowledge(struct store *store, int64_t bug, const struct decision *decision,
+            struct err *err)
+{
+    const struct hand_event event = {.bug = bug, .kind = "bug.acknowledged"};
+    struct standing now = {0};
+    int rc = load(store, bug, &now, err);
+
+    if (rc < 0 || now.acknowledged != 0) {
+        return rc;
+    }
+    return strcmp(now.state, "new") == 0
+               ? change(store, bug, "open", decision, err)
+               : store_event_by_hand(store, decision, &event, err);
+}
+
+int
+store_acknowledge_bug(struct store *store, int64_t bug, const struct decision *decision,
+                      struct err *err)
+{
+    int rc = db_begin(store->db, err);
+
+    return rc < 0 ? rc : store_end(store, acknowledge(store, bug, decision, err), err);
+}
+
+/* --- what comes back --- */
+
+struct waking {
+    int64_t bug;
+    char state[16];
+    char why[160];
+};
+
+/* 1: one is due. */
+static int
+next_due(struct store *store, int64_t now, struct waking *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[DUE], "i", now);
+    char at[CLOCK_TEXT_MAX];
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    out->bug = stmt_int(row, 0);
+    (void)snprintf(out->state, sizeof(out->state), "%s", stmt_text(row, 1));
+    if (stmt_int(row, 2) != 0) {
+        clock_iso(at, stmt_int(row, 5));
+        (void)snprintf(out->why, sizeof(out->why), "%s until %s", out->state, at);
+    } else if (stmt_int(row, 3) != 0) {
+        (void)snprintf(out->why, sizeof(out->why), "%s until it had %" PRId64 " crashes",
+                       out->state, stmt_int(row, 4));
+    } else {
+        (void)snprintf(out->why, sizeof(out->why),
+                       "%s as long as its severity did not rise", out->state);
+    }
+    stmt_reset(row);
+    return 1;
+}
+
+static int
+wake(struct store *store, const struct waking *waking, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "bug.state",
+                                .subject = "bug",
+                                .subject_id = waking->bug,
+                                .from = waking->state,
+                                .to = "open",
+                                .detail = detail};
+
+    json_put(detail, "reason", json_text(waking->why));
+    int rc = db_run(store->db, err, sql[CHANGE], "itiii", waking->bug, "open", (int64_t)0,
+                    (int64_t)0, (int64_t)-1);
+    return rc < 0 ? rc : store_event_put(store, &event, err);
+}
+
+int
+store_wake(struct store *store, int64_t *woken, struct err *err)
+{
+    struct waking waking = {0};
+    int64_t now = clock_wall_ms();
+    int rc = next_due(store, now, &waking, err);
+
+    *woken = 0;
+    if (rc <= 0) {
+        return rc; /* without a lock: mostly nothing is */
+    }
+    rc = db_begin(store->db, err);
+    if (rc < 0) {
+        return rc;
+    }
+    while ((rc = next_due(store, now, &waking, err)) == 1) {
+        rc = wake(store, &waking, err);
+        if (rc < 0) {
+            break;
+        }
+        *woken += 1;
+    }
+    return store_end(store, rc, err);
+}
+
+void
+store_wake_sometimes(struct store *store)
+{
+    struct err err = ERR_INIT;
+    int64_t woken = 0;
+
+    if (store_wake(store, &woken, &err) < 0) {
+        log_line(LOG_WARN, "store", "msg=\"%s\"", err.msg);
+    }
+}
+
+/* --- deadlines --- */
+
+int
+store_put_deadlines(struct store *store, const int64_t *ms, struct err *err)
+{
+    int rc = 0;
+
+    for (int64_t s = SEVERITY_INFO; s <= SEVERITY_CRITICAL && rc == 0; s++) {
+        int64_t now = -1;
+        rc = db_int(store->db, &now, err, sql[DEADLINE], "i", s);
+        rc = rc == -ENODATA ? 0 : rc;
+        if (rc < 0 || now == ms[s]) {
+            continue;
+        }
+        rc = db_begin(store->db, err);
+        rc = rc < 0 ? rc
+                    : store_end(store,
+                                db_run(store->db, err, sql[DEADLINE_PUT], "ii", s, ms[s]),
+                                err);
+    }
+    return rc;
 }

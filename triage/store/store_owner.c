@@ -1,0 +1,423 @@
+/*
+ * Whose a bug is: a hand's word, else the last rule of CODEOWNERS that matches the path
+ * of the first frame that counts and has one, else what stands beside its target
+ * (T.owners). Rules are weighed when a bug is new, when something else stands for it, and
+ * when they change; a hand's word stays.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "triage/codeowners.h"
+#include "triage/store/store_private.h"
+
+enum {
+    OWNER_MAX = CODEOWNERS_OWNERS_MAX,
+    SUFFIXES_MAX = 64,
+    OWNERS_FILE_MAX = 64 << 10, /* bytes of T.owners */
+};
+
+enum {
+    NOW,
+    PUT,
+    RULES,
+    RULES_DROP,
+    RULE_ADD,
+    OF_TARGET,
+    OF_TARGET_DROP,
+    TARGET,
+    BUGS,
+    BUGS_OF_TARGET,
+    RECORD,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [NOW] = "SELECT owner, owner_origin FROM bug WHERE id = ?1",
+    [PUT] = "UPDATE bug SET owner = ?2, owner_origin = ?3 WHERE id = ?1",
+    /* patterns first: they have the last word */
+    [RULES] = "SELECT coalesce(target, ''), coalesce(pattern, ''), root, owners, origin"
+              " FROM owner_rule ORDER BY pattern IS NULL, id DESC",
+    [RULES_DROP] = "DELETE FROM owner_rule WHERE pattern IS NOT NULL",
+    [RULE_ADD] = "INSERT INTO owner_rule(target, pattern, root, owners, origin)"
+                 " VALUES(?1, ?2, ?3, ?4, ?5)",
+    [OF_TARGET] = "SELECT owners, origin FROM owner_rule WHERE target = ?1",
+    [OF_TARGET_DROP] = "DELETE FROM owner_rule WHERE target = ?1",
+    [TARGET] = "SELECT name FROM target WHERE id = ?1",
+    [BUGS] = "SELECT id FROM bug WHERE id > ?1 ORDER BY id LIMIT 1",
+    [BUGS_OF_TARGET] =
+        "SELECT id FROM bug WHERE target = ?2 AND id > ?1 ORDER BY id LIMIT 1",
+    [RECORD] = "SELECT t.name, r.json FROM bug g JOIN target t ON t.id = g.target"
+               " JOIN record r ON r.crash = g.crash WHERE g.id = ?1",
+};
+const struct store_sql store_owner_sql = {sql, STATEMENTS};
+
+/* --- paths --- */
+
+/* The part of a path below one of the folders, one a line; NULL: it lies in none. */
+static const char *
+below(const char *roots, const char *path)
+{
+    while (*roots != '\0') {
+        size_t len = strcspn(roots, "\n");
+        size_t bare = len;
+        while (bare > 0 && roots[bare - 1] == '/') {
+            bare--;
+        }
+        if (bare > 0 && strncmp(path, roots, bare) == 0 && path[bare] == '/') {
+            return path + bare + 1;
+        }
+        roots += len + (roots[len] == '\n');
+    }
+    return NULL;
+}
+
+/* A path of a build elsewhere may begin with anything: what it ends with is tried, the
+ * longest first. */
+static bool
+matches(const char *pattern, const char *roots, const char *path)
+{
+    const char *inside = below(roots, path);
+
+    if (inside != NULL) {
+        return codeowners_match(pattern, inside);
+    }
+    bool absolute = path[0] == '/';
+    while (str_starts(path, "../") || str_starts(path, "./") || path[0] == '/') {
+        path += path[0] == '/' ? 1 : strcspn(path, "/") + 1;
+    }
+    for (int i = 0; i < SUFFIXES_MAX; i++) {
+        const char *slash = strchr(path, '/');
+        if (codeowners_match(pattern, path)) {
+            return true;
+        }
+        if (!absolute || slash == NULL) {
+            return false;
+        }
+        path = slash + 1;
+    }
+    return false;
+}
+
+/* Of the first frame that counts and has a file; NULL. Borrowed. */
+static const char *
+path_of(const struct record *record)
+{
+    for (size_t i = 0; i < record->n_frames; i++) {
+        const struct frame *frame = &record->frames[i];
+        if (frame->kept && frame->file != NULL) {
+            return frame->file;
+        }
+    }
+    return NULL;
+}
+
+/* --- weighing --- */
+
+struct owner {
+    char *names, *origin;
+};
+static void
+owner_clear(struct owner *owner)
+{
+    mem_free(owner->names);
+    mem_free(owner->origin);
+}
+AUTO_DEFINE_CLEAR(struct owner, owner_clear)
+
+static int
+find_owner(struct store *store, const char *target, const char *path, struct owner *out,
+           struct err *err)
+{
+    struct stmt *row = NULL;
+    bool found = false;
+    int rc = db_query(store->db, &row, err, sql[RULES], "");
+
+    while (rc == 0 && !found && (rc = stmt_step(row, err)) == 1) {
+        const char *pattern = stmt_text(row, 1);
+        found = pattern[0] == '\0'
+                    ? strcmp(stmt_text(row, 0), target) == 0
+                    : path != NULL && matches(pattern, stmt_text(row, 2), path);
+        if (found) {
+            *out = (struct owner){mem_strdup(stmt_text(row, 3)),
+                                  mem_strdup(stmt_text(row, 4))};
+        }
+        rc = 0;
+    }
+    if (rc == 0 && found) {
+        stmt_reset(row);
+    } else if (rc == 0) {
+        *out = (struct owner){mem_strdup(""), mem_strdup("")};
+    }
+    return rc;
+}
+
+static int
+load_owner(struct store *store, int64_t bug, struct owner *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[NOW], "i", bug);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc : store_no_bug(bug, err);
+    }
+    *out = (struct owner){mem_strdup(stmt_text(row, 0)), mem_strdup(stmt_text(row, 1))};
+    stmt_reset(row);
+    return 0;
+}
+
+/* The new owner, and an event where the names change. */
+static int
+put_owner(struct store *store, int64_t bug, const struct owner *before,
+          const struct owner *after, const struct decision *decision, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "bug.owner",
+                                .subject = "bug",
+                                .subject_id = bug,
+                                .from = before->names[0] == '\0' ? NULL : before->names,
+                                .to = after->names[0] == '\0' ? NULL : after->names,
+                                .detail = detail,
+                                .actor = decision == NULL ? NULL : decision->actor};
+
+    if (strcmp(before->names, after->names) == 0 &&
+        strcmp(before->origin, after->origin) == 0) {
+        return 0;
+    }
+    json_put(detail, "origin", json_text(after->origin));
+    json_put(detail, "reason", json_text(decision == NULL ? NULL : decision->reason));
+    int rc = db_run(store->db, err, sql[PUT], "itt", bug, after->names, after->origin);
+    return rc < 0 || strcmp(before->names, after->names) == 0
+               ? rc
+               : store_event_put(store, &event, err);
+}
+
+int
+store_weigh_owner(struct store *store, int64_t bug, const char *target,
+                  const struct record *record, struct err *err)
+{
+    AUTO(owner_clear) struct owner before = {0};
+    AUTO(owner_clear) struct owner after = {0};
+    int rc = load_owner(store, bug, &before, err);
+
+    if (rc < 0 || strcmp(before.origin, "hand") == 0) {
+        return rc;
+    }
+    rc = find_owner(store, target, path_of(record), &after, err);
+    return rc < 0 ? rc : put_owner(store, bug, &before, &after, NULL, err);
+}
+
+/* As far as its record can be read. */
+static int
+weigh_again(struct store *store, int64_t bug, struct err *err)
+{
+    AUTO(json_decref) json_t *object = NULL;
+    AUTO(record_free) struct record *record = NULL;
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[RECORD], "i", bug);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    AUTO(mem_free) char *target = mem_strdup(stmt_text(row, 0));
+    const char *text = stmt_text(row, 1);
+    bool read = json_parse(text, strlen(text), &object, NULL) == 0 &&
+                record_from_json(object, &record, NULL) == 0;
+    stmt_reset(row);
+    return read ? store_weigh_owner(store, bug, target, record, err) : 0;
+}
+
+static int
+weigh_all(struct store *store, const char *bugs, int64_t target, struct err *err)
+{
+    int64_t bug = 0;
+    int rc = 0;
+
+    while (rc == 0) {
+        rc = target == 0 ? db_int(store->db, &bug, err, bugs, "i", bug)
+                         : db_int(store->db, &bug, err, bugs, "ii", bug, target);
+        rc = rc < 0 ? rc : weigh_again(store, bug, err);
+    }
+    return rc == -ENODATA ? 0 : rc;
+}
+
+/* --- rules --- */
+
+static bool
+says(struct stmt *row, int column, const char *text)
+{
+    return strcmp(stmt_text(row, column), text) == 0;
+}
+
+/* Rows come in the reverse order of the rules, those of targets at the end. */
+static int
+all_same(struct store *store, const struct owner_rule *rules, size_t n, bool *same,
+         struct err *err)
+{
+    struct stmt *row = NULL;
+    size_t left = n;
+    int rc = db_query(store->db, &row, err, sql[RULES], "");
+
+    *same = true;
+    while (rc == 0 && *same && (rc = stmt_step(row, err)) == 1) {
+        rc = 0;
+        if (says(row, 1, "")) {
+            break;
+        }
+        const struct owner_rule *rule = left == 0 ? NULL : &rules[--left];
+        *same = rule != NULL && says(row, 1, rule->pattern) && says(row, 2, rule->root) &&
+                says(row, 3, rule->owners) && says(row, 4, rule->origin);
+    }
+    stmt_reset(row);
+    *same = *same && left == 0;
+    return rc;
+}
+
+static int
+replace_rules(struct store *store, const struct owner_rule *rules, size_t n,
+              struct err *err)
+{
+    int rc = db_run(store->db, err, sql[RULES_DROP], "");
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const struct owner_rule *rule = &rules[i];
+        rc = db_run(store->db, err, sql[RULE_ADD], "ttttt", NULL, rule->pattern,
+                    rule->root, rule->owners, rule->origin);
+    }
+    return rc < 0 ? rc : weigh_all(store, sql[BUGS], 0, err);
+}
+
+int
+store_put_owner_rules(struct store *store, const struct owner_rule *rules, size_t n,
+                      struct err *err)
+{
+    bool same = false;
+    int rc = all_same(store, rules, n, &same, err);
+
+    if (rc < 0 || same) {
+        return rc;
+    }
+    rc = db_begin(store->db, err);
+    return rc < 0 ? rc : store_end(store, replace_rules(store, rules, n, err), err);
+}
+
+/* --- beside a target --- */
+
+/* One an OWNERS line as OSS-Fuzz reads them: an address; rules for files, and for
+ * everybody, are none. */
+static void
+add_address(const char *line, size_t len, struct buf *out)
+{
+    AUTO(buf_clear) struct buf name = BUF_INIT;
+
+    while (len > 0 && strchr(" \t\r", line[len - 1]) != NULL) {
+        len--;
+    }
+    if (len == 0 || *line == '#' || *line == '*' || memchr(line, ' ', len) != NULL ||
+        memchr(line, ':', len) != NULL || out->len + len >= OWNER_MAX) {
+        return;
+    }
+    str_name(&name, line, len);
+    buf_addf(out, "%s%s", out->len == 0 ? "" : " ", buf_str(&name));
+}
+
+/* The addresses in T.owners beside a program T, or T.exe; *name is the file's. */
+static void
+read_beside(const char *program, struct buf *out, char **name)
+{
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    const char *base = fs_base(program);
+    const char *dot = strrchr(base, '.');
+    int len =
+        (int)(dot == NULL || dot == base ? strlen(program) : (size_t)(dot - program));
+    AUTO(mem_free) char *path = mem_printf("%.*s.owners", len, program);
+
+    if (fs_read(path, OWNERS_FILE_MAX, &text, NULL) < 0) {
+        return;
+    }
+    *name = str_name_dup(fs_base(path));
+    for (const char *line = buf_str(&text); *line != '\0';) {
+        size_t n = strcspn(line, "\n");
+        size_t blanks = strspn(line, " \t");
+        add_address(line + blanks, n < blanks ? 0 : n - blanks, out);
+        line += n + (line[n] == '\n');
+    }
+}
+
+static int
+replace_of_target(struct store *store, int64_t target, const char *name,
+                  const struct owner *owner, struct err *err)
+{
+    int rc = db_run(store->db, err, sql[OF_TARGET_DROP], "t", name);
+
+    if (rc == 0 && owner->names[0] != '\0') {
+        rc = db_run(store->db, err, sql[RULE_ADD], "ttttt", name, NULL, "", owner->names,
+                    owner->origin);
+    }
+    return rc < 0 ? rc : weigh_all(store, sql[BUGS_OF_TARGET], target, err);
+}
+
+int
+store_put_target_owner(struct store *store, int64_t target,
+                       const struct build_list *builds, struct err *err)
+{
+    AUTO(buf_clear) struct buf names = BUF_INIT;
+    AUTO(owner_clear) struct owner owner = {0};
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[TARGET], "i", target);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    AUTO(mem_free) char *name = mem_strdup(stmt_text(row, 0));
+    stmt_reset(row);
+    for (size_t i = 0; i < builds->n && owner.origin == NULL; i++) {
+        read_beside(builds->v[i].command.argv.v[0], &names, &owner.origin);
+    }
+    owner.names = buf_steal(&names);
+    rc = db_query(store->db, &row, err, sql[OF_TARGET], "t", name);
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    bool same = rc == 1 ? says(row, 0, owner.names) &&
+                              says(row, 1, owner.origin == NULL ? "" : owner.origin)
+                        : owner.names[0] == '\0';
+    stmt_reset(row);
+    return rc < 0 || same ? (rc < 0 ? rc : 0)
+                          : replace_of_target(store, target, name, &owner, err);
+}
+
+/* --- by hand --- */
+
+static int
+set_owner(struct store *store, int64_t bug, const char *owner,
+          const struct decision *decision, struct err *err)
+{
+    AUTO(owner_clear) struct owner before = {0};
+    const struct owner after = {mem_strdup(owner == NULL ? "" : owner),
+                                mem_strdup(owner == NULL ? "" : "hand")};
+    int rc = load_owner(store, bug, &before, err);
+
+    rc = rc < 0 ? rc : put_owner(store, bug, &before, &after, decision, err);
+    rc = rc < 0 ? rc : store_acknowledge(store, bug, err);
+    mem_free(after.names);
+    mem_free(after.origin);
+    return rc < 0 || owner != NULL ? rc : weigh_again(store, bug, err);
+}
+
+int
+store_set_owner(struct store *store, int64_t bug, const char *owner,
+                const struct decision *decision, struct err *err)
+{
+    AUTO(mem_free) char *name = owner == NULL ? NULL : str_name_dup(owner);
+
+    if (name != NULL && (name[0] == '\0' || strlen(name) > OWNER_MAX)) {
+        return err_set(err, -EINVAL, "an owner's name has 1 to %d bytes", OWNER_MAX);
+    }
+    int rc = db_begin(store->db, err);
+    return rc < 0 ? rc
+                  : store_end(store, set_owner(store, bug, name, decision, err), err);
+}
