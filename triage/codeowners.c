@@ -40,7 +40,7 @@ glob(const struct segment *pattern, const struct segment *text)
 
     while (t < text->len) {
         bool escaped = p + 1 < pattern->len && pattern->text[p] == '\\';
-        char c = p < pattern->len ? pattern->text[p + escaped] : '\0';
+        const char c = pattern->len > p ? pattern->text[escaped ? p + 1 : p] : (char)0;
         if (p < pattern->len && !escaped && c == '*') {
             star = p++;
             from = t;

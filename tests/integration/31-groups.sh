@@ -109,7 +109,7 @@ printf 'severity:\n  - function: "("\n    severity: info\n    reason: x\n' >nigh
 exits 2 "a pattern that does not compile" "$NIGHTJAR" bugs severity
 has "is named with its line" "$ERR" "nightjar.yaml:2:"
 rm nightjar.yaml
-exits 0 "a state by hand" "$NIGHTJAR" bugs state "$abort" wontfix --reason "by design"
+exits 0 "a state by hand" "$NIGHTJAR" bugs state "$abort" wontfix --until 90d --reason "by design"
 is "is the bug's" "$(bugs "select(.id == \"$abort\") | .state")" wontfix
 exits 2 "an odd state" "$NIGHTJAR" bugs state "$abort" gone
 exits 2 "an option of another command" "$NIGHTJAR" bugs state "$abort" open --undo

@@ -23,7 +23,7 @@ is "the worse one first" "$(grep -o 'NJ-[0-9] new, [a-z]*' "$OUT" | xargs)" "NJ-
 exits 0 "in two days" later 2 "$NIGHTJAR" digest
 is "there is nothing to say" "$(cat "$OUT")" ""
 
-ok "a decision" "$NIGHTJAR" bugs state NJ-2 wontfix --reason 'as designed'
+ok "a decision" "$NIGHTJAR" bugs state NJ-2 wontfix --until 90d --reason 'as designed'
 exits 0 "is told" "$NIGHTJAR" digest
 has "too" "$OUT" "NJ-2 new, medium"
 
