@@ -40,11 +40,12 @@ glob(const struct segment *pattern, const struct segment *text)
 
     while (t < text->len) {
         bool escaped = p + 1 < pattern->len && pattern->text[p] == '\\';
-        const char c = pattern->len > p ? pattern->text[escaped ? p + 1 : p] : (char)0;
-        if (p < pattern->len && !escaped && c == '*') {
+        const char *at = p < pattern->len ? pattern->text + p + escaped : "";
+        if (!escaped && *at == '*') {
             star = p++;
             from = t;
-        } else if (p < pattern->len && ((!escaped && c == '?') || c == text->text[t])) {
+        } else if (p < pattern->len &&
+                   ((!escaped && *at == '?') || *at == text->text[t])) {
             p += escaped ? 2 : 1;
             t++;
         } else if (star != SIZE_MAX) {
@@ -92,8 +93,8 @@ match_segments(const char *pattern, const char *path, struct ending ending)
     for (;;) {
         const char *p = pattern;
         const char *t = path;
-        struct segment want;
-        struct segment have;
+        struct segment want = {"", 0};
+        struct segment have = {"", 0};
         bool more = next_segment(&t, &have);
         if (!next_segment(&p, &want)) {
             if (more ? ending.deeper : !ending.folder) {

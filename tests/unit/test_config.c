@@ -116,6 +116,8 @@ test_every_setting_is_read(void **state)
                                "  asserts_are_security: false\n"
                                "  checks_are_security: true\n"
                                "gate: {fail_on: medium}\n"
+                               "builds: {watch: [later], keep: 7, max: 1G}\n"
+                               "owners: {file: nightjar.yaml, roots: [/src/a, b]}\n"
                                "metrics: {pushgateway: 'http://localhost:9091',"
                                " textfile: n.prom}\n"),
                      0);
@@ -130,6 +132,13 @@ test_every_setting_is_read(void **state)
     assert_false(c->triage.asserts_are_security);
     assert_true(c->triage.checks_are_security);
     assert_int_equal(c->gate.fail_on, SEVERITY_MEDIUM);
+    AUTO(mem_free) char *watched = fs_join(fix->root, "later");
+    assert_string_equal(c->builds.watch.v[0], watched);
+    assert_int_equal(c->builds.keep, 7);
+    assert_int_equal(c->builds.max_bytes, 1 << 30);
+    assert_string_equal(fs_base(c->owners.file), "nightjar.yaml");
+    assert_string_equal(c->owners.roots.v[0], "/src/a");
+    assert_int_equal(c->owners.roots.n, 2);
     AUTO(mem_free) char *textfile = fs_join(fix->root, "n.prom");
     for (size_t i = 0; i < SINKS_MAX; i++) {
         const char *name = sink_at(i) == NULL ? "" : sink_at(i)->name;
@@ -200,7 +209,8 @@ static const struct {
      "5:5: unknown key 'tiemout' (did you mean 'timeout'?)"},
     {"colour: red\n",
      "1:1: unknown key 'colour': there are state, sandbox, jobs, out, targets, "
-     "triage, retention, exchange, import, disk, severity, gate, slo, metrics, notify"},
+     "triage, builds, owners, retention, exchange, import, disk, severity, gate, slo, "
+     "metrics, notify"},
     {"triage:\n  job: 1\n", "2:3: unknown key 'job' (did you mean 'jobs'?)"},
     {"jobs: 1\njobs: 2\n", "2:1: key 'jobs' stands twice, first in line 1"},
     {"severity:\n  - function: '('\n    severity: low\n    reason: x\n",
@@ -331,8 +341,8 @@ test_messages_show_no_raw_bytes(void **state)
     assert_refused(
         fix, "\"a\\e[2J\\n\": 1\n",
         "nightjar.yaml:1:1: unknown key 'a[2J\n': there are state, sandbox, jobs, out, "
-        "targets, triage, retention, exchange, import, disk, severity, gate, slo, "
-        "metrics, "
+        "targets, triage, builds, owners, retention, exchange, import, disk, severity, "
+        "gate, slo, metrics, "
         "notify");
 }
 

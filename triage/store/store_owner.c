@@ -127,6 +127,13 @@ owner_clear(struct owner *owner)
 }
 AUTO_DEFINE_CLEAR(struct owner, owner_clear)
 
+static void
+set_owner_to(struct owner *owner, const char *names, const char *origin)
+{
+    owner_clear(owner);
+    *owner = (struct owner){mem_strdup(names), mem_strdup(origin)};
+}
+
 static int
 find_owner(struct store *store, const char *target, const char *path, struct owner *out,
            struct err *err)
@@ -135,21 +142,17 @@ find_owner(struct store *store, const char *target, const char *path, struct own
     bool found = false;
     int rc = db_query(store->db, &row, err, sql[RULES], "");
 
+    set_owner_to(out, "", "");
     while (rc == 0 && !found && (rc = stmt_step(row, err)) == 1) {
         const char *pattern = stmt_text(row, 1);
         found = pattern[0] == '\0'
                     ? strcmp(stmt_text(row, 0), target) == 0
                     : path != NULL && matches(pattern, stmt_text(row, 2), path);
         if (found) {
-            *out = (struct owner){mem_strdup(stmt_text(row, 3)),
-                                  mem_strdup(stmt_text(row, 4))};
+            set_owner_to(out, stmt_text(row, 3), stmt_text(row, 4));
+            stmt_reset(row);
         }
         rc = 0;
-    }
-    if (rc == 0 && found) {
-        stmt_reset(row);
-    } else if (rc == 0) {
-        *out = (struct owner){mem_strdup(""), mem_strdup("")};
     }
     return rc;
 }
@@ -162,7 +165,8 @@ load_owner(struct store *store, int64_t bug, struct owner *out, struct err *err)
 
     rc = rc < 0 ? rc : stmt_step(row, err);
     if (rc <= 0) {
-        return rc < 0 ? rc : store_no_bug(bug, err);
+        (void)(rc < 0 ? rc : store_no_bug(bug, err));
+        return rc < 0 ? rc : -ENODATA;
     }
     *out = (struct owner){mem_strdup(stmt_text(row, 0)), mem_strdup(stmt_text(row, 1))};
     stmt_reset(row);
@@ -285,8 +289,8 @@ replace_rules(struct store *store, const struct owner_rule *rules, size_t n,
 
     for (size_t i = 0; i < n && rc == 0; i++) {
         const struct owner_rule *rule = &rules[i];
-        rc = db_run(store->db, err, sql[RULE_ADD], "ttttt", NULL, rule->pattern,
-                    rule->root, rule->owners, rule->origin);
+        rc = db_run(store->db, err, sql[RULE_ADD], "ntttt", rule->pattern, rule->root,
+                    rule->owners, rule->origin);
     }
     return rc < 0 ? rc : weigh_all(store, sql[BUGS], 0, err);
 }
@@ -355,7 +359,7 @@ replace_of_target(struct store *store, int64_t target, const char *name,
     int rc = db_run(store->db, err, sql[OF_TARGET_DROP], "t", name);
 
     if (rc == 0 && owner->names[0] != '\0') {
-        rc = db_run(store->db, err, sql[RULE_ADD], "ttttt", name, NULL, "", owner->names,
+        rc = db_run(store->db, err, sql[RULE_ADD], "tnttt", name, "", owner->names,
                     owner->origin);
     }
     return rc < 0 ? rc : weigh_all(store, sql[BUGS_OF_TARGET], target, err);

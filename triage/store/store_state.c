@@ -163,14 +163,16 @@ static int
 change(struct store *store, int64_t bug, const char *state,
        const struct decision *decision, struct err *err)
 {
-    struct bug_until until =
-        decision->until == NULL ? (struct bug_until){0} : *decision->until;
+    struct bug_until until = {0};
     struct standing now = {0};
     int rc = load(store, bug, &now, err);
 
     rc = rc < 0 ? rc : check_move(bug, &now, state, err);
     if (rc < 0 || (strcmp(now.state, state) == 0 && decision->until == NULL)) {
         return rc < 0 ? rc : store_acknowledge(store, bug, err);
+    }
+    if (decision->until != NULL) {
+        until = *decision->until;
     }
     until.crashes += until.crashes == 0 ? 0 : now.crashes;
     until.worse = until.worse || strcmp(state, "wontfix") == 0;
