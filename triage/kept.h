@@ -14,7 +14,7 @@
 #ifndef TRIAGE_KEPT_H
 #define TRIAGE_KEPT_H
 
-#include "triage/store.h"
+#include "triage/revision.h"
 
 enum {
     KEPT_PROGRAM_MAX = 2000 << 20, /* bytes of a file that is copied */
@@ -33,6 +33,11 @@ int kept_add_wanted(struct store *store, int64_t *copied, struct err *err);
 
 /* Where the copy lies, new; NULL: there is none, or it is not what its name says. */
 int kept_path(struct store *store, const char *build_id, char **out, struct err *err);
+
+/* The program of a target in a revision, as revision_program(), with the path of its
+ * copy; else where it lies, if that still is this build. -ENODATA: neither is there. */
+int kept_program(struct store *store, const struct revision *revision, const char *target,
+                 const char *kind, struct program_found *out, struct err *err);
 
 struct kept_policy {
     int64_t newest;    /* revisions of each branch whose programs stay */

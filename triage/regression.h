@@ -62,6 +62,26 @@ enum { REGRESSIONS_AT_A_TIME = 64 };
  * missing. What was called by another name in there stays. */
 int regressions_keep(struct store *store, int most, int64_t *left, struct err *err);
 
+/* An input that shows a bug: its reproducer, its first input, and what else is kept of
+ * its crashes (store_example.c has the rule: one of each stack, source, build; bounded).
+ */
+struct witness {
+    int64_t crash; /* 0: the bug's reproducer or first input */
+    char sha256[HASH_HEX_MAX];
+    int k, n; /* how often it showed when it was triaged */
+};
+struct witness_list { /* the reproducer first, then the first input where it differs */
+    struct witness *v;
+    size_t n;
+};
+void witness_list_clear(struct witness_list *list);
+AUTO_DEFINE_CLEAR(struct witness_list, witness_list_clear)
+
+/* All of them whose bytes are there; those of other targets are among them, too. Appends
+ * to out, which is empty. */
+int regression_witnesses(struct store *store, const struct regression *of,
+                         struct witness_list *out, struct err *err);
+
 enum verified_as { /* from the best to the worst news */
                    VERIFIED_CLEAN,
                    VERIFIED_BROKEN,  /* the replay never truly ran: nothing is known */
@@ -78,13 +98,17 @@ struct verified {
     bool timed_out; /* it came to its limit of time once: slow, or a hang */
     int64_t known;  /* CHANGED: the bug that it is now, 0: none that is known */
     char *crash_type, *crash_state, *signature; /* what it showed; NULL: nothing */
-    char *reason;          /* why it is broken, or what is odd about it; NULL */
-    bool original;         /* the second witness said so */
+    char *reason;              /* why it is broken, or what is odd about it; NULL */
+    bool original;             /* the second witness said so */
+    bool sibling;              /* one of the further ones did */
+    char sha256[HASH_HEX_MAX]; /* which it was; "" : the reproducer */
+    int clean;             /* CLEAN: witnesses that were asked and are, on such builds */
     const char *kind;      /* of the build; "given": a command of a person's; constant */
     char *path, *build_id; /* build_id "": the file has none; NULL as long as unknown */
     const char *to; /* the state that it moves the bug to: regression_moves(); constant */
 };
 void verified_clear(struct verified *verified);
+const char *verified_input(const struct verified *seen); /* reproducer original sibling */
 AUTO_DEFINE_CLEAR(struct verified, verified_clear)
 
 struct verification { /* both borrowed */
@@ -106,14 +130,30 @@ int regression_judge(struct store *store, const struct regression *regression,
 /*
  * Whether it moves the bug: sets seen->to to
  *
- *   "fixed"      an open bug is clean on a build later than all that showed it
+ *   "fixed"      an open bug is clean on a build later than all that showed it: all its
+ *                witnesses are (seen->clean)
  *   "regressed"  a fixed one is the same on such a build
  *   NULL         else. What crashes otherwise is no fix; a build without a build id, an
- *                old one, or one that is none of the target's is no evidence, nor are
- * fewer clean runs than regression_runs(); ignored and wontfix are a person's word
+ *                old one, one of another branch, or one that is none of the target's is
+ * no evidence, nor are fewer clean runs than regression_runs(); ignored and wontfix are a
+ * person's word
  */
 int regression_moves(struct store *store, const struct regression *of,
                      struct verified *seen, struct err *err);
+
+/* Whether a build of a target, the program at seen->path, is later than all that showed
+ * the bug: what is clean on it is gone. */
+int regression_is_later(struct store *store, const struct regression *of, int64_t target,
+                        const struct verified *seen, bool *later, struct err *err);
+
+/*
+ * What crashes otherwise, as no bug that is known (seen->known 0), is a find of its own:
+ * file the report that `answer` holds as a crash, and seen->known is its bug. It stems
+ * from a report, since the input is the other bug's; when that input is a crash's on this
+ * build in a campaign, or any other is, that takes its place. Nothing without a report.
+ */
+int regression_file_changed(struct store *store, const struct regression *of, int64_t job,
+                            const json_t *answer, struct verified *seen, struct err *err);
 
 /*
  * Leave a "bug.verify" event of what was seen, on which build, in the history of each of

@@ -75,6 +75,7 @@ int revision_remove(struct store *store, int64_t id, const char *actor, struct e
 
 struct program_found {
     char *build_id, *path; /* path: where it lay when it was added */
+    const char *kind;      /* record_build_kind()'s constant */
 };
 void program_found_clear(struct program_found *found);
 AUTO_DEFINE_CLEAR(struct program_found, program_found_clear)

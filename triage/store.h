@@ -112,7 +112,8 @@ enum { STORE_INPUT_MAX = 128 << 20 }; /* bytes of an input or a report */
 struct intake_item {
     const char *path; /* file to read; bytes of its name are arbitrary */
     int64_t target;
-    const char *source; /* "aflpp" "libfuzzer" "triage" "reports" "core" "import" "api" */
+    const char *source; /* "aflpp" "libfuzzer" "triage" "reports" "core" "import" "api",
+                           "verify" (regression_file_changed()) */
     bool is_report;     /* a report's text, not an input */
     /* The part of the file that is meant, e.g. one report of a log; bytes 0: all of it */
     int64_t from, bytes;
@@ -472,6 +473,12 @@ int store_report(struct store *store, int64_t crash, struct buf *out, struct err
 /* How the bug's crash is replayed. -ENODATA: no such bug, or it stems from a report. */
 int store_bug_command(struct store *store, int64_t bug, struct command *out,
                       struct record_settings *settings, struct err *err);
+
+/* The same of one crash, on the build that showed it, with what it needs to show there.
+ * *target is the row of its target. -ENODATA. */
+int store_crash_command(struct store *store, int64_t crash, struct command *out,
+                        struct record_settings *settings, int64_t *target,
+                        struct err *err);
 
 /* Crashes of one bug with one signature in one target. */
 struct variant {

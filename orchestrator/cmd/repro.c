@@ -8,13 +8,14 @@
 #include "base/str.h"
 #include "orchestrator/publish/bug.h"
 #include "orchestrator/supervise/solo.h"
+#include "triage/kept.h"
 #include "triage/regression.h"
 #include "triage/sandbox.h"
 #include "triage/worker.h"
 
 enum { RUNS = 10 };
 
-static const char *export_to, *rung_name;
+static const char *export_to, *rung_name, *build_name;
 static struct strv gdb_commands;
 static int64_t runs;
 static bool debug;
@@ -31,6 +32,8 @@ options(void)
          "start gdb, without a sandbox, and stop where it crashes"},
         {CMD_LIST, "gdb-command", 0, &gdb_commands, "COMMAND",
          "for gdb, once it stands there; may be given several times"},
+        {CMD_TEXT, "build", 0, &build_name, "ID|COMMIT",
+         "on the program of a build that is known: nightjar build list"},
         {CMD_TEXT, "sandbox", 0, &rung_name, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
@@ -46,6 +49,28 @@ repro_clear(struct subject *subject)
     buf_clear(&subject->report);
     command_clear(&subject->command);
     strv_clear(&subject->settings.ignore_frames);
+}
+
+/* The program of the build that was named, of the kind that the bug's is. */
+static int
+take_build(struct store *store, struct subject *subject, struct err *err)
+{
+    AUTO(revision_clear) struct revision revision = {0};
+    AUTO(program_found_clear) struct program_found found = {0};
+    struct regression of = {0};
+    const char *kind = "given";
+    int rc = revision_find(store, build_name, &revision, err);
+
+    rc = rc < 0 ? rc : store_target(store, subject->bug.target, &of.target_id, err);
+    rc = rc < 0 ? rc
+                : regression_build(store, &of, subject->command.argv.v[0], &kind, err);
+    rc = rc < 0 ? rc
+                : kept_program(store, &revision, subject->bug.target, kind, &found, err);
+    if (rc == 0) {
+        mem_free(subject->command.argv.v[0]);
+        subject->command.argv.v[0] = STEAL(found.path);
+    }
+    return rc;
 }
 
 int
@@ -68,6 +93,9 @@ repro_load(struct store *store, int64_t bug, const struct strv *command,
     }
     out->stored = known == 0;
     rc = command->n == 0 ? 0 : command_from_argv(command, &out->command, err);
+    if (rc == 0 && build_name != NULL) {
+        rc = take_build(store, out, err);
+    }
     if (out->bug.record != NULL) {
         command_add_options(&out->command, out->bug.record->replay_options);
     }
@@ -292,6 +320,10 @@ run(const struct cmd_context *context, const struct strv *args,
     struct err err = ERR_INIT;
     int status = EXIT_DONE;
 
+    if (command->n > 0 && build_name != NULL) {
+        return cmd_fail(EXIT_USAGE, "a command behind -- is a build of its own: leave "
+                                    "--build out");
+    }
     if (args->n != 1) {
         return cmd_fail(
             EXIT_USAGE,
@@ -330,6 +362,7 @@ const struct cmd cmd_repro = {
         "the stack; where standard input is no terminal it then ends.\n\n"
         "  nightjar repro NJ-1\n"
         "  nightjar repro NJ-1 -- ./build-with-fix/target @@\n"
+        "  nightjar repro NJ-1 --build 0123abc\n"
         "  nightjar repro NJ-1 --export NJ-1\n"
         "  nightjar repro NJ-1 --gdb --gdb-command 'info locals'",
     .options = options,

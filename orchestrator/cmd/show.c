@@ -97,8 +97,11 @@ put_runs(struct page *page, const struct show *show)
         rate_show(rate, sizeof(rate), bug->k, bug->n);
         buf_addf(&text, "%s (%s)", rate, bug->reproducibility);
     } else {
-        buf_addf(&text, "never run: it stems from a %s",
-                 strcmp(bug->source, "core") == 0 ? "core file" : "report's text");
+        buf_addf(&text, "never run: it stems from %s",
+                 strcmp(bug->source, "core") == 0     ? "a core file"
+                 : strcmp(bug->source, "verify") == 0 ? "nightjar verify: another bug's "
+                                                        "input shows it by now"
+                                                      : "a report's text");
     }
     /* "given" is the command that a person wrote */
     if (record != NULL && record->build != NULL && strcmp(record->build, "given") != 0) {

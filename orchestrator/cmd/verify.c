@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/build.h"
+#include "orchestrator/cmd/verify_check.h"
 #include "orchestrator/config.h"
 #include "orchestrator/supervise/solo.h"
 #include "triage/program.h"
@@ -15,13 +16,12 @@
 
 enum {
     TELL_MS = 2000,     /* what was seen is written so often at least */
-    TIMEOUT_RUNS = 2,   /* the second with twice the limit: triage/repeat.h */
     RUNS_BY_DEFAULT = 0 /* by how often the bug showed */
 };
 
 static bool all;
 static int64_t jobs, runs = RUNS_BY_DEFAULT;
-static const char *rung_name;
+static const char *rung_name, *build_name;
 
 static const struct cmd_option *
 options(void)
@@ -31,25 +31,13 @@ options(void)
         {CMD_NUMBER, "jobs", 'j', &jobs, "N", "replays at a time (default: cores)"},
         {CMD_NUMBER, "runs", 'n', &runs, "N",
          "replays of each until it counts as clean (default: by how often it showed)"},
+        {CMD_TEXT, "build", 0, &build_name, "ID|COMMIT",
+         "on the programs of a build that is known, not the present ones"},
         {CMD_TEXT, "sandbox", 0, &rung_name, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
     return table;
 }
-
-struct check { /* one regression on its way */
-    const struct regression *of;
-    struct command command;
-    struct record_settings settings;
-    struct verified seen;
-    int runs;
-    bool original;     /* the second witness is asked */
-    bool loaded, done; /* its command; all that is to be known is */
-};
-
-struct build_name { /* a program and its build id */
-    char *path, *id;
-};
 
 struct run {
     const struct cmd_context *context;
@@ -64,23 +52,18 @@ struct run {
     size_t printed, told; /* the first of those that are not */
     int64_t told_at, began;
     struct verify_view view;
-    struct build_name *builds;
-    size_t n_builds;
+    struct revision build; /* id 0: the present ones */
+    struct checking checking;
 };
 
 static void
 run_clear(struct run *run)
 {
     for (size_t i = 0; i < run->list.n && run->checks != NULL; i++) {
-        command_clear(&run->checks[i].command);
-        strv_clear(&run->checks[i].settings.ignore_frames);
-        verified_clear(&run->checks[i].seen);
+        check_clear(&run->checks[i]);
     }
-    for (size_t i = 0; i < run->n_builds; i++) {
-        mem_free(run->builds[i].path);
-        mem_free(run->builds[i].id);
-    }
-    mem_free(run->builds);
+    checking_clear(&run->checking);
+    revision_clear(&run->build);
     mem_free(run->checks);
     mem_free(run->again);
     regression_list_clear(&run->list);
@@ -90,22 +73,6 @@ run_clear(struct run *run)
 AUTO_DEFINE_CLEAR(struct run, run_clear)
 
 /* --- the present builds --- */
-
-/* "": it has none. */
-static const char *
-build_id(struct run *run, const char *path)
-{
-    for (size_t i = 0; i < run->n_builds; i++) {
-        if (strcmp(run->builds[i].path, path) == 0) {
-            return run->builds[i].id;
-        }
-    }
-    run->builds = mem_resize(run->builds, (run->n_builds + 1) * sizeof(*run->builds));
-    char *id = program_build_id(path);
-    run->builds[run->n_builds] =
-        (struct build_name){mem_strdup(path), id == NULL ? mem_strdup("") : id};
-    return run->builds[run->n_builds++].id;
-}
 
 /* What nightjar.yaml says of the target now; what it does not name stays as it was. */
 static int
@@ -145,58 +112,7 @@ register_targets(struct run *run, struct err *err)
     return rc;
 }
 
-/* --- a check --- */
-
-static int
-load_command(struct run *run, struct check *check, struct err *err)
-{
-    AUTO(bug_clear) struct bug bug = {0};
-    struct command *command = &check->command;
-    int rc =
-        store_bug_command(run->store, check->of->bug, command, &check->settings, err);
-
-    if (rc == 0 && run->command->n > 0) {
-        rc = command_from_argv(run->command, command, err);
-        rc = rc < 0 ? rc : store_bug(run->store, check->of->bug, &bug, err);
-        if (rc == 0 && bug.record != NULL) {
-            command_add_options(command, bug.record->replay_options);
-        }
-    }
-    rc = rc < 0 ? rc
-                : regression_build(run->store, check->of, command->argv.v[0],
-                                   &check->seen.kind, err);
-    if (rc < 0) {
-        return rc;
-    }
-    check->loaded = true;
-    check->seen.path = mem_strdup(command->argv.v[0]);
-    check->seen.build_id = mem_strdup(build_id(run, command->argv.v[0]));
-    check->runs = runs > 0 ? (int)runs : regression_runs(check->of->k, check->of->n);
-    if (check->runs < TIMEOUT_RUNS && strcmp(check->of->crash_type, "Timeout") == 0) {
-        check->runs = TIMEOUT_RUNS;
-    }
-    return 0;
-}
-
-static json_t *
-request_of(const struct check *check)
-{
-    const struct record_settings *settings = &check->settings;
-    json_t *request = json_object();
-    json_t *record = json_object();
-
-    json_put(record, "fuzz_target", json_text(check->of->target));
-    json_put(record, "ooms_and_hangs", json_boolean(settings->ooms_and_hangs));
-    json_put(record, "asserts_are_security",
-             json_boolean(settings->asserts_are_security));
-    json_put(record, "checks_are_security", json_boolean(settings->checks_are_security));
-    json_put(record, "ignore_frames", json_strv(&settings->ignore_frames));
-    json_put(request, "op", json_string("triage"));
-    json_put(request, "command", command_to_json(&check->command));
-    json_put(request, "options", record);
-    json_put(request, "runs", json_integer(check->runs));
-    return request;
-}
+/* --- checks --- */
 
 /* What is settled is printed in the order of the bugs, and written now and then. */
 static int
@@ -223,20 +139,8 @@ publish(struct run *run, bool now, struct err *err)
 static int
 settle(struct run *run, struct check *check, struct err *err)
 {
-    int rc = regression_moves(run->store, check->of, &check->seen, err);
-
     check->done = true;
-    return rc < 0 ? rc : publish(run, false, err);
-}
-
-/* It cannot even be tried. */
-static int
-give_up(struct run *run, struct check *check, const char *why, struct err *err)
-{
-    mem_free(check->seen.reason);
-    check->seen.reason = mem_strdup(why);
-    check->seen.as = VERIFIED_BROKEN;
-    return settle(run, check, err);
+    return publish(run, false, err);
 }
 
 static int
@@ -248,53 +152,17 @@ next_check(void *user, json_t **request, struct buf *input, int64_t *id, struct 
         size_t at = run->n_again > 0 ? run->again[--run->n_again] : run->next++;
         struct check *check = &run->checks[at];
         struct err why = ERR_INIT;
-        int rc = check->loaded ? 0 : load_command(run, check, &why);
-        rc = rc < 0 ? rc
-                    : regression_bytes(run->store, check->of,
-                                       check->original ? check->of->original
-                                                       : check->of->sha256,
-                                       input, &why);
-        if (rc == 0) {
+        if (check_request(&run->checking, check, request, input, &why) == 0) {
             *id = (int64_t)at;
-            *request = request_of(check);
             return 1;
         }
-        rc = give_up(run, check, why.msg, err);
+        int rc = check_answer(&run->checking, check, 0, NULL, why.msg, err);
+        rc = rc < 0 ? rc : settle(run, check, err);
         if (rc < 0) {
             return rc;
         }
     }
     return 0;
-}
-
-/* One clean run of a minimized input is no proof while the first input was not asked, and
- * what came to its limit of time once may have been slow. */
-static bool
-look_again(struct check *check)
-{
-    if (check->seen.timed_out && check->runs == 1) {
-        check->runs = TIMEOUT_RUNS;
-        return true;
-    }
-    if (check->seen.as == VERIFIED_CLEAN && !check->original &&
-        check->of->original[0] != '\0') {
-        check->original = true;
-        return true;
-    }
-    return false;
-}
-
-/* Keep what is known of the build. */
-static void
-forget(struct verified *seen)
-{
-    struct verified fresh = {
-        .kind = seen->kind, .path = seen->path, .build_id = seen->build_id};
-
-    seen->path = NULL;
-    seen->build_id = NULL;
-    verified_clear(seen);
-    *seen = fresh;
 }
 
 static int
@@ -303,21 +171,13 @@ check_done(void *user, int64_t id, int64_t job, const json_t *answer, const char
 {
     struct run *run = user;
     struct check *check = &run->checks[id];
+    int rc = check_answer(&run->checking, check, job, answer, why, err);
 
-    forget(&check->seen);
-    check->seen.original = check->original;
-    if (answer == NULL) {
-        return give_up(run, check, why, err);
-    }
-    int rc = regression_judge(run->store, check->of, job, answer, &check->seen, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (look_again(check)) {
+    if (rc == 1) {
         run->again[run->n_again++] = (size_t)id;
         return 0;
     }
-    return settle(run, check, err);
+    return rc < 0 ? rc : settle(run, check, err);
 }
 
 /* --- the whole --- */
@@ -368,8 +228,15 @@ open_all(struct run *run, const char *target, struct err *err)
     if (rc == 0 && regressions_keep(run->store, 0, NULL, &late) < 0) {
         (void)cmd_fail(0, "%s", late.msg);
     }
+    if (rc == 0 && build_name != NULL) {
+        rc = revision_find(run->store, build_name, &run->build, err);
+    }
     rc = rc < 0 ? rc : regressions_load(run->store, target, &run->list, err);
     rc = rc < 0 || run->command->n > 0 ? rc : register_targets(run, err);
+    run->checking = (struct checking){.store = run->store,
+                                      .command = run->command,
+                                      .build = build_name == NULL ? NULL : &run->build,
+                                      .runs = runs};
     run->checks = mem_array(run->list.n, sizeof(*run->checks));
     run->again = mem_array(run->list.n, sizeof(*run->again));
     for (size_t i = 0; i < run->list.n && rc == 0; i++) {
@@ -438,6 +305,10 @@ run(const struct cmd_context *context, const struct strv *args,
     if (command->n > 0 && all) {
         return cmd_fail(EXIT_USAGE, "a command behind -- is one target's: name it");
     }
+    if (command->n > 0 && build_name != NULL) {
+        return cmd_fail(EXIT_USAGE, "a command behind -- is a build of its own: leave "
+                                    "--build out");
+    }
     const char *target = all ? NULL : args->v[0];
     verify_view_begin(&run.view, context);
     int rc = open_all(&run, target, &err);
@@ -469,22 +340,31 @@ const struct cmd cmd_verify = {
         "  clean    no crash: in one run of what always crashed, in as many runs of what "
         "is\n"
         "           flaky as make that 99 % sure; the bug's first input is asked as "
-        "well\n"
+        "well,\n"
+        "           and all that are kept of it before it is called fixed\n"
         "  same     it still crashes as this bug\n"
-        "  changed  it crashes, but otherwise; the bug that this is, where it is known\n"
+        "  changed  it crashes, but otherwise: the bug that this is; one that nobody "
+        "knew "
+        "is filed\n"
         "  broken   the replay never truly ran, so nothing is known\n\n"
         "What was seen, on which build, is in the bug's history (nightjar show), and "
         "moves it:\n"
         "one that is open and clean on a build later than all that showed it is fixed, "
         "a fixed\n"
-        "one that is the same there is regressed. A command behind -- moves nothing, nor "
-        "does a\n"
-        "program without a build id. Exit status: 0 all are clean, 1 something crashes, "
+        "one that is the same there is regressed. Later is what was committed later, on "
+        "a branch\n"
+        "that showed it, where that is known (nightjar build). A command behind -- moves "
+        "nothing,\n"
+        "nor does a program without a build id. --build replays on the copies of a build "
+        "that is\n"
+        "known: an older one tells since when a bug is there. Exit status: 0 all are "
+        "clean, 1 something crashes, "
         "3 nothing crashes, "
         "but one\n"
         "could not be tried.\n\n"
         "  nightjar verify stb_vorbis\n"
         "  nightjar verify --all --json\n"
+        "  nightjar verify --all --build 0123abc\n"
         "  nightjar verify exiftags -- ./build-with-fix/exiftags @@",
     .options = options,
     .run = run,

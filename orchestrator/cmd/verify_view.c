@@ -28,8 +28,10 @@ print_json(const struct regression *of, const struct verified *seen)
     json_put(line, "moved_to", json_text(seen->to));
     json_put(line, "k", json_integer(seen->k));
     json_put(line, "n", json_integer(seen->n));
-    json_put(line, "input", json_string(seen->original ? "original" : "reproducer"));
-    json_put(line, "sha256", json_string(seen->original ? of->original : of->sha256));
+    json_put(line, "input", json_string(verified_input(seen)));
+    json_put(line, "sha256",
+             json_string(seen->sha256[0] == '\0' ? of->sha256 : seen->sha256));
+    json_put(line, "inputs_clean", json_integer(seen->clean));
     json_put(line, "crash_type", json_text(seen->crash_type));
     json_put(line, "crash_state", json_text(seen->crash_state));
     json_put(line, "signature", json_text(seen->signature));
@@ -66,8 +68,9 @@ add_what(struct buf *out, const struct regression *of, const struct verified *se
     } else if (changed) {
         buf_adds(out, ": no bug that is known here");
     }
-    if (seen->original && seen->as != VERIFIED_CLEAN) {
-        buf_adds(out, " (its first input; the reproducer is clean)");
+    if ((seen->original || seen->sibling) && seen->as != VERIFIED_CLEAN) {
+        buf_addf(out, " (%s; the reproducer is clean)",
+                 seen->sibling ? "another input that is kept" : "its first input");
     }
     if (seen->reason != NULL) {
         buf_addf(out, "%s%s", seen->as == VERIFIED_BROKEN ? "" : "; ", seen->reason);

@@ -76,7 +76,12 @@ is "what crashes otherwise is not fixed" "$(state "$abort") $(state "$write")" "
 is "what became another bug changed" "$(result "$abort")" changed
 is "which is named" "$(jq -r "select(.id == \"$abort\") | .bug" "$OUT")" "$(bug_of in/abort-two)"
 is "what became a new one, too" "$(result "$write")" changed
-is "which has no name" "$(jq -r "select(.id == \"$write\") | .bug" "$OUT")" null
+new=$(jq -r "select(.id == \"$write\") | .bug" "$OUT")
+is "which is a bug of its own" "$(nightjar_sql "SELECT state || ' ' || crash_type FROM bug WHERE id = ${new#NJ-}" |
+  head -1)" "new Heap-use-after-free"
+has "that says where it comes from" <("$NIGHTJAR" show "$new") "nightjar verify"
+exits 1 "once more" "$NIGHTJAR" verify crash --json
+is "it is known" "$(jq -r "select(.id == \"$write\") | .bug" "$OUT") $("$NIGHTJAR" bugs --json | wc -l)" "$new 6"
 exits 0 "its timeline" "$NIGHTJAR" timeline "$one" --markdown
 has "says how long it took" "$OUT" '**until fixed**'
 has "and in words what happened" "$OUT" "fixed: crashed in 0 of 1 runs on build"

@@ -95,4 +95,51 @@ ok "gc of all" "$NIGHTJAR" db gc --dry-run
 has "counts copies, too" "$OUT" copies
 
 ok "the state is whole" "$NIGHTJAR" db check --deep
+
+# --- evidence: which build is later is told by commits, and all that is kept of a bug is asked ---
+mkdir -p proof/out proof/in && cd proof || exit 2
+printf 'out: out\ntargets:\n  - name: crash\n    args: ["@@"]\nbuilds:\n  keep: 9\n' >nightjar.yaml
+printf r1 >in/one
+printf 'r1 second' >in/two
+next() { # SOURCE COMMIT TIME BRANCH
+  sed "1i static int build_$2;" "$1" >now.c && build out/crash now.c &&
+    "$NIGHTJAR" build add out --commit "$2" --time "$3" --branch "$4"
+}
+result() { jq -r 'select(.id == "NJ-1") | [.result, .input, .inputs_clean, .moved_to] | @csv' "$OUT" | tr -d '"'; }
+sed 's/text\[0\]) {/strlen(text) < 4 ? 0 : text[0]) {/; 1i #include <string.h>' "$HERE/crash.c" >half.c
+ok "a build" next "$HERE/crash.c" aaaaaaa1 2026-01-01 main
+ok "a crash on it" "$NIGHTJAR" triage in/one --target crash
+ok "a later one" next "$HERE/crash.c" aaaaaaa2 2026-01-02 main
+ok "another crash" "$NIGHTJAR" triage in/two --target crash
+is "of the same bug" "$("$NIGHTJAR" bugs --json | jq -r .crashes)" 2
+ok "a fix of half of it" next half.c aaaaaaa3 2026-01-03 main
+exits 1 "verify" "$NIGHTJAR" verify crash --json
+is "asks what else is kept of it" "$(result)" "same,sibling,2,"
+ok "a fix on another branch" next ../fixed.c bbbbbbb4 2026-01-04 topic
+exits 0 "is clean" "$NIGHTJAR" verify crash --json
+is "but no fix" "$(result)" "clean,original,2,"
+ok "a build of an older commit" next ../fixed.c aaaaaaa0 2025-12-31 main
+exits 0 "that is clean" "$NIGHTJAR" verify crash --json
+is "is no fix either" "$(result)" "clean,original,2,"
+is "but says since when the bug is there" \
+  "$("$NIGHTJAR" show NJ-1 --json | jq -r '[.introduced.commit, .clean_before[:10]] | @csv' | tr -d '"')" \
+  "aaaaaaa1,2025-12-31"
+ok "a fix" next ../fixed.c aaaaaaa5 2026-01-05 main
+exits 0 "of all of it" "$NIGHTJAR" verify crash --json
+is "is one" "$(result)" "clean,sibling,3,fixed"
+has "by commit" <("$NIGHTJAR" timeline NJ-1 --markdown) "commit aaaaaaa5 (main)"
+is "and since then seen clean" "$("$NIGHTJAR" bugs --json | jq -r '.verified | type')" string
+exits 1 "an old build, kept" "$NIGHTJAR" verify crash --build aaaaaaa2 --json
+is "shows it, which is no news" "$(result)" "same,reproducer,0,"
+exits 0 "repro runs it there, too" "$NIGHTJAR" repro NJ-1 --build aaaaaaa1 --json
+is "and it crashes" "$(jq -r .outcome "$OUT")" crash
+exits 2 "a build that nobody knows" "$NIGHTJAR" verify crash --build nosuchone
+exits 2 "two builds" "$NIGHTJAR" verify crash --build aaaaaaa2 -- out/crash @@
+ok "a change that brings it back" next "$HERE/crash.c" aaaaaaa6 2026-01-06 main
+exits 1 "is seen" "$NIGHTJAR" verify crash --json
+is "as that" "$(result)" "same,reproducer,0,regressed"
+rm -r .nightjar/builds
+exits 3 "a copy that is lost" "$NIGHTJAR" verify crash --build aaaaaaa2
+has "is said to be" "$OUT" "no copy of commit aaaaaaa2 (main) is kept"
+ok "the state is whole" "$NIGHTJAR" db check
 finish

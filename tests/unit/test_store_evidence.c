@@ -27,6 +27,7 @@ moves_to(struct fixture *fix, enum verified_as as, const char *path, const char 
     AUTO(verified_clear)
     struct verified seen = {.as = as,
                             .n = 1,
+                            .clean = 1,
                             .kind = "sanitizer",
                             .path = mem_strdup(path),
                             .build_id = build_id == NULL ? NULL : mem_strdup(build_id)};

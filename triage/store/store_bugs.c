@@ -22,6 +22,7 @@ enum {
     PATHS,
     REPORT,
     COMMAND,
+    CRASH_COMMAND,
     CRASH_COUNTS,
     BUG_COUNTS,
     MINIMIZE_COUNT,
@@ -81,6 +82,9 @@ static const char *const sql[STATEMENTS] = {
     [COMMAND] = "SELECT " SHOWN_COMMAND
                 ", t.settings, t.name FROM bug g JOIN crash c ON c.id = g.crash"
                 " JOIN target t ON t.id = c.target WHERE g.id = ?1 AND NOT c.is_report",
+    [CRASH_COMMAND] = "SELECT " SHOWN_COMMAND ", t.settings, t.name, t.id FROM crash c"
+                      " JOIN target t ON t.id = c.target"
+                      " WHERE c.id = ?1 AND NOT c.is_report",
     [CRASH_COUNTS] = "SELECT state, sum(n) FROM crash_count GROUP BY state",
     [SNAPSHOT] = "BEGIN",
     [BUG_COUNTS] = "SELECT severity, count(*), count(*) FILTER (WHERE state IN"
@@ -450,12 +454,25 @@ parse_command(struct stmt *row, json_t **command, json_t **settings, struct err 
     return rc;
 }
 
+static int
+read_command(struct stmt *row, struct command *out, struct record_settings *settings,
+             struct err *err)
+{
+    AUTO(json_decref) json_t *command = NULL;
+    AUTO(json_decref) json_t *options = NULL;
+    int rc = parse_command(row, &command, &options, err);
+
+    rc = rc < 0 ? rc : command_from_json(command, out, err);
+    if (rc == 0) {
+        store_settings_from_json(options, settings);
+    }
+    return rc;
+}
+
 int
 store_bug_command(struct store *store, int64_t bug, struct command *out,
                   struct record_settings *settings, struct err *err)
 {
-    AUTO(json_decref) json_t *command = NULL;
-    AUTO(json_decref) json_t *options = NULL;
     struct stmt *row = NULL;
     int rc = db_query(store->db, &row, err, sql[COMMAND], "i", bug);
 
@@ -466,12 +483,22 @@ store_bug_command(struct store *store, int64_t bug, struct command *out,
             "NJ-%lld has no command: there is no such bug, or it stems from a report",
             (long long)bug);
     }
-    rc = rc < 0 ? rc : parse_command(row, &command, &options, err);
-    rc = rc < 0 ? rc : command_from_json(command, out, err);
+    return rc < 0 ? rc : read_command(row, out, settings, err);
+}
+
+int
+store_crash_command(struct store *store, int64_t crash, struct command *out,
+                    struct record_settings *settings, int64_t *target, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[CRASH_COMMAND], "i", crash);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
     if (rc == 0) {
-        store_settings_from_json(options, settings);
+        return err_set(err, -ENODATA, "crash %lld has no command", (long long)crash);
     }
-    return rc;
+    *target = rc < 0 ? 0 : stmt_int(row, 3);
+    return rc < 0 ? rc : read_command(row, out, settings, err);
 }
 
 static int

@@ -224,6 +224,35 @@ kept_path(struct store *store, const char *build_id, char **out, struct err *err
     return 0;
 }
 
+int
+kept_program(struct store *store, const struct revision *revision, const char *target,
+             const char *kind, struct program_found *out, struct err *err)
+{
+    AUTO(program_found_clear) struct program_found found = {0};
+    AUTO(mem_free) char *copy = NULL;
+    int rc = revision_program(store, revision, target, kind, &found, err);
+
+    rc = rc < 0 ? rc : kept_path(store, found.build_id, &copy, err);
+    if (rc < 0) {
+        return rc;
+    }
+    AUTO(mem_free) char *now = copy != NULL ? NULL : program_build_id(found.path);
+    if (copy == NULL && (now == NULL || strcmp(now, found.build_id) != 0)) {
+        AUTO(mem_free) char *words = revision_words(revision);
+        return err_set(err, -ENODATA,
+                       "no copy of %s is kept, and what lies in its folder is another "
+                       "build by now",
+                       words);
+    }
+    if (copy != NULL) {
+        mem_free(found.path);
+        found.path = STEAL(copy);
+    }
+    *out = found;
+    found = (struct program_found){0};
+    return 0;
+}
+
 /* --- what is wanted --- */
 
 static int

@@ -216,7 +216,8 @@ store_put_target(struct store *store, const char *name, const struct command *co
 static bool
 is_given(const char *source)
 {
-    static const char *const given[] = {"triage", "reports", "core", "import", "api"};
+    static const char *const given[] = {"triage", "reports", "core",
+                                        "import", "api",     "verify"};
 
     for (size_t i = 0; i < COUNT(given); i++) {
         if (strcmp(given[i], source) == 0) {

@@ -37,6 +37,7 @@
  *   store_tally.c   what events mean for totals (tally.h)
  *   store_regression.c  reproducers for good, and what became of them
  *   store_evidence.c  what that says of the bug: fixed, regressed
+ *   store_changed.c   its input shows another bug by now
  *   store_revision.c  builds as people speak of them: commits, releases
  *   store_kept.c    copies of programs
  *   store_release.c bugs that a later release build has not seen
@@ -143,6 +144,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_kept_sql)       \
     X(store_issue_sql)      \
     X(store_owner_sql)      \
+    X(store_changed_sql)    \
     X(store_digest_sql)     \
     X(store_tally_sql)      \
     X(store_control_sql)    \
@@ -569,6 +571,10 @@ int store_minimize_found(struct store *store, const struct job *job,
                          const struct answer *answer, struct err *err);
 
 /* --- regressions (store_regression.c; triage/regression.h) --- */
+
+/* A bug is fixed, in the caller's transaction: so is what nothing but its inputs showed
+ * on builds in between (regression_file_changed()). why: borrowed, for the events. */
+int store_fix_changed(struct store *store, int64_t bug, json_t *why, struct err *err);
 
 /* In spare time: some of the files that are due. What fails is logged. */
 void store_regressions_sometimes(struct store *store);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -24,6 +25,7 @@ enum {
     SETTINGS,
     BUILD,
     SIGNED,
+    SEEN_CLEAN,
     STATEMENTS,
 };
 
@@ -43,6 +45,7 @@ static const char *const sql[STATEMENTS] = {
               " ORDER BY place, id LIMIT 1",
     [SIGNED] = "SELECT bug FROM signature WHERE version = ?1 AND major = ?2"
                " AND target = ?3",
+    [SEEN_CLEAN] = "UPDATE bug SET verified = ?2 WHERE id = ?1",
 };
 const struct store_sql store_regression_sql = {sql, STATEMENTS};
 
@@ -301,6 +304,12 @@ verified_name(enum verified_as as)
     return names[as];
 }
 
+const char *
+verified_input(const struct verified *seen)
+{
+    return seen->sibling ? "sibling" : seen->original ? "original" : "reproducer";
+}
+
 void
 verified_clear(struct verified *verified)
 {
@@ -458,7 +467,10 @@ detail_of(const struct verified *seen)
     json_put(detail, "result", json_string(verified_name(seen->as)));
     json_put(detail, "k", json_integer(seen->k));
     json_put(detail, "n", json_integer(seen->n));
-    json_put(detail, "input", json_string(seen->original ? "original" : "reproducer"));
+    json_put(detail, "input", json_string(verified_input(seen)));
+    if (seen->clean > 1) {
+        json_put(detail, "inputs", json_integer(seen->clean));
+    }
     json_put(detail, "build", json_text(seen->kind));
     json_put(detail, "build_id", json_text(seen->build_id));
     json_put(detail, "path", json_name(seen->path == NULL ? "" : seen->path));
@@ -509,13 +521,20 @@ tell(struct store *store, const struct verification *one, int64_t *told, struct 
     bool before = false;
     int rc = seen_before(store, of->bug, detail, &before, err);
 
+    if (rc == 0 && one->seen->as == VERIFIED_CLEAN) {
+        rc = db_run(store->db, err, sql[SEEN_CLEAN], "ii", of->bug, clock_wall_ms());
+    }
     if (rc == 0 && !before) {
         *told += 1;
         rc = store_event_put(store, &event, err);
     }
-    return rc < 0 || one->seen->to == NULL
+    if (rc < 0 || one->seen->to == NULL) {
+        return rc;
+    }
+    rc = store_move_bug(store, of->bug, of->state, one->seen->to, detail, err);
+    return rc < 0 || strcmp(one->seen->to, "fixed") != 0
                ? rc
-               : store_move_bug(store, of->bug, of->state, one->seen->to, detail, err);
+               : store_fix_changed(store, of->bug, detail, err);
 }
 
 int

@@ -78,10 +78,11 @@ static const char *const sql[STATEMENTS] = {
     [FOLDER_ADDED] = "SELECT coalesce(max(added), 0) FROM revision WHERE folder = ?1",
     [REMOVE_PROGRAMS] = "DELETE FROM program WHERE revision = ?1",
     [REMOVE] = "DELETE FROM revision WHERE id = ?1",
-    [PROGRAM] = "SELECT build_id, path FROM program WHERE revision = ?1 AND target = ?2"
-                " AND kind <> 'coverage' ORDER BY kind <> ?3, CASE kind"
-                " WHEN 'sanitizer' THEN 1 WHEN 'libfuzzer' THEN 2 WHEN 'afl' THEN 3"
-                " WHEN 'cmplog' THEN 4 ELSE 5 END LIMIT 1",
+    [PROGRAM] =
+        "SELECT build_id, path, kind FROM program WHERE revision = ?1 AND target = ?2"
+        " AND kind <> 'coverage' ORDER BY kind <> ?3, CASE kind"
+        " WHEN 'sanitizer' THEN 1 WHEN 'libfuzzer' THEN 2 WHEN 'afl' THEN 3"
+        " WHEN 'cmplog' THEN 4 ELSE 5 END LIMIT 1",
     [INTRODUCED] = SHOWN_IDS " SELECT v.id" SHOWN_ON " ORDER BY v.at, v.id LIMIT 1",
     [NEWEST] = SHOWN_IDS " SELECT v.id" SHOWN_ON " ORDER BY v.at DESC, v.id DESC LIMIT 1",
     [RELEASE] = SHOWN_IDS " SELECT v.id" SHOWN_ON
@@ -363,6 +364,7 @@ revision_program(struct store *store, const struct revision *revision, const cha
     }
     rc = str_unname(stmt_text(row, 1), &out->path, err);
     out->build_id = rc < 0 ? NULL : mem_strdup(stmt_text(row, 0));
+    out->kind = record_build_kind(stmt_text(row, 2));
     stmt_reset(row);
     return rc;
 }
