@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "triage/regression.h"
+#include "triage/revision.h"
 
 /* Bug 1 was seen on build aa, the first one at /b/t; bb came there later, cc is a program
  * elsewhere, and the file at /b/t may be any of them. */
@@ -70,6 +71,92 @@ test_what_is_no_evidence_moves_nothing(void **state)
     execute(fix, "UPDATE bug SET state = 'wontfix'");
     assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/b/t", "bb"), "");
     execute(fix, "UPDATE bug SET state = 'fixed'");
+    assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/b/t", "bb"), "");
+}
+
+/* These build ids are of commits of these times, on these branches. */
+static void
+put_commit(struct fixture *fix, const char *build_id, const char *branch, int64_t at)
+{
+    const struct revision_program program = {"t", "sanitizer", build_id, "/b/t"};
+    AUTO(mem_free) char *commit = mem_printf("commit-%s-%d", build_id, (int)at);
+    const struct revision_given given = {.commit = commit,
+                                         .branch = branch,
+                                         .release = "",
+                                         .at = at,
+                                         .folder = "/b",
+                                         .programs = &program,
+                                         .n = 1};
+    int64_t id = 0;
+    bool is_new = false;
+
+    must(fix, revision_put(fix->store, &given, &id, &is_new, &fix->err));
+}
+
+static void
+test_commits_tell_which_build_is_later(void **state)
+{
+    struct fixture *fix = *state;
+
+    put_history(fix);
+    put_commit(fix, "aa", "main", 20);
+    put_commit(fix, "bb", "main", 10);
+    put_commit(fix, "dd", "main", 30);
+    put_commit(fix, "ee", "topic", 40);
+    /* it came later, but is older; it came never, but is later, wherever it lies */
+    assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/b/t", "bb"), "");
+    assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/kept/t", "dd"), "fixed");
+    /* a branch that never had it */
+    assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/b/t", "ee"), "");
+    put_commit(fix, "aa", "topic", 35);
+    assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/b/t", "ee"), "fixed");
+    /* a change that was taken back: the code that shows it is there again */
+    assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/b/t", "dd"), "");
+}
+
+static void
+test_an_older_build_does_not_bring_it_back(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(regression_list_clear) struct regression_list list = {0};
+    const struct verified clean = {.as = VERIFIED_CLEAN,
+                                   .n = 1,
+                                   .kind = "sanitizer",
+                                   .path = (char[]){"/b/t"},
+                                   .build_id = (char[]){"dd"},
+                                   .to = "fixed"};
+
+    put_history(fix);
+    put_commit(fix, "aa", "main", 10);
+    put_commit(fix, "bb", "main", 20);
+    put_commit(fix, "dd", "main", 30);
+    put_commit(fix, "ff", "main", 40);
+    must(fix, regressions_load(fix->store, NULL, &list, &fix->err));
+    const struct verification one = {&list.v[0], &clean};
+    must(fix, regressions_verified(fix->store, &one, 1, NULL, &fix->err));
+    assert_string_equal(moves_to(fix, VERIFIED_SAME, "/b/t", "bb"), "");
+    assert_string_equal(moves_to(fix, VERIFIED_SAME, "/b/t", "ff"), "regressed");
+    assert_int_equal(number(fix, "SELECT verified > 0 FROM bug"), 1);
+}
+
+/* One of its crashes that is kept was not asked. */
+static void
+test_all_that_is_kept_has_to_be_clean(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(regression_list_clear) struct regression_list list = {0};
+    AUTO(witness_list_clear) struct witness_list all = {0};
+    const struct said deeper = {.frames = {"parse", "load", "deeper", "main"}};
+
+    put_history(fix);
+    must(fix, regressions_load(fix->store, NULL, &list, &fix->err));
+    (void)triage(fix, "second", &deeper);
+    execute(fix, "UPDATE crash SET bug = 1");
+    execute(fix, "UPDATE example SET bug = 1");
+    must(fix, regression_witnesses(fix->store, &list.v[0], &all, &fix->err));
+    assert_int_equal(all.n, 2);
+    assert_int_equal(all.v[0].crash, 0);
+    assert_int_equal(all.v[1].crash, 2);
     assert_string_equal(moves_to(fix, VERIFIED_CLEAN, "/b/t", "bb"), "");
 }
 
@@ -160,6 +247,9 @@ main(void)
         TEST(test_what_is_no_evidence_moves_nothing),
         TEST(test_too_few_runs_fix_nothing),
         TEST(test_older_build_moves_nothing),
+        TEST(test_commits_tell_which_build_is_later),
+        TEST(test_an_older_build_does_not_bring_it_back),
+        TEST(test_all_that_is_kept_has_to_be_clean),
         TEST(test_build_that_was_told_to_show_it_fixes_nothing),
         TEST(test_a_move_is_written_unless_a_person_was_faster),
     };
