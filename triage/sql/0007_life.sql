@@ -1,4 +1,4 @@
--- Schema 6: which builds there are, and what people decide about a bug until when.
+-- Schema 7: which builds there are, and what people decide about a bug until when.
 
 -- --- builds ---
 
