@@ -38,8 +38,9 @@ int revision_put(struct store *store, const struct revision_given *given, int64_
 struct revision {
     int64_t id, at, added;                    /* wall ms */
     char *commit, *branch, *release, *folder; /* "" : not known; folder escaped */
-    int64_t programs, kept; /* how many there are; and of them with a copy */
-    int64_t bugs;           /* open ones that showed on it */
+    /* Counted by store_revisions() and revision_find() alone: programs, of them those
+     * with a copy, open bugs that showed on it. */
+    int64_t programs, kept, bugs;
 };
 void revision_clear(struct revision *revision);
 AUTO_DEFINE_CLEAR(struct revision, revision_clear)

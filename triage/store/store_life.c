@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "triage/control.h"
 #include "triage/life.h"
-#include "triage/revision.h"
 
 enum {
     LIVES,
@@ -72,12 +71,12 @@ bug_life_clear(struct bug_life *life)
 static int
 read_builds(struct store *store, struct bug_life *life, struct err *err)
 {
-    AUTO(bug_builds_clear) struct bug_builds builds = {0};
-    int rc = store_bug_builds(store, life->bug, &builds, err);
+    struct bug_came came = {0};
+    int rc = store_bug_came(store, life->bug, &came, err);
 
-    life->introduced = builds.introduced.at;
-    life->clean_before = builds.clean_before;
-    life->released = life->released || builds.release.id != 0;
+    life->introduced = came.introduced;
+    life->clean_before = came.clean_before;
+    life->released = life->released || came.released;
     return rc;
 }
 
@@ -107,7 +106,6 @@ next_life(struct store *store, int64_t after, struct bug_life *out, struct err *
     int64_t target = stmt_int(row, 9);
     stmt_reset(row);
     rc = read_changes(store, out, err);
-    rc = rc < 0 ? rc : read_builds(store, out, err);
     rc = rc < 0 || out->campaign == 0
              ? rc
              : store_control_cpu(store, target, out->campaign, out->written, &out->cpu_ms,
@@ -119,11 +117,17 @@ int
 store_lives(struct store *store, life_visit *visit, void *user, struct err *err)
 {
     int64_t last = 0;
-    int rc = 1;
+    bool builds = false;
+    int rc = store_any_revision(store, &builds, err);
 
+    rc = rc < 0 ? rc : 1;
     while (rc == 1) {
         AUTO(bug_life_clear) struct bug_life life = {0};
         rc = next_life(store, last, &life, err);
+        if (rc == 1 && builds) {
+            int came = read_builds(store, &life, err);
+            rc = came < 0 ? came : rc;
+        }
         if (rc == 1) {
             last = life.bug;
             int stop = visit(user, &life, err);

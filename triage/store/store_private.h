@@ -576,6 +576,16 @@ int store_minimize_found(struct store *store, const struct job *job,
  * on builds in between (regression_file_changed()). why: borrowed, for the events. */
 int store_fix_changed(struct store *store, int64_t bug, json_t *why, struct err *err);
 
+/* --- commits (store_revision.c): what is asked for each of many bugs --- */
+
+struct bug_came { /* as struct bug_builds has it, wall ms, 0: not known */
+    int64_t introduced, clean_before;
+    bool released;
+};
+int store_bug_came(struct store *store, int64_t bug, struct bug_came *out,
+                   struct err *err);
+int store_any_revision(struct store *store, bool *any, struct err *err);
+
 /* In spare time: some of the files that are due. What fails is logged. */
 void store_regressions_sometimes(struct store *store);
 

@@ -17,6 +17,7 @@ enum {
     PROGRAM_PUT,
     IDS,
     ONE,
+    COUNTS,
     OF_BUILD,
     BY_COMMIT,
     BY_BUILD,
@@ -26,6 +27,8 @@ enum {
     PROGRAM,
     INTRODUCED,
     CLEAN_BEFORE,
+    CAME,
+    ANY,
     NEWEST,
     RELEASE,
     STATEMENTS,
@@ -57,16 +60,17 @@ static const char *const sql[STATEMENTS] = {
                     " VALUES(?1, ?2, ?3, ?4, ?5)"
                     " ON CONFLICT DO UPDATE SET path = excluded.path",
     [IDS] = "SELECT id FROM revision ORDER BY at DESC, id DESC LIMIT ?1",
-    [ONE] = "SELECT v.id, v.at, v.added, v.commit_id, v.branch, v.release, v.folder,"
-            " (SELECT count(*) FROM program x WHERE x.revision = v.id),"
-            " (SELECT count(DISTINCT k.build_id) FROM program x JOIN kept k"
-            "  ON k.build_id = x.build_id WHERE x.revision = v.id),"
-            " (SELECT count(DISTINCT g.id) FROM program x JOIN build b"
-            "  ON b.build_id = x.build_id JOIN replay r ON r.build = b.id"
-            "  JOIN crash c ON c.id = r.crash JOIN bug g ON g.id = c.bug"
-            "  WHERE x.revision = v.id AND g.state IN ('new', 'open', 'fixing',"
-            "  'regressed') AND" SHOWS ")"
-            " FROM revision v WHERE v.id = ?1",
+    [ONE] = "SELECT id, at, added, commit_id, branch, release, folder FROM revision"
+            " WHERE id = ?1",
+    [COUNTS] =
+        "SELECT (SELECT count(*) FROM program x WHERE x.revision = ?1),"
+        " (SELECT count(DISTINCT k.build_id) FROM program x JOIN kept k"
+        "  ON k.build_id = x.build_id WHERE x.revision = ?1),"
+        " (SELECT count(DISTINCT g.id) FROM program x JOIN build b"
+        "  ON b.build_id = x.build_id JOIN replay r ON r.build = b.id"
+        "  JOIN crash c ON c.id = r.crash JOIN bug g ON g.id = c.bug"
+        "  WHERE x.revision = ?1 AND g.state IN ('new', 'open', 'fixing', 'regressed')"
+        "  AND" SHOWS ")",
     [OF_BUILD] = "SELECT v.id FROM program x JOIN revision v ON v.id = x.revision"
                  " WHERE x.build_id = ?1 ORDER BY v.at, v.id LIMIT 1",
     [BY_COMMIT] = "SELECT id FROM revision WHERE commit_id = ?1"
@@ -87,6 +91,10 @@ static const char *const sql[STATEMENTS] = {
     [NEWEST] = SHOWN_IDS " SELECT v.id" SHOWN_ON " ORDER BY v.at DESC, v.id DESC LIMIT 1",
     [RELEASE] = SHOWN_IDS " SELECT v.id" SHOWN_ON
                           " WHERE v.release <> '' ORDER BY v.at, v.id LIMIT 1",
+    /* the branch is that of the row of min() */
+    [CAME] = SHOWN_IDS " SELECT coalesce(min(v.at), 0), coalesce(v.branch, ''),"
+                       " coalesce(sum(v.release <> ''), 0)" SHOWN_ON,
+    [ANY] = "SELECT EXISTS (SELECT 1 FROM revision)",
     /* on its branch, where that is known */
     [CLEAN_BEFORE] = "SELECT max(v.at) FROM event e JOIN program x"
                      " ON x.build_id = json_extract(e.detail, '$.build_id')"
@@ -126,10 +134,26 @@ load(struct store *store, int64_t id, struct revision *out, struct err *err)
                              .commit = mem_strdup(stmt_text(row, 3)),
                              .branch = mem_strdup(stmt_text(row, 4)),
                              .release = mem_strdup(stmt_text(row, 5)),
-                             .folder = mem_strdup(stmt_text(row, 6)),
-                             .programs = stmt_int(row, 7),
-                             .kept = stmt_int(row, 8),
-                             .bugs = stmt_int(row, 9)};
+                             .folder = mem_strdup(stmt_text(row, 6))};
+    stmt_reset(row);
+    return 0;
+}
+
+/* With what a person wants to know of it, which is not asked for each bug. */
+static int
+load_counted(struct store *store, int64_t id, struct revision *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = load(store, id, out, err);
+
+    rc = rc < 0 ? rc : db_query(store->db, &row, err, sql[COUNTS], "i", id);
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc < 1) {
+        return rc;
+    }
+    out->programs = stmt_int(row, 0);
+    out->kept = stmt_int(row, 1);
+    out->bugs = stmt_int(row, 2);
     stmt_reset(row);
     return 0;
 }
@@ -292,7 +316,7 @@ store_revisions(struct store *store, revision_visit *visit, void *user, struct e
         AUTO(revision_clear) struct revision revision = {0};
         int64_t id = 0;
         memcpy(&id, ids.data + at, sizeof(id));
-        rc = load(store, id, &revision, err);
+        rc = load_counted(store, id, &revision, err);
         rc = rc == -ENODATA ? 0 : rc < 0 ? rc : visit(user, &revision, err);
     }
     return rc;
@@ -327,7 +351,7 @@ revision_find(struct store *store, const char *text, struct revision *out,
                        "a build id: nightjar build list",
                        name);
     }
-    return rc < 0 ? rc : load(store, id, out, err);
+    return rc < 0 ? rc : load_counted(store, id, out, err);
 }
 
 int
@@ -403,4 +427,34 @@ store_bug_builds(struct store *store, int64_t bug, struct bug_builds *out,
     }
     return db_int(store->db, &out->clean_before, err, sql[CLEAN_BEFORE], "iit", bug,
                   out->introduced.at, out->introduced.branch);
+}
+
+int
+store_any_revision(struct store *store, bool *any, struct err *err)
+{
+    int64_t is = 0;
+    int rc = db_int(store->db, &is, err, sql[ANY], "");
+
+    *any = is != 0;
+    return rc;
+}
+
+int
+store_bug_came(struct store *store, int64_t bug, struct bug_came *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[CAME], "i", bug);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    if (rc < 1) {
+        return rc;
+    }
+    *out = (struct bug_came){.introduced = stmt_int(row, 0),
+                             .released = stmt_int(row, 2) != 0};
+    AUTO(mem_free) char *branch = mem_strdup(stmt_text(row, 1));
+    stmt_reset(row);
+    return out->introduced == 0
+               ? 0
+               : db_int(store->db, &out->clean_before, err, sql[CLEAN_BEFORE], "iit", bug,
+                        out->introduced, branch);
 }
