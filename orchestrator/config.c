@@ -333,6 +333,15 @@ static const struct config_key slo_keys[] = {
      .read = config_read_number,
      .offset = offsetof(struct config, slo.incidents),
      .max = TOLERATED_MAX},
+    {.name = "outage",
+     .read = config_read_duration,
+     .offset = offsetof(struct config, slo.outage_ms),
+     .min = CONTROL_SLICE_MS,
+     .max = DEADLINE_MAX_MS},
+    {.name = "alerts",
+     .read = config_read_number,
+     .offset = offsetof(struct config, slo.alerts),
+     .max = TOLERATED_MAX},
     {.name = NULL},
 };
 

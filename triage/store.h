@@ -548,7 +548,8 @@ struct event {
                             "bug.issue" (triage/issue.h)
                             "worker.state"    "campaign.start"           "campaign.end"
                             "target.replay" "target.disk" (corpus/disk.h) "target.coverage"
-                            "gate.verdict" "bug.deadline" "bug.incident"
+                            "gate.verdict" "bug.deadline"
+                            "bug.incident" "bug.introduced"
                             "target.outage" "budget.state" (orchestrator/gate/slo.h) */
     const char *subject; /* "bug" "crash" "worker" "campaign" "target" "gate" "budget" */
     int64_t subject_id;

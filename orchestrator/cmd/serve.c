@@ -1,10 +1,11 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "orchestrator/cmd/cmd.h"
-#include "orchestrator/config.h"
+#include "orchestrator/cmd/slo.h"
 #include "orchestrator/web/server.h"
 #include "triage/store.h"
+
+enum { NOTE_EVERY_S = 60 };
 
 static const char *listen_on = "127.0.0.1:9190";
 static const char *token_env;
@@ -24,13 +25,17 @@ options(void)
     return table;
 }
 
-/* Until somebody interrupts. */
+/* Until somebody interrupts; each minute what time brings about is noted, unless the
+ * state folder cannot be written. */
 static void
-wait_for_end(const sigset_t *signals)
+wait_for_end(const struct cmd_context *context, const struct slo_policy *policy,
+             const sigset_t *signals)
 {
-    int got = 0;
+    const struct timespec minute = {.tv_sec = NOTE_EVERY_S};
 
-    (void)sigwait(signals, &got);
+    do {
+        slo_note_now(context, policy);
+    } while (sigtimedwait(signals, NULL, &minute) < 0);
 }
 
 static int
@@ -71,7 +76,7 @@ run(const struct cmd_context *context, const struct strv *args,
     }
     (void)printf("serving http://%s/metrics\n", server_address(server));
     (void)fflush(stdout);
-    wait_for_end(&signals);
+    wait_for_end(context, &settings->slo, &signals);
     return EXIT_DONE;
 }
 
@@ -81,8 +86,8 @@ const struct cmd cmd_serve = {
     .usage = "[--listen ADDRESS:PORT] [--token-env NAME]",
     .about =
         "Answer /metrics (Prometheus' text 0.0.4, or OpenMetrics for who accepts it) and "
-        "/healthz over HTTP,\nfrom the database as it is, until interrupted. It only "
-        "reads, and may run beside anything.\n\n"
+        "/healthz over HTTP,\nfrom the database as it is, until interrupted. It may run "
+        "beside anything; each minute it\nnotes what time brings about (`slo note`).\n\n"
         "  nightjar serve\n"
         "  nightjar serve --listen 0.0.0.0:9190 --token-env NIGHTJAR_TOKEN --host "
         "farm.example.org",

@@ -1,9 +1,12 @@
 #include "orchestrator/cmd/tells.h"
 
+#include "orchestrator/cmd/slo.h"
+
 enum {
     AGAIN_MS = 5000, /* until a sender that ended is started again */
     LAST_MS = 5000,  /* for the last words */
     DISK_EVERY_MS = 10000,
+    NOTE_EVERY_MS = 60000,
     BUILDS_EVERY_MS = 60000,
 };
 
@@ -75,11 +78,22 @@ add_builds(struct tells *out)
     strv_add(&job->words, "--quiet");
 }
 
+/* What only time brings about. */
+static void
+add_notes(struct tells *out)
+{
+    struct herald_job *job = add(out, "nightjar slo note", NOTE_EVERY_MS);
+
+    strv_add(&job->words, "slo");
+    strv_add(&job->words, "note");
+}
+
 void
 tells_during(const struct config *config, struct tells *out)
 {
     add_disk(out, "nightjar disk", "--relieve", DISK_EVERY_MS);
     add_disk(out, "nightjar disk, pruning", "--prune", DISK_EVERY_MS);
+    add_notes(out);
     add_builds(out);
     add_events(config, out, false);
     add_numbers(config, out);
@@ -91,6 +105,7 @@ tells_finish(const struct cmd_context *context, const struct config *config, boo
     AUTO(tells_clear) struct tells tells = {0};
     struct strv words[COUNT(tells.v)];
 
+    slo_note_now(context, &config->slo);
     add_events(config, &tells, true);
     if (numbers) {
         add_numbers(config, &tells);

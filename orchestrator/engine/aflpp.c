@@ -575,6 +575,7 @@ const struct engine_ops engine_aflpp = {
     .title = "AFL++",
     .build = BUILD_AFL,
     .counts_on = true,
+    .counts_steadily = true,
     .policy = {.start_ms = 120000,
                .frozen_ms = 75000, /* plot_data is silent for the first minute */
                .grace_ms = 5000,

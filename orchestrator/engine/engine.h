@@ -139,6 +139,8 @@ struct engine_ops {
     const char *title;     /* for a person: "AFL++" */
     enum build_kind build; /* what of a target it runs */
     bool counts_on; /* its count of executions goes on over restarts (else begins at 0) */
+    bool
+        counts_steadily; /* it tells them several times a minute; else when it has news */
     struct engine_policy policy;
 
     /* -ENOENT with the cure when it is not installed. */

@@ -411,6 +411,7 @@ const struct engine_ops engine_libfuzzer = {
     .title = "libFuzzer",
     .build = BUILD_LIBFUZZER,
     .counts_on = false,
+    .counts_steadily = false,
     .policy = {.start_ms = 120000,
                .frozen_ms = FROZEN_MS,
                .grace_ms = 5000,

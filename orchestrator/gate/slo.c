@@ -328,6 +328,13 @@ slo_is_incident(const struct bug_life *life)
     return !life->backlog && life->released && life->severity >= SEVERITY_HIGH;
 }
 
+/* Of one whose older revisions nobody looked at it is not known. */
+int64_t
+slo_introduced(const struct bug_life *life)
+{
+    return life->clean_before > 0 ? life->introduced : 0;
+}
+
 static void
 count_deadline(const struct slo_policy *policy, const struct bug_life *life, int64_t now,
                struct slo *out)
@@ -366,10 +373,11 @@ static void
 measure(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
         int64_t now, struct slo *out)
 {
-    enum { CAMPAIGN, CPU, NOTIFY, ACKNOWLEDGE, FIX, KINDS };
+    enum { CAMPAIGN, CPU, INTRODUCED, NOTIFY, ACKNOWLEDGE, FIX, KINDS };
     struct durations lists[KINDS];
-    struct spread *const to[KINDS] = {&out->since_campaign, &out->cpu, &out->to_notify,
-                                      &out->to_acknowledge, &out->to_fix};
+    struct spread *const to[KINDS] = {&out->since_campaign,   &out->cpu,
+                                      &out->since_introduced, &out->to_notify,
+                                      &out->to_acknowledge,   &out->to_fix};
 
     for (size_t k = 0; k < KINDS; k++) {
         lists[k] = (struct durations){mem_array(n + 1, sizeof(double)), 0};
@@ -384,6 +392,7 @@ measure(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
         if (life->filed > now - policy->window_ms) {
             add_duration(&lists[CAMPAIGN], life->campaign, life->written);
             add_duration(&lists[CPU], life->campaign > 0 ? 1 : 0, 1 + life->cpu_ms);
+            add_duration(&lists[INTRODUCED], slo_introduced(life), life->written);
             add_duration(&lists[NOTIFY], life->campaign > 0 ? life->written : 0,
                          life->told);
             add_duration(&lists[ACKNOWLEDGE], life->filed, life->acknowledged);

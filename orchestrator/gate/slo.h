@@ -89,11 +89,13 @@ struct slo {
 
     /* durations of bugs that were filed, looked at, fixed in the window; backlog left out
      */
-    struct spread since_campaign; /* found, after the campaign began */
-    struct spread cpu;            /* the same in time of workers of its target */
-    struct spread to_notify;      /* told, after a campaign's crash file was written */
-    struct spread to_acknowledge; /* first decision of a person */
-    struct spread to_fix;         /* of those that are fixed */
+    struct spread since_campaign;   /* found, after the campaign began */
+    struct spread cpu;              /* the same in time of workers of its target */
+    struct spread since_introduced; /* found, after the commit that brought it in, where
+                                       that lies between two known ones */
+    struct spread to_notify;        /* told, after a campaign's crash file was written */
+    struct spread to_acknowledge;   /* first decision of a person */
+    struct spread to_fix;           /* of those that are fixed */
     int64_t oldest_open_ms[SLO_SEVERITIES]; /* beside it, or only the quick ones count */
 
     /* counted at the deadline, whatever came later; backlog has none */
@@ -129,6 +131,9 @@ enum slo_deadline {
 enum slo_deadline slo_deadline_of(const struct slo_policy *policy,
                                   const struct bug_life *life, int64_t now);
 
+/* When the commit was that brought it in; 0: not known, or it may be an older one. */
+int64_t slo_introduced(const struct bug_life *life);
+
 /* Of severity high or more, in a build that is shipped, and no backlog. */
 bool slo_is_incident(const struct bug_life *life);
 
@@ -154,7 +159,8 @@ const char *slo_budget_state(const struct slo *slo);
  * Write as events, each once, what only the passing of time brings about:
  *   budget.state   when the state of the budget is another one
  *   bug.deadline   "met" or "missed", when a bug's deadline has come
- *   bug.incident   a bug of severity high or more shows on a build that is shipped
+ *   bug.introduced its commit is known now, and so how long it was there (goes to no
+ * sink) bug.incident   a bug of severity high or more shows on a build that is shipped
  *   target.outage  "outage" when a target's minutes were bad for policy.outage_ms in a
  *                  row up to now, "ok" when they no longer are
  * Any process may do it, at any time. fuzz does each minute, serve too, and who triages

@@ -170,6 +170,21 @@ note_bug(struct store *store, const struct bug_life *life, const char *kind,
 }
 
 static int
+note_introduced(struct store *store, const struct bug_life *life, struct err *err)
+{
+    AUTO(json_decref) json_t *detail = json_object();
+    const struct event event = {.kind = "bug.introduced",
+                                .subject = "bug",
+                                .subject_id = life->bug,
+                                .to = "known",
+                                .detail = detail};
+
+    json_put(detail, "severity", json_string(severity_name(life->severity)));
+    json_put(detail, "duration_ms", json_integer(life->written - slo_introduced(life)));
+    return store_event_first(store, &event, err);
+}
+
+static int
 note_life(struct store *store, const struct slo_policy *policy,
           const struct bug_life *life, int64_t now, struct err *err)
 {
@@ -179,6 +194,9 @@ note_life(struct store *store, const struct slo_policy *policy,
                  : note_bug(store, life, "bug.deadline",
                             deadline == SLO_DEADLINE_MET ? "met" : "missed", err);
 
+    rc = rc < 0 || life->backlog || slo_introduced(life) == 0
+             ? rc
+             : note_introduced(store, life, err);
     return rc < 0 || !slo_is_incident(life)
                ? rc
                : note_bug(store, life, "bug.incident", "incident", err);

@@ -39,7 +39,15 @@ static const struct {
     {"bug.state", "regressed", "is back"},
     {"bug.state", NULL, "is"},
     {"bug.override", NULL, "has another severity"},
+    {"bug.severity", NULL, "has another severity"},
+    {"bug.deadline", "missed", "is not fixed in time"},
+    {"bug.incident", NULL, "is in what is shipped"},
     {"target.replay", NULL, "replays are"},
+    {"target.coverage", "dropped", "coverage is"},
+    {"target.coverage", "ok", "coverage is"},
+    {"target.disk", "full", "disk is"},
+    {"target.outage", NULL, "fuzzing is in"},
+    {"budget.state", NULL, "is"},
     {"worker.state", "quarantined", "is given up"},
     {"worker.state", "dead", "is dead"},
 };
@@ -66,6 +74,24 @@ notify_wants(const struct notify_sink *sink, const struct notice *notice)
                                : strv_has(&sink->events, notice->row->kind);
 }
 
+/* "target png", "breach budget", "worker 7" where its name was not kept. */
+static void
+put_subject(const struct outbox_row *row, struct buf *out)
+{
+    const char *name = json_get_str(row->detail, row->subject, "");
+
+    if (strcmp(row->subject, "budget") == 0) {
+        buf_adds(out, "breach budget");
+        return;
+    }
+    buf_addf(out, "%s ", row->subject);
+    if (name[0] == '\0') {
+        buf_addf(out, "%lld", (long long)row->subject_id);
+    } else {
+        str_name(out, name, strlen(name));
+    }
+}
+
 void
 notify_line(const struct notice *notice, struct buf *out)
 {
@@ -73,9 +99,9 @@ notify_line(const struct notice *notice, struct buf *out)
     const char *words = words_for(row);
 
     if (notice->bug == NULL) {
-        buf_addf(out, "%s %lld %s%s%s", row->subject, (long long)row->subject_id,
-                 words == NULL ? row->kind : words, row->to[0] == '\0' ? "" : " ",
-                 row->to);
+        put_subject(row, out);
+        buf_addf(out, " %s%s%s", words == NULL ? row->kind : words,
+                 row->to[0] == '\0' ? "" : " ", row->to);
         return;
     }
     bool plain = words != NULL && strcmp(words, "is") == 0;

@@ -49,8 +49,10 @@ struct notifier_ops {
 const struct notifier_ops *notify_find(const char *kind); /* NULL: no such kind */
 void notify_kinds(struct buf *out);                       /* appends "webhook, slack" */
 
-/* Whether a sink is told of such an event. By default: a bug is new, is fixed, is back or
- * is decided about; a target's replays broke; a worker is given up. */
+/* Whether a sink is told of such an event. By default: a bug is new, is fixed, is back,
+ * is decided about, has another severity, missed its deadline or is in what is shipped; a
+ * target's replays broke, its coverage dropped, its disk is full, it is not being fuzzed
+ * (and each of these is over); a worker is given up; the state of the breach budget. */
 bool notify_wants(const struct notify_sink *sink, const struct notice *notice);
 
 /* One line for a person: "NJ-7 is new: high, Heap-buffer-overflow WRITE in f (png)".

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/supervise/scribe_message.h"
+#include "triage/control.h"
 
 void
 scribe_books_clear(struct scribe_books *books)
@@ -263,6 +264,33 @@ op_exchange(struct scribe_books *books, const json_t *request, const char *body,
 }
 
 static int
+op_control(struct scribe_books *books, const json_t *request, const char *body,
+           size_t len, json_t *answer, struct err *err)
+{
+    const json_t *faults = json_object_get(request, "faults");
+    int64_t target = scribe_target(books, json_get_str(request, "target", ""));
+    struct control_slice slice = {
+        .minute = json_get_int(request, "minute", 0),
+        .counts = json_get_bool(request, "counts", false),
+        .cause = json_get_str(request, "cause", ""),
+        .scheduled_ms = json_get_int(request, "scheduled_ms", 0),
+        .productive_ms = json_get_int(request, "productive_ms", 0)};
+
+    (void)body;
+    (void)len;
+    (void)answer;
+    for (size_t i = 0; control_cause_name(i) != NULL; i++) {
+        const char *cause = control_cause_name(i);
+        if (json_object_get(faults, cause) != NULL) {
+            slice.faults[slice.n_faults++] =
+                (struct control_fault){cause, json_get_int(faults, cause, 0)};
+        }
+    }
+    return target == 0 ? err_set(err, -EPROTO, "a minute of a target without a name")
+                       : store_put_control(books->store, target, &slice, err);
+}
+
+static int
 op_event(struct scribe_books *books, const json_t *request, const char *body, size_t len,
          json_t *answer, struct err *err)
 {
@@ -303,11 +331,12 @@ const struct scribe_op *
 scribe_op_find(const char *op)
 {
     static const struct scribe_op table[] = {
-        {"next", op_next, true},      {"finish", op_finish, true},
-        {"fail", op_fail, true},      {"return", op_return, true},
-        {"target", op_target, false}, {"worker", op_worker, false},
-        {"event", op_event, false},   {"campaign", op_campaign, false},
-        {"counts", op_counts, false}, {"exchange", op_exchange, false}};
+        {"next", op_next, true},       {"finish", op_finish, true},
+        {"fail", op_fail, true},       {"return", op_return, true},
+        {"target", op_target, false},  {"worker", op_worker, false},
+        {"event", op_event, false},    {"campaign", op_campaign, false},
+        {"counts", op_counts, false},  {"exchange", op_exchange, false},
+        {"control", op_control, false}};
 
     for (size_t i = 0; i < COUNT(table); i++) {
         if (strcmp(table[i].op, op) == 0) {

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/supervise/inbox.h"
+#include "orchestrator/supervise/minute_watch.h"
 #include "orchestrator/supervise/pipeline.h"
 #include "orchestrator/supervise/progress.h"
 #include "orchestrator/supervise/supervisor_crew.h"
@@ -38,6 +39,7 @@ struct supervisor {
     struct crew crew;
     struct herald *herald;
     struct exchange *exchange;
+    struct minute_watch *watch;
     struct progress_printer printer;
     enum phase phase;
     int64_t phase_ms, deadline_ms, tell_ms;
@@ -160,6 +162,7 @@ enter(struct supervisor *s, enum phase phase, int64_t limit_ms)
 static void
 begin_stopping(struct supervisor *s)
 {
+    minute_watch_end(s->watch);
     enter(s, STOPPING, 0);
     for (size_t i = 0; i < s->crew.n; i++) {
         worker_feed(s->crew.members[i].worker, WORKER_STOP);
@@ -271,6 +274,7 @@ on_tick(sd_event_source *source, uint64_t usec, void *user)
     }
     if (s->phase == FUZZING) {
         crew_turns(&s->crew);
+        minute_watch_tick(s->watch);
     }
     herald_tick(s->herald);
     crew_credit(&s->crew, s->exchange);
@@ -498,7 +502,7 @@ take_up(struct supervisor *s)
 }
 
 static void
-on_exchanged(void *user, json_t *message)
+on_told(void *user, json_t *message)
 {
     struct supervisor *s = user;
 
@@ -511,12 +515,13 @@ form_crew(struct supervisor *s, struct err *err)
     const struct exchange_config exchange = {.state = s->config->state,
                                              .targets = s->config->targets,
                                              .cross = s->config->cross,
-                                             .tell = on_exchanged,
+                                             .tell = on_told,
                                              .user = s};
     int rc = crew_form(&s->crew, s->event, s->inbox, err);
 
     s->exchange = exchange_new(&exchange);
     crew_join(&s->crew, s->exchange);
+    s->watch = minute_watch_new(&s->crew, on_told, s);
     return rc;
 }
 
@@ -556,6 +561,7 @@ close_all(struct supervisor *s)
     progress_end(&s->printer);
     herald_free(s->herald);
     exchange_free(s->exchange);
+    minute_watch_free(s->watch);
     /* workers first: they hand over to the inbox, which hands over to the pipeline */
     crew_clear(&s->crew);
     inbox_free(s->inbox);

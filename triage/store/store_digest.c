@@ -38,13 +38,14 @@ static const char *const sql[STATEMENTS] = {
         " " DUE_OF("g") " BETWEEN 1 AND ?2 - 1"
                         " FROM bug g JOIN target t ON t.id = g.target WHERE g.id = ?1",
     [OTHERS] =
-        "SELECT e.kind, coalesce(e.to_state, ''), coalesce(t.name, w.name, '?'), "
+        "SELECT e.kind, coalesce(e.to_state, ''), coalesce(t.name, w.name,"
+        " iif(e.subject = 'budget', 'the', '?')), "
         "max(e.id)"
         " FROM event e LEFT JOIN target t ON e.subject = 'target' AND t.id = e.subject_id"
         " LEFT JOIN worker w ON e.subject = 'worker' AND w.id = e.subject_id"
-        " WHERE e.kind IN ('target.replay', 'target.disk', 'target.coverage', "
-        "'target.edges',"
-        " 'worker.state') AND e.at >= ?1 AND e.at < ?2"
+        " WHERE e.kind IN ('target.replay', 'target.disk', 'target.coverage',"
+        " 'target.edges', 'target.outage', 'budget.state', 'worker.state')"
+        " AND e.at >= ?1 AND e.at < ?2"
         " GROUP BY e.kind, e.subject_id ORDER BY 4",
 };
 const struct store_sql store_digest_sql = {sql, STATEMENTS};
@@ -316,6 +317,10 @@ read_others(struct store *store, struct digest *digest, struct err *err)
         {"target.edges", "dropped", "its corpus reaches fewer edges than before"},
         {"worker.state", "quarantined", "was given up: it fails again and again"},
         {"worker.state", "dead", "is dead"},
+        {"target.outage", "outage", "is not being fuzzed as it should be"},
+        {"budget.state", "half", "breach budget is spent by half"},
+        {"budget.state", "low", "breach budget is nearly spent"},
+        {"budget.state", "exhausted", "breach budget is exhausted"},
     };
     struct stmt *row = NULL;
     int rc = db_query(store->db, &row, err, sql[OTHERS], "ii", digest->from, digest->to);

@@ -46,6 +46,7 @@ static int
 is_quiet(struct store *store, const struct event *event, int64_t *quiet, struct err *err)
 {
     *quiet = strcmp(event->subject, "crash") == 0 ||
+             strcmp(event->kind, "bug.introduced") == 0 ||
              (strcmp(event->kind, "bug.deadline") == 0 && strcmp(event->to, "met") == 0);
     return *quiet != 0 || strcmp(event->subject, "bug") != 0
                ? 0

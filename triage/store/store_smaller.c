@@ -148,7 +148,7 @@ file_smaller(struct blob_batch *batch, const struct job *job, const struct answe
         rc = rc < 0 ? rc : store_blob_id(store, sha256, &blob, err);
         rc =
             rc < 0 ? rc : db_run(store->db, err, sql[SMALLER], "iit", job->bug, blob, to);
-        rc = rc < 0 || (job->interrupted && answer->bytes == now.bytes)
+        rc = rc < 0 || (job->interrupted && !done && answer->bytes == now.bytes)
                  ? rc
                  : event_minimized(store, job, answer, now.bytes, to, err);
         rc = rc < 0 || !done ? rc

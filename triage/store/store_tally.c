@@ -123,6 +123,18 @@ incident(struct store *store, const struct event *event, int64_t now, struct err
 }
 
 static int
+introduced(struct store *store, const struct event *event, int64_t now, struct err *err)
+{
+    const char *const labels[] = {"severity",
+                                  json_get_str(event->detail, "severity", "info"),
+                                  "clock", "introduced", NULL};
+
+    (void)now;
+    return observe_ms(store, &histogram_detection, labels,
+                      json_get_int(event->detail, "duration_ms", -1), err);
+}
+
+static int
 verdict(struct store *store, const struct event *event, int64_t now, struct err *err)
 {
     const char *const labels[] = {"verdict", event->to, NULL};
@@ -143,11 +155,9 @@ store_tally_event(struct store *store, const struct event *event, int64_t now,
         const char *kind;
         int (*tally)(struct store *store, const struct event *event, int64_t now,
                      struct err *err);
-    } rows[] = {{"bug.state", bug_changed},
-                {"bug.deadline", deadline_passed},
-                {"bug.incident", incident},
-                {"target.outage", incident},
-                {"gate.verdict", verdict}};
+    } rows[] = {{"bug.state", bug_changed},  {"bug.deadline", deadline_passed},
+                {"bug.incident", incident},  {"bug.introduced", introduced},
+                {"target.outage", incident}, {"gate.verdict", verdict}};
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         if (strcmp(rows[i].kind, event->kind) == 0) {
