@@ -27,7 +27,7 @@
 #include "orchestrator/publish/http.h"
 #include "orchestrator/publish/sink.h"
 
-enum { BATCH_MAX = 500, BEHIND_MAX_MS = 60 * 1000 };
+enum { BATCH_MAX = 500, BEHIND_MAX_MS = 60 * 1000, SECOND_MS = 1000 };
 
 /* The NaN that Prometheus takes for the end of a series. */
 #define STALE_BITS UINT64_C(0x7ff0000000000002)
@@ -172,8 +172,9 @@ sample_time(const struct sink_target *to, int64_t at_ms, int64_t *out, struct er
     if (rc < 0) {
         return rc;
     }
-    bool wrong = answer.date_ms > 0 &&
-                 (answer.date_ms < at_ms || answer.date_ms - at_ms > BEHIND_MAX_MS);
+    /* it tells whole seconds */
+    bool wrong = answer.date_ms > 0 && (answer.date_ms + SECOND_MS <= at_ms ||
+                                        answer.date_ms - at_ms > BEHIND_MAX_MS);
     *out = wrong ? answer.date_ms : at_ms;
     return 0;
 }

@@ -108,6 +108,44 @@ else
   skip "a clock that is ahead" "faketime is not installed: scripts/bootstrap test"
 fi
 
+# A series that is gone is ended, rather than shown for five minutes more.
+sqlite3 .nightjar/nightjar.db "UPDATE target SET name = 'renamed'"
+exits 0 "a target has another name" "$NIGHTJAR" push metrics --sink remote_write --to "$prometheus/api/v1/write" --instance farm1
+# shellcheck disable=SC2317 # called by retry
+moved() { [ "$(value "$prometheus" "count by (target) (nightjar_bugs{instance=\"farm1\"})")" = "$(grep -c '^nightjar_bugs{' text)" ] && [ "$(value "$prometheus" 'count(nightjar_bugs{target="crash",instance="farm1"}) or vector(0)')" = 0 ]; }
+ok "the old one's series ended with it" retry 10 moved
+sqlite3 .nightjar/nightjar.db "UPDATE target SET name = 'crash'"
+
+# --- what is sent again, and what is not ---
+
+tries() { # NAME ANSWERS SINK WANTED-EXIT: how many requests came
+  receiver "$1" "$2"
+  exits "$4" "$1: $2" "$NIGHTJAR" push metrics --sink "$3" --to "http://127.0.0.1:$PORT/" --timeout 5s
+  count=$(find "$1" -name '*.body' | wc -l)
+}
+tries busy 503/1,200 otlp 0
+is "is tried again when it may be" "$count" 2
+ok "with the same" cmp busy/1.body busy/2.body
+tries wrong 400 otlp 3
+is "is not" "$count" 1
+tries pause 429/120 otlp 3
+is "is left alone" "$count" 1
+has "as it asked" "$ERR" "it wants to be left alone for 120 s"
+exits 3 "until then" "$NIGHTJAR" push metrics --sink otlp --to "http://127.0.0.1:$PORT/"
+is "nothing is sent" "$(find pause -name '*.body' | wc -l)" 1
+receiver partial
+echo '{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"too old"}}' >partial/answer
+exits 3 "a part was refused" "$NIGHTJAR" push metrics --sink otlp --to "http://127.0.0.1:$PORT/"
+has "as it says" "$ERR" "it refused 3 data points: too old"
+is "and the rest is not sent again" "$(find partial -name '*.body' | wc -l)" 1
+tries write 200,500,200 remote_write 0
+is "remote write: the time, a first batch twice, a second" "$count" 4
+tries refused 200,400,200 remote_write 3
+is "one batch that is refused takes no other with it" "$count" 3
+"$NIGHTJAR" push metrics --print >text
+has "what failed is counted" text 'nightjar_push_total{sink="remote_write",result="failed"} 2'
+ok "what went well has a time" grep -q '^nightjar_push_last_success_timestamp_seconds{sink="otlp"} 1' text
+
 # --- OpenTelemetry ---
 
 receiver otlp

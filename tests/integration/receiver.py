@@ -1,9 +1,10 @@
 """Take HTTP requests on a free port of the loopback and keep their bodies.
 
-usage: receiver.py FOLDER [STATUS | hang]
+usage: receiver.py FOLDER [STATUS[/RETRY-AFTER],... | hang]
 
 The port is written to FOLDER/port; request N's body to FOLDER/N.body, its first line and headers to
-FOLDER/N.head. Answers with STATUS (200), or never.
+FOLDER/N.head. Answers request N with the N-th STATUS (200), those behind the last with the last one, or never;
+with what FOLDER/answer holds, if it is there.
 """
 import http.server
 import os
@@ -12,6 +13,7 @@ import time
 
 folder = sys.argv[1]
 answer = sys.argv[2] if len(sys.argv) > 2 else "200"
+answers = answer.split(",")
 seen = 0
 
 
@@ -28,10 +30,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         os.rename(partial, os.path.join(folder, f"{seen}.body"))
         if answer == "hang":
             time.sleep(3600)
-        self.send_response(int(answer))
+        status, _, wait = answers[min(seen, len(answers)) - 1].partition("/")
+        self.send_response(int(status))
         self.send_header("Content-Type", "application/json")
+        if wait:
+            self.send_header("Retry-After", wait)
         self.end_headers()
-        self.wfile.write(b"{}")
+        told = os.path.join(folder, "answer")
+        self.wfile.write(open(told, "rb").read() if os.path.exists(told) else b"{}")
 
     do_GET = do_PUT = do_POST
 
