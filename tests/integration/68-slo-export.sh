@@ -7,7 +7,7 @@ command -v promtool >/dev/null || { skip "slo export" "promtool is not there: sc
 printf '==1==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602000000011\nWRITE of size 1 at 0x602000000011 thread T0\n    #0 0x1 in f /a.c:1\n' >report
 ok "a bug" "$NIGHTJAR" triage --reports report
 exits 0 "rules and dashboard" "$NIGHTJAR" slo export --dir out
-is "are two files" "$(cat "$OUT" | xargs -n 1 basename | xargs)" "nightjar-rules.yml nightjar-dashboard.json"
+is "are two files" "$(xargs -n 1 basename <"$OUT" | xargs)" "nightjar-rules.yml nightjar-dashboard.json"
 ok "promtool finds nothing to say of the rules" promtool check rules out/nightjar-rules.yml
 "$NIGHTJAR" slo export >printed
 ok "without a folder they are printed" cmp printed out/nightjar-rules.yml
