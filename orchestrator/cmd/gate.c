@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "orchestrator/cmd/artifacts.h"
 #include "orchestrator/cmd/cmd.h"
@@ -63,13 +65,17 @@ print_verdict(const struct cmd_context *context, const struct findings *gate,
 }
 
 static void
-record_event(const char *state, const struct findings *gate)
+record_event(const char *state, const struct findings *gate, int64_t took_ms)
 {
     AUTO(store_close) struct store *store = NULL;
-    struct event event = {
-        .kind = "gate.verdict", .subject = "gate", .to = verdict_name(gate->verdict)};
+    AUTO(json_decref) json_t *detail = json_object();
+    struct event event = {.kind = "gate.verdict",
+                          .subject = "gate",
+                          .to = verdict_name(gate->verdict),
+                          .detail = detail};
     struct err err = ERR_INIT;
 
+    json_put(detail, "duration_ms", json_real((double)took_ms));
     /* a verdict on a read-only state folder is still a verdict */
     if (store_open(state, DB_WRITE, &store, &err) == 0) {
         (void)store_event(store, &event, &err);
@@ -84,6 +90,7 @@ run(const struct cmd_context *context, const struct strv *args,
     AUTO(findings_clear) struct findings gate = {0};
     struct gate_policy policy = {SEVERITY_HIGH};
     struct err err = ERR_INIT;
+    int64_t began = clock_mono_ms();
 
     (void)command;
     if (args->n > 0) {
@@ -111,7 +118,7 @@ run(const struct cmd_context *context, const struct strv *args,
         return cmd_fail(EXIT_UNDECIDED, "%s", err.msg);
     }
     AUTO(mem_free) char *path = fs_join(folder, report_verdict.file);
-    record_event(context->state, &gate);
+    record_event(context->state, &gate, clock_mono_ms() - began);
     if (context->json) {
         AUTO(buf_clear) struct buf text = BUF_INIT;
         if (fs_read(path, BUF_MAX_DEFAULT, &text, NULL) == 0) {

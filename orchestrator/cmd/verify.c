@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/build.h"
+#include "orchestrator/cmd/slo.h"
 #include "orchestrator/cmd/verify_check.h"
 #include "orchestrator/config.h"
 #include "orchestrator/supervise/solo.h"
@@ -322,6 +323,7 @@ run(const struct cmd_context *context, const struct strv *args,
         (void)cmd_fail(0, "interrupted: %zu of %zu were not tried",
                        run.list.n - run.printed, run.list.n);
     }
+    slo_note_now(context, &run.config->slo);
     bool crashes = run.view.n[VERIFIED_SAME] + run.view.n[VERIFIED_CHANGED] > 0;
     bool unknown = rc < 0 || run.view.n[VERIFIED_BROKEN] > 0;
     return crashes ? EXIT_FOUND : unknown ? EXIT_UNDECIDED : EXIT_DONE;

@@ -111,7 +111,8 @@ ok "the database is whole" "$NIGHTJAR" db check
 rm -rf ops
 receiver ops
 sed -i "s,http://127.0.0.1:[0-9]*/hook,http://127.0.0.1:$PORT/hook," nightjar.yaml
-printf 'metrics: {every: 1s, textfile: now.prom, otlp: "http://127.0.0.1:1/"}\n' >>nightjar.yaml
+receiver hung hang
+printf 'metrics: {every: 1s, textfile: now.prom, otlp: "http://127.0.0.1:1/", remote_write: "http://127.0.0.1:%s/"}\n' "$PORT" >>nightjar.yaml
 cat >fuzz.c <<'C'
 #include <stddef.h>
 #include <stdint.h>
