@@ -27,8 +27,8 @@ enum {
 };
 
 static const char *const sql[STATEMENTS] = {
-    [FILES] = "SELECT id, sha256 FROM blob WHERE id > ?1 AND state = 'present'"
-              " AND data IS NULL ORDER BY id LIMIT ?2",
+    [FILES] = ("SELECT id, sha256 FROM blob WHERE id > ?1 AND state = 'present'"
+               " AND data IS NULL ORDER BY id LIMIT ?2"),
     [IN_ROWS] = "SELECT count(*) FROM blob WHERE id > ?1 AND data IS NOT NULL",
     [SIZE] = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 };
