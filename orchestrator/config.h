@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "orchestrator/corpus/disk.h"
+#include "orchestrator/gate/policy.h"
 #include "orchestrator/gate/slo.h"
 #include "orchestrator/publish/notify.h"
 #include "orchestrator/publish/sink.h"
@@ -74,13 +75,11 @@ struct config {
     struct seed_limits import;    /* `import:` */
     struct disk_limits disk;      /* `disk:` */
     struct config_rules severity; /* `severity:` */
-    struct {
-        enum severity fail_on; /* `gate: {fail_on: high}` */
-    } gate;
-    struct slo_policy slo;      /* `slo:` */
-    struct config_sinks notify; /* `notify:` */
-    int64_t metrics_every_ms;   /* during a campaign; default 15 s */
-    char *metrics[SINKS_MAX];   /* where each of sink_at() sends to; NULL: not wanted */
+    struct gate_policy gate;      /* `gate:` */
+    struct slo_policy slo;        /* `slo:` */
+    struct config_sinks notify;   /* `notify:` */
+    int64_t metrics_every_ms;     /* during a campaign; default 15 s */
+    char *metrics[SINKS_MAX];     /* where each of sink_at() sends to; NULL: not wanted */
 };
 
 /* path NULL: nightjar.yaml in the current folder, or defaults when there is none. New

@@ -82,7 +82,7 @@ run(const struct cmd_context *context, const struct strv *args,
 {
     AUTO(store_close) struct store *store = NULL;
     AUTO(findings_clear) struct findings gate = {0};
-    struct gate_policy policy = {SEVERITY_HIGH};
+    struct gate_policy policy = gate_policy_default();
     struct err err = ERR_INIT;
 
     (void)command;
