@@ -161,9 +161,7 @@ static void
 begin_stopping(struct supervisor *s)
 {
     enter(s, STOPPING, 0);
-    for (size_t i = 0; i < s->crew.n; i++) {
-        worker_feed(s->crew.members[i].worker, WORKER_STOP);
-    }
+    crew_stop(&s->crew);
 }
 
 static void
@@ -597,6 +595,7 @@ void
 supervisor_result_clear(struct supervisor_result *result)
 {
     strv_clear(&result->casualties);
+    mem_free(result->targets);
 }
 
 int

@@ -48,6 +48,12 @@ struct supervisor_config {
 
 enum supervisor_end { SUPERVISOR_DONE, SUPERVISOR_INTERRUPTED, SUPERVISOR_FAILED };
 
+struct supervisor_target { /* what became of a target in this campaign */
+    int64_t execs;
+    int64_t scheduled_ms;  /* of its workers' turns */
+    int64_t productive_ms; /* of these, that they fuzzed */
+};
+
 struct supervisor_result {
     enum supervisor_end how;
     bool fuzzed;  /* at least one worker truly ran */
@@ -55,8 +61,9 @@ struct supervisor_result {
     int64_t execs;
     int64_t crashes; /* files that reached the ledger in this run */
     int64_t new_bugs;
-    struct strv casualties; /* "NAME: quarantined: REASON" */
-    struct err failure;     /* with SUPERVISOR_FAILED */
+    struct supervisor_target *targets; /* as many as config->targets, in their order */
+    struct strv casualties;            /* "NAME: quarantined: REASON" */
+    struct err failure;                /* with SUPERVISOR_FAILED */
 };
 
 void supervisor_result_clear(struct supervisor_result *result);
