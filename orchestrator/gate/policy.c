@@ -27,7 +27,7 @@ gate_policy_default(void)
                                 .min_n = GATE_MIN_N,
                                 .leak = true,
                                 .min_productive = GATE_PRODUCTIVE,
-                                .min_execs = 1};
+                                .min_execs = GATE_MIN_EXECS};
 }
 
 bool

@@ -22,11 +22,12 @@ enum {
     GATE_WAIVER_DAYS = 90,
     GATE_WARN_DAYS = 7, /* before a waiver ends */
     GATE_WAIVERS_MAX = 1000,
+    GATE_MIN_EXECS = 100, /* a harness that hangs runs some, too */
 };
 #define GATE_DAY_MS INT64_C(86400000)
 
-/* A share of a worker's time: that of a start counts, which is much of a short run. */
-#define GATE_PRODUCTIVE 0.5
+/* Of the time that a target's workers fuzzed, or were broken. */
+#define GATE_PRODUCTIVE 0.9
 
 struct gate_waiver {
     int64_t bug;     /* 0: by signature */
@@ -48,15 +49,15 @@ struct gate_policy {
     int fail_on_regressed;   /* the same of what was fixed; GATE_NEVER: none does */
     int min_k, min_n;        /* what shows more rarely is flaky, and fails nobody */
     bool timeout, oom, leak; /* whether bugs of these kinds fail, or are only told */
-    double min_productive;   /* share of a target's fuzzing time, 0 to 1 */
+    double min_productive;   /* 0 to 1; see GATE_PRODUCTIVE */
     int64_t min_execs;       /* of each target that is fuzzed */
     bool freeze;             /* an exhausted breach budget fails all but fixes */
     bool untrusted;          /* `trust: untrusted`: changes are strangers' */
     struct gate_waivers waivers;
 };
 
-/* high; regressed: any; 3 of 10; timeouts and memory are told, leaks fail; half of the
- * time productive; one execution; warn. */
+/* high; regressed: any; 3 of 10; timeouts and memory are told, leaks fail; nine tenths of
+ * the time productive; 100 executions; warn. */
 struct gate_policy gate_policy_default(void);
 
 /* Whether bugs of this crash type fail at all; *kind receives "timeout", "oom", "leak" or

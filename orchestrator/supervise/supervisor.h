@@ -50,8 +50,9 @@ enum supervisor_end { SUPERVISOR_DONE, SUPERVISOR_INTERRUPTED, SUPERVISOR_FAILED
 
 struct supervisor_target { /* what became of a target in this campaign */
     int64_t execs;
-    int64_t scheduled_ms;  /* of its workers' turns */
-    int64_t productive_ms; /* of these, that they fuzzed */
+    int64_t productive_ms; /* of its workers' time, that they fuzzed */
+    int64_t lost_ms;       /* of the same: frozen, dead, quarantined, waiting after a bad
+                              end; not what a start or a find takes */
 };
 
 struct supervisor_result {

@@ -431,13 +431,9 @@ crew_turns(struct crew *crew)
 void
 crew_stop(struct crew *crew)
 {
-    int64_t now = clock_mono_ms();
-
     for (size_t i = 0; i < crew->n; i++) {
         struct crew_member *member = &crew->members[i];
-        if (member->job >= 0) {
-            give_up_job(crew, member, now);
-        }
+        member->lost_ms = worker_numbers(member->worker)->lost_ms;
         worker_feed(member->worker, WORKER_STOP);
     }
 }
@@ -583,7 +579,7 @@ crew_collect(const struct crew *crew, struct supervisor_result *result)
         result->execs += numbers->execs - member->execs_before;
         target->execs += numbers->execs - member->execs_before;
         target->productive_ms += numbers->productive_ms - member->productive_before_ms;
-        target->scheduled_ms += member->used_ms;
+        target->lost_ms += member->lost_ms;
         if (state == WORKER_QUARANTINED || state == WORKER_DEAD) {
             strv_addf(&result->casualties, "%s: %s: %s", worker_name(worker),
                       worker_state_name(state), worker_reason(worker));

@@ -38,6 +38,7 @@ struct crew_member {
     int64_t turn_end_ms; /* 0: open */
     int64_t used_ms;
     int64_t execs_before, productive_before_ms; /* of earlier campaigns */
+    int64_t lost_ms;                            /* until it was asked to stop */
     int64_t reloaded; /* of what it took in, what was told to the exchange */
 };
 

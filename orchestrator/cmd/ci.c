@@ -1,0 +1,159 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "orchestrator/cmd/ci.h"
+
+enum { FOR_DEFAULT_MS = 600 * 1000 /* CIFuzz's fuzz-seconds */ };
+
+static struct ci_options given = {.for_ms = FOR_DEFAULT_MS};
+static const char *on_inconclusive = "fail";
+static const char *exit_style = "nightjar";
+
+static const struct cmd_option *
+options(void)
+{
+    static const struct cmd_option table[] = {
+        {CMD_DURATION, "for", 0, &given.for_ms, "DURATION",
+         "how long to fuzz, all targets together (default 10m)"},
+        {CMD_TEXT, "base", 0, &given.base, "OUT",
+         "builds of what the change stems from: what they show as well is not new"},
+        {CMD_TEXT, "policy-from", 0, &given.policy_from, "FILE|DIR",
+         "read `gate:` from the base branch's nightjar.yaml, not from the change's"},
+        {CMD_TEXT, "fail-on", 0, &given.fail_on, "LEVEL",
+         "new bugs of this severity or worse fail: low medium high critical"},
+        {CMD_FLAG, "strict", 0, &given.strict, NULL,
+         "what cannot be attributed to the change fails it, too"},
+        {CMD_TEXT, "on-inconclusive", 0, &on_inconclusive, "fail|warn",
+         "exit status where it did not truly run: 3 (default) or 0"},
+        {CMD_TEXT, "exit-style", 0, &exit_style, "STYLE",
+         "nightjar, or cifuzz: 0 nothing, 1 an error, 2 bugs"},
+        {CMD_FLAG, "untrusted", 0, &given.untrusted, NULL,
+         "a stranger's change: shown nothing of bugs that were there before"},
+        {CMD_TEXT, "report-dir", 0, &given.report_dir, "DIR",
+         "where the reports go (default STATE/reports)"},
+        {CMD_DURATION, "minimize", 0, &given.minimize_ms, "DURATION",
+         "time for each bug's reproducer (default 0: `nightjar minimize`, or a nightly "
+         "run)"},
+        {CMD_NUMBER, "jobs", 'j', &given.jobs, "N",
+         "workers and replays at a time (default: processors)"},
+        {CMD_TEXT, "sandbox", 0, &given.rung, "RUNG",
+         "auto bwrap landlock none (default auto)"},
+        {.kind = CMD_END}};
+
+    return table;
+}
+
+static int
+read_word(const char *option, const char *word, const char *const words[2], bool *second,
+          struct err *err)
+{
+    *second = strcmp(word, words[1]) == 0;
+    if (*second || strcmp(word, words[0]) == 0) {
+        return 0;
+    }
+    AUTO(mem_free) char *shown = str_name_dup(word);
+    return err_set(err, -EINVAL, "--%s '%s': wanted %s or %s", option, shown, words[0],
+                   words[1]);
+}
+
+static int
+check_options(const struct strv *args, const struct strv *command, struct err *err)
+{
+    static const char *const reactions[2] = {"fail", "warn"};
+    static const char *const styles[2] = {"nightjar", "cifuzz"};
+    int rc = read_word("on-inconclusive", on_inconclusive, reactions, &given.warn, err);
+
+    rc = rc < 0 ? rc : read_word("exit-style", exit_style, styles, &given.cifuzz, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (args->n > 1 || command->n > 0) {
+        return err_set(err, -EINVAL, "ci takes one folder of builds: nightjar ci OUT");
+    }
+    if (given.for_ms < 1000) {
+        return err_set(err, -EINVAL, "--for: a second at least, or nothing is fuzzed");
+    }
+    given.out = args->n == 0 ? NULL : args->v[0];
+    return 0;
+}
+
+static int
+exit_status(const struct ci *ci)
+{
+    enum verdict verdict = ci->findings.verdict;
+
+    if (verdict == VERDICT_INCONCLUSIVE && given.warn) {
+        return EXIT_DONE;
+    }
+    if (!given.cifuzz) {
+        return verdict_exit(verdict);
+    }
+    return verdict == VERDICT_PASS ? 0 : verdict == VERDICT_INCONCLUSIVE ? 1 : 2;
+}
+
+static int
+run_steps(struct ci *ci, struct err *err)
+{
+    int rc = ci_open(ci, err);
+
+    rc = rc < 0 ? rc : ci_replay(ci, err);
+    rc = rc < 0 ? rc : ci_fuzz(ci, err);
+    return rc < 0 ? rc : ci_judge(ci, err);
+}
+
+static int
+run(const struct cmd_context *context, const struct strv *args,
+    const struct strv *command)
+{
+    AUTO(ci_clear) struct ci ci = {.context = context, .options = &given, .lock = -1};
+    AUTO(mem_free) char *folder = NULL;
+    struct err err = ERR_INIT;
+    int rc = check_options(args, command, &err);
+
+    rc = rc < 0 ? rc : run_steps(&ci, &err);
+    if (rc == -EINVAL) {
+        return cmd_fail(given.cifuzz ? 1 : EXIT_USAGE, "%s", err.msg);
+    }
+    if (rc < 0) {
+        ci_give_up(&ci, &err);
+    }
+    if (ci_write(&ci, &folder, &err) < 0) {
+        return cmd_fail(given.cifuzz ? 1 : EXIT_UNDECIDED, "%s", err.msg);
+    }
+    int status = exit_status(&ci);
+    ci_show(&ci, folder, status);
+    return status;
+}
+
+const struct cmd cmd_ci = {
+    .name = "ci",
+    .summary = "replay, fuzz and judge the builds of a change",
+    .usage = "[--for DURATION] [--base OUT] [OUT]",
+    .about =
+        "OUT is a folder of fuzz targets as OSS-Fuzz builds them (none: those of "
+        "nightjar.yaml).\n"
+        "Known inputs are replayed on them, they are fuzzed, what is found is triaged "
+        "and compared\n"
+        "with what was known and with the base builds, and the policy (`gate:` of "
+        "nightjar.yaml)\n"
+        "decides. Each finding is one of\n\n"
+        "  new             unknown, and the base build does not show it\n"
+        "  regressed       it was fixed, and shows again\n"
+        "  changed         what was known crashes differently; fails only when it is "
+        "worse\n"
+        "  pre_existing    it was known, or the base build shows it as well\n"
+        "  flaky           it shows in fewer runs than gate: min_repro: says\n"
+        "  unreproducible  it shows in no run\n"
+        "  unattributed    unknown, but nothing is known to compare with; --strict "
+        "fails\n\n"
+        "Exit status: 0 the gate passes, 1 it fails, 2 usage or configuration, 3 it did "
+        "not truly\n"
+        "run and cannot tell, 4 the breach budget is exhausted and frozen. The last line "
+        "of output\n"
+        "is one JSON object; the reports lie in --report-dir.\n\n"
+        "  nightjar ci --for 10m --base out-main/ out/",
+    .options = options,
+    .run = run,
+};
