@@ -19,6 +19,10 @@ options(void)
          "how long to fuzz, all targets together (default 10m)"},
         {CMD_TEXT, "base", 0, &given.base, "OUT",
          "builds of what the change stems from: what they show as well is not new"},
+        {CMD_TEXT, "state-from", 0, &given.state_from, "DIR",
+         "fetch what earlier runs left: what is known, corpora, base builds"},
+        {CMD_TEXT, "state-to", 0, &given.state_to, "DIR",
+         "leave it for later runs; for runs of the base branch"},
         {CMD_TEXT, "policy-from", 0, &given.policy_from, "FILE|DIR",
          "read `gate:` from the base branch's nightjar.yaml, not from the change's"},
         {CMD_TEXT, "fail-on", 0, &given.fail_on, "LEVEL",
@@ -122,6 +126,7 @@ run(const struct cmd_context *context, const struct strv *args,
     if (ci_write(&ci, &folder, &err) < 0) {
         return cmd_fail(given.cifuzz ? 1 : EXIT_UNDECIDED, "%s", err.msg);
     }
+    ci_save(&ci);
     int status = exit_status(&ci);
     ci_show(&ci, folder, status);
     return status;

@@ -10,6 +10,7 @@
 #include "orchestrator/config.h"
 #include "orchestrator/gate/attribution.h"
 #include "orchestrator/gate/baseline.h"
+#include "orchestrator/gate/cache.h"
 #include "orchestrator/gate/finding.h"
 #include "orchestrator/supervise/supervisor.h"
 
@@ -18,6 +19,7 @@ struct ci_options {
     int64_t for_ms, jobs, minimize_ms;
     const char *fail_on; /* NULL: the policy's */
     const char *policy_from, *report_dir, *rung;
+    const char *state_from, *state_to; /* cache folders; NULL: none */
     bool strict, untrusted, warn, cifuzz;
 };
 
@@ -29,6 +31,8 @@ struct ci {
     struct config *policy_owner; /* whose waivers it borrows */
     struct target_list head, base;
     struct target_list chosen; /* those of head that are run; borrowed from it */
+    const char *base_folder;   /* given, or fetched; NULL: none */
+    struct cache cache;        /* what was fetched */
     struct store *store;
     int lock;
     enum sandbox_rung rung;
@@ -61,6 +65,9 @@ int ci_judge(struct ci *ci, struct err *err);
 
 /* It could not be brought to an end. */
 void ci_give_up(struct ci *ci, const struct err *err);
+
+/* Leave the state for later runs. */
+void ci_save(struct ci *ci);
 
 /* Reports, artifacts, the event. *folder receives where they lie, new. */
 int ci_write(struct ci *ci, char **folder, struct err *err);

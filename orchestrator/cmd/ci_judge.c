@@ -137,9 +137,10 @@ ci_judge(struct ci *ci, struct err *err)
     const struct bug_filter all = {.at_least = SEVERITY_INFO, .light = true};
     const struct attribution attribution = {.policy = &ci->policy,
                                             .strict = ci->options->strict,
-                                            .has_base = ci->options->base != NULL,
+                                            .has_base = ci->base_folder != NULL,
                                             .base = &ci->base,
                                             .baseline = &ci->baseline,
+                                            .elsewhere = &ci->cache.known,
                                             .on_head = &ci->on_head,
                                             .on_base = &ci->on_base,
                                             .now = clock_wall_ms(),

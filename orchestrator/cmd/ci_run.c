@@ -1,6 +1,7 @@
 #include "orchestrator/cmd/ci.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -28,6 +29,7 @@ ci_clear(struct ci *ci)
     sightings_clear(&ci->on_head);
     sightings_clear(&ci->on_base);
     findings_clear(&ci->findings);
+    cache_clear(&ci->cache);
     strv_clear(&ci->doubts);
     strv_clear(&ci->warnings);
     config_free(ci->policy_owner);
@@ -101,14 +103,62 @@ choose_all(struct ci *ci)
 }
 
 static int
+fetch(struct ci *ci, struct err *err)
+{
+    const char *from = ci->options->state_from;
+    struct cache *cache = &ci->cache;
+    AUTO(mem_free) char *shown = str_name_dup(from);
+    char size[32];
+    int rc = cache_fetch(from, ci->context->state, cache, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (cache->cold) {
+        strv_addf(&ci->warnings, "a cold start: there is no state in '%s'", shown);
+    }
+    if (cache->kept) {
+        strv_addf(&ci->warnings,
+                  "the database of '%s' stays; of '%s' only corpora and "
+                  "signatures were fetched",
+                  ci->context->state, shown);
+    }
+    if (cache->damaged > 0) {
+        strv_addf(&ci->warnings, "%lld inputs in '%s' are damaged and were left out",
+                  (long long)cache->damaged, shown);
+    }
+    str_bytes_show(size, sizeof(size), cache->bytes);
+    (void)fprintf(stderr, "state from %s: %lld inputs, %s\n", shown,
+                  (long long)cache->inputs, size);
+    return 0;
+}
+
+static int
 open_state(struct ci *ci, struct err *err)
 {
+    const struct ci_options *options = ci->options;
     const char *state = ci->context->state;
     int rc = store_lock(state, "ci", &ci->lock, err);
 
+    rc = rc < 0 || options->state_from == NULL ? rc : fetch(ci, err);
     rc = rc < 0 ? rc : store_open(state, DB_CREATE, &ci->store, err);
+    rc = rc < 0 || options->state_from == NULL
+             ? rc
+             : cache_fetch_blobs(options->state_from, ci->store, ci->policy.untrusted,
+                                 &ci->cache, err);
     rc = rc < 0 ? rc : config_put_store(ci->config, ci->store, err);
     return rc < 0 ? rc : baseline_read(ci->store, &ci->head, ci->key, &ci->baseline, err);
+}
+
+static int
+find_base(struct ci *ci, struct err *err)
+{
+    ci->base_folder = ci->options->base != NULL ? ci->options->base : ci->cache.base;
+    if (ci->base_folder == NULL) {
+        return 0;
+    }
+    int rc = find_builds(ci, ci->base_folder, &ci->base, err);
+    return rc < 0 ? err_wrap(err, rc, "the base builds") : 0;
 }
 
 int
@@ -122,14 +172,13 @@ ci_open(struct ci *ci, struct err *err)
     ci->findings.started = clock_wall_ms();
     rc = rc < 0 ? rc : load_policy(ci, err);
     rc = rc < 0 ? rc : find_head(ci, err);
-    rc = rc < 0 || options->base == NULL ? rc
-                                         : find_builds(ci, options->base, &ci->base, err);
     rc = rc < 0 ? rc : campaign_sandbox(ci->config, options->rung, &ci->rung, err);
     if (rc < 0) {
         return rc;
     }
     baseline_key(&ci->head, ci->key);
     rc = open_state(ci, err);
+    rc = rc < 0 ? rc : find_base(ci, err);
     choose_all(ci);
     ci->findings.fail_on = ci->policy.fail_on;
     ci->findings.untrusted = ci->policy.untrusted;
@@ -137,6 +186,30 @@ ci_open(struct ci *ci, struct err *err)
         findings_add_target(&ci->findings, ci->head.v[i]->name)->ran = true;
     }
     return rc;
+}
+
+void
+ci_save(struct ci *ci)
+{
+    const char *to = ci->options->state_to;
+    AUTO(mem_free) char *shown = to == NULL ? NULL : str_name_dup(to);
+    struct err err = ERR_INIT;
+    char size[32];
+
+    if (to == NULL || ci->store == NULL) {
+        return;
+    }
+    if (ci->policy.untrusted) {
+        (void)cmd_fail(0, "no state is left in '%s': the change is untrusted", shown);
+        return;
+    }
+    if (cache_save(to, ci->store, ci->options->out, ci->key, &ci->cache, &err) < 0) {
+        (void)cmd_fail(0, "%s", err.msg);
+        return;
+    }
+    str_bytes_show(size, sizeof(size), ci->cache.bytes);
+    (void)fprintf(stderr, "state to %s: %lld new inputs, %s\n", shown,
+                  (long long)ci->cache.inputs, size);
 }
 
 static struct finding_target *

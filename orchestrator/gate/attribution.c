@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/str.h"
+#include "orchestrator/gate/cache.h"
 
 /* --- sightings --- */
 
@@ -61,6 +61,7 @@ sightings_find(const struct sightings *sightings, int64_t bug)
 struct evidence {
     const struct baseline_bug *known; /* NULL: it was not */
     const struct sighting *head, *base;
+    bool elsewhere;              /* another run knew it, and this state does not */
     const struct sighting *like; /* a known bug whose input shows this one's signature */
 };
 
@@ -99,6 +100,8 @@ gather(const struct attribution *attribution, const struct bug *bug)
                                 .head = sightings_find(attribution->on_head, bug->id),
                                 .base = sightings_find(attribution->on_base, bug->id)};
 
+    evidence.elsewhere = known == NULL && bug->signature != NULL &&
+                         cache_knows(attribution->elsewhere, bug->target, bug->signature);
     if (evidence.known == NULL) {
         evidence.like = like(attribution, bug);
     }
@@ -111,7 +114,7 @@ attribution_asks_base(const struct attribution *attribution, const struct bug *b
     const struct evidence evidence = gather(attribution, bug);
 
     return attribution->has_base && bug_is_open(bug->state) && !bug->is_report &&
-           (evidence.known == NULL || is_back(&evidence, bug));
+           !evidence.elsewhere && (evidence.known == NULL || is_back(&evidence, bug));
 }
 
 static bool
@@ -185,6 +188,10 @@ class_of_found(const struct attribution *attribution, const struct evidence *evi
     const struct sighting *base = evidence->base;
     const struct bug *bug = &finding->bug;
 
+    if (evidence->elsewhere) {
+        finding->reason = mem_strdup("another run knew its signature");
+        return FINDING_PRE_EXISTING;
+    }
     if (bug->n > 0 && bug->k == 0) {
         finding->reason = mem_printf("it showed in none of %d runs", bug->n);
         return FINDING_UNREPRODUCIBLE;

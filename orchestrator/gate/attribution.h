@@ -44,6 +44,7 @@ struct attribution { /* all borrowed */
     bool has_base; /* a build to compare with was given */
     const struct target_list *base;
     const struct baseline *baseline;
+    const struct strv *elsewhere;    /* signatures that other runs knew: gate/cache.h */
     const struct sightings *on_head; /* of what was known */
     const struct sightings *on_base; /* of what was found, and of what is back */
     int64_t now;                     /* wall ms */

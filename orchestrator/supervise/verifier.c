@@ -12,7 +12,8 @@
 #include "triage/worker.h"
 
 enum {
-    TELL_MS = 2000,   /* what was seen is written so often at least */
+    TELL_MS = 2000, /* what was seen is written so often at least */
+    FIX_RUNS = 10,
     TIMEOUT_RUNS = 2, /* the second with twice the limit: triage/repeat.h */
 };
 
@@ -290,17 +291,27 @@ next_check(void *user, json_t **request, struct buf *input, int64_t *id, struct 
     return 0;
 }
 
-/* One clean run of a minimized input is no proof while the first input was not asked, and
- * what came to its limit of time once may have been slow. */
+/* One clean run of a minimized input is no proof while the first input was not asked,
+ * what came to its limit of time once may have been slow, and three runs that agreed when
+ * a bug was filed may have been luck: as many must be clean before it counts as fixed as
+ * CIFuzz tries. */
 static bool
-look_again(struct check *check)
+look_again(const struct run *run, struct check *check)
 {
+    bool chosen = run->call->runs > 0;
+
     if (check->seen.timed_out && check->runs == 1) {
         check->runs = TIMEOUT_RUNS;
         return true;
     }
-    if (check->seen.as == VERIFIED_CLEAN && !check->original &&
-        check->of->original[0] != '\0') {
+    if (check->seen.as != VERIFIED_CLEAN) {
+        return false;
+    }
+    if (!chosen && check->runs < FIX_RUNS && bug_is_open(check->of->state)) {
+        check->runs = FIX_RUNS;
+        return true;
+    }
+    if (!check->original && check->of->original[0] != '\0') {
         check->original = true;
         return true;
     }
@@ -337,7 +348,7 @@ check_done(void *user, int64_t id, int64_t job, const json_t *answer, const char
     if (rc < 0) {
         return rc;
     }
-    if (look_again(check)) {
+    if (look_again(run, check)) {
         run->again[run->n_again++] = (size_t)id;
         return 0;
     }

@@ -11,7 +11,7 @@ struct scene {
     struct baseline baseline;
     struct sightings on_head, on_base;
     struct target_list base;
-    struct strv warnings;
+    struct strv warnings, elsewhere;
     struct attribution attribution;
     struct finding finding;
 };
@@ -25,6 +25,7 @@ set_scene(void **state)
     scene->attribution = (struct attribution){.policy = &scene->policy,
                                               .base = &scene->base,
                                               .baseline = &scene->baseline,
+                                              .elsewhere = &scene->elsewhere,
                                               .on_head = &scene->on_head,
                                               .on_base = &scene->on_base,
                                               .now = 1000 * GATE_DAY_MS,
@@ -57,6 +58,7 @@ strike_scene(void **state)
     target_list_clear(&scene->base);
     gate_waivers_clear(&scene->policy.waivers);
     strv_clear(&scene->warnings);
+    strv_clear(&scene->elsewhere);
     mem_free(scene);
     return 0;
 }
@@ -228,6 +230,18 @@ test_what_an_earlier_run_on_these_builds_failed_for_is_still_new(void **state)
 }
 
 static void
+test_what_another_run_knew_is_not_new(void **state)
+{
+    struct scene *scene = *state;
+
+    strv_add(&scene->elsewhere, "riff abb");
+    expect(scene, FINDING_NEW, true);
+    strv_add(&scene->elsewhere, "riff abc");
+    mem_free(STEAL(scene->finding.reason));
+    expect(scene, FINDING_PRE_EXISTING, false);
+}
+
+static void
 test_what_is_fixed_is_no_finding(void **state)
 {
     struct scene *scene = *state;
@@ -323,6 +337,7 @@ main(void)
         SCENE(test_a_fix_that_the_base_does_not_have_is_not_missed_by_the_change),
         SCENE(test_a_known_bug_that_got_worse_fails),
         SCENE(test_what_an_earlier_run_on_these_builds_failed_for_is_still_new),
+        SCENE(test_what_another_run_knew_is_not_new),
         SCENE(test_what_is_fixed_is_no_finding),
         SCENE(test_timeouts_are_told_and_fail_nobody),
         SCENE(test_a_waiver_lets_it_pass_and_warns_before_it_ends),
