@@ -19,6 +19,10 @@ options(void)
          "how long to fuzz, all targets together (default 10m)"},
         {CMD_TEXT, "base", 0, &given.base, "OUT",
          "builds of what the change stems from: what they show as well is not new"},
+        {CMD_TEXT, "diff", 0, &given.diff, "FILE",
+         "the change, as `git diff` writes it: targets that it cannot touch are not run"},
+        {CMD_TEXT, "base-commit", 0, &given.base_commit, "COMMIT",
+         "the same, from `git diff COMMIT` in this folder"},
         {CMD_TEXT, "state-from", 0, &given.state_from, "DIR",
          "fetch what earlier runs left: what is known, corpora, base builds"},
         {CMD_TEXT, "state-to", 0, &given.state_to, "DIR",
@@ -79,6 +83,10 @@ check_options(const struct strv *args, const struct strv *command, struct err *e
     if (given.for_ms < 1000) {
         return err_set(err, -EINVAL, "--for: a second at least, or nothing is fuzzed");
     }
+    if (given.base_commit != NULL &&
+        (given.base_commit[0] == '-' || given.diff != NULL)) {
+        return err_set(err, -EINVAL, "--base-commit takes a commit, in place of --diff");
+    }
     given.out = args->n == 0 ? NULL : args->v[0];
     return 0;
 }
@@ -102,6 +110,7 @@ run_steps(struct ci *ci, struct err *err)
 {
     int rc = ci_open(ci, err);
 
+    rc = rc < 0 ? rc : ci_choose(ci, err);
     rc = rc < 0 ? rc : ci_replay(ci, err);
     rc = rc < 0 ? rc : ci_fuzz(ci, err);
     return rc < 0 ? rc : ci_judge(ci, err);

@@ -19,6 +19,7 @@ struct ci_options {
     int64_t for_ms, jobs, minimize_ms;
     const char *fail_on; /* NULL: the policy's */
     const char *policy_from, *report_dir, *rung;
+    const char *diff, *base_commit;    /* a file; what git compares with; or NULL */
     const char *state_from, *state_to; /* cache folders; NULL: none */
     bool strict, untrusted, warn, cifuzz;
 };
@@ -48,8 +49,11 @@ struct ci {
 void ci_clear(struct ci *ci);
 AUTO_DEFINE_CLEAR(struct ci, ci_clear)
 
-/* Read configuration, policy and builds; open the state. */
+/* Read configuration, policy and builds; fetch and open the state. */
 int ci_open(struct ci *ci, struct err *err);
+
+/* Which targets the change can have touched. */
+int ci_choose(struct ci *ci, struct err *err);
 
 /* Replay what is known of the chosen targets on the head. */
 int ci_replay(struct ci *ci, struct err *err);

@@ -1,5 +1,6 @@
 #include "orchestrator/cmd/ci.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -231,4 +232,28 @@ ci_write(struct ci *ci, char **folder, struct err *err)
     }
     *folder = rc < 0 ? NULL : STEAL(to);
     return rc;
+}
+
+void
+ci_save(struct ci *ci)
+{
+    const char *to = ci->options->state_to;
+    AUTO(mem_free) char *shown = to == NULL ? NULL : str_name_dup(to);
+    struct err err = ERR_INIT;
+    char size[32];
+
+    if (to == NULL || ci->store == NULL) {
+        return;
+    }
+    if (ci->policy.untrusted) {
+        (void)cmd_fail(0, "no state is left in '%s': the change is untrusted", shown);
+        return;
+    }
+    if (cache_save(to, ci->store, ci->options->out, ci->key, &ci->cache, &err) < 0) {
+        (void)cmd_fail(0, "%s", err.msg);
+        return;
+    }
+    str_bytes_show(size, sizeof(size), ci->cache.bytes);
+    (void)fprintf(stderr, "state to %s: %lld new inputs, %s\n", shown,
+                  (long long)ci->cache.inputs, size);
 }

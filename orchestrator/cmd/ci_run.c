@@ -8,14 +8,17 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/corpus/library.h"
 #include "orchestrator/engine/engine.h"
 #include "orchestrator/engine/folder.h"
-#include "orchestrator/publish/report.h"
+#include "orchestrator/gate/affected.h"
 #include "orchestrator/supervise/verifier.h"
+
+enum { DIFF_MAX = 64 << 20, GIT_MS = 60 * 1000 };
 
 void
 ci_clear(struct ci *ci)
@@ -91,15 +94,6 @@ find_head(struct ci *ci, struct err *err)
                           : err_set(err, -EINVAL,
                                     "which builds? nightjar ci OUT, a folder of fuzz "
                                     "targets");
-}
-
-static void
-choose_all(struct ci *ci)
-{
-    ci->chosen.v = mem_array(ci->head.n, sizeof(struct target *));
-    for (size_t i = 0; i < ci->head.n; i++) {
-        ci->chosen.v[ci->chosen.n++] = ci->head.v[i];
-    }
 }
 
 static int
@@ -179,37 +173,9 @@ ci_open(struct ci *ci, struct err *err)
     baseline_key(&ci->head, ci->key);
     rc = open_state(ci, err);
     rc = rc < 0 ? rc : find_base(ci, err);
-    choose_all(ci);
     ci->findings.fail_on = ci->policy.fail_on;
     ci->findings.untrusted = ci->policy.untrusted;
-    for (size_t i = 0; i < ci->head.n && rc == 0; i++) {
-        findings_add_target(&ci->findings, ci->head.v[i]->name)->ran = true;
-    }
     return rc;
-}
-
-void
-ci_save(struct ci *ci)
-{
-    const char *to = ci->options->state_to;
-    AUTO(mem_free) char *shown = to == NULL ? NULL : str_name_dup(to);
-    struct err err = ERR_INIT;
-    char size[32];
-
-    if (to == NULL || ci->store == NULL) {
-        return;
-    }
-    if (ci->policy.untrusted) {
-        (void)cmd_fail(0, "no state is left in '%s': the change is untrusted", shown);
-        return;
-    }
-    if (cache_save(to, ci->store, ci->options->out, ci->key, &ci->cache, &err) < 0) {
-        (void)cmd_fail(0, "%s", err.msg);
-        return;
-    }
-    str_bytes_show(size, sizeof(size), ci->cache.bytes);
-    (void)fprintf(stderr, "state to %s: %lld new inputs, %s\n", shown,
-                  (long long)ci->cache.inputs, size);
 }
 
 static struct finding_target *
@@ -221,6 +187,73 @@ target_of(const struct ci *ci, const char *name)
         }
     }
     return NULL;
+}
+
+/* --- which targets --- */
+
+static int
+git_diff(const char *commit, struct buf *out, struct err *err)
+{
+    const char *const argv[] = {
+        "git",  "diff", "--no-color", "--no-ext-diff", "--no-textconv", "-U0",
+        commit, "--",   NULL};
+    AUTO(proc_run_clear) struct proc_run git = {.output = {.max = DIFF_MAX}};
+    struct proc_spec spec = PROC_SPEC_INIT;
+
+    spec.argv = (char *const *)argv;
+    int rc = proc_run(&spec, GIT_MS, &git, err);
+    if (rc == 0 && (git.status != 0 || git.output.truncated)) {
+        AUTO(buf_clear) struct buf said = BUF_INIT;
+        str_visible(&said, buf_str(&git.output), strcspn(buf_str(&git.output), "\n"));
+        return err_set(err, -EINVAL, "git diff: %s", buf_str(&said));
+    }
+    buf_add(out, buf_str(&git.output), git.output.len);
+    return rc;
+}
+
+static int
+read_change(const struct ci *ci, struct change *out, struct err *err)
+{
+    const struct ci_options *options = ci->options;
+    AUTO(buf_clear) struct buf text = {.max = DIFF_MAX};
+    int rc = 0;
+
+    if (options->diff == NULL && options->base_commit == NULL) {
+        return 0;
+    }
+    if (options->diff != NULL) {
+        rc = fs_read(options->diff, DIFF_MAX - 1, &text, err);
+        rc = rc < 0 ? err_set(err, -EINVAL, "--diff: %s", err->msg) : 0;
+    } else {
+        rc = git_diff(options->base_commit, &text, err);
+    }
+    if (rc == 0) {
+        change_read(buf_str(&text), text.len, out);
+    }
+    return rc;
+}
+
+int
+ci_choose(struct ci *ci, struct err *err)
+{
+    AUTO(change_clear) struct change change = {0};
+    int rc = read_change(ci, &change, err);
+
+    ci->chosen.v = mem_array(ci->head.n, sizeof(struct target *));
+    for (size_t i = 0; i < ci->head.n && rc == 0; i++) {
+        struct target *head = ci->head.v[i];
+        const struct target *base = target_list_find(&ci->base, head->name);
+        struct finding_target *target = findings_add_target(&ci->findings, head->name);
+        bool is = true;
+        AUTO(mem_free) char *why = NULL;
+        rc = affected(ci->store, head, base, &change, &is, &why, err);
+        target->ran = true;
+        target->why = is ? NULL : STEAL(why);
+        if (is) {
+            ci->chosen.v[ci->chosen.n++] = head;
+        }
+    }
+    return rc;
 }
 
 /* --- replaying --- */

@@ -79,7 +79,7 @@ is "what became a new one, too" "$(result "$write")" changed
 is "which has no name" "$(jq -r "select(.id == \"$write\") | .bug" "$OUT")" null
 exits 0 "its timeline" "$NIGHTJAR" timeline "$one" --markdown
 has "says how long it took" "$OUT" '**until fixed**'
-has "and in words what happened" "$OUT" "fixed: crashed in 0 of 1 runs on build"
+has "and in words what happened" "$OUT" "fixed: crashed in 0 of 10 runs on build"
 exits 0 "and to machines" "$NIGHTJAR" timeline "$one" "$two" --json
 is "by bug" "$(jq -r 'select(.kind == "bug.new") | .bug' "$OUT" | xargs)" "$one $two"
 exits 2 "which bug?" "$NIGHTJAR" timeline
