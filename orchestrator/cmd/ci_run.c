@@ -194,13 +194,18 @@ target_of(const struct ci *ci, const char *name)
 static int
 git_diff(const char *commit, struct buf *out, struct err *err)
 {
-    const char *const argv[] = {
-        "git",  "diff", "--no-color", "--no-ext-diff", "--no-textconv", "-U0",
-        commit, "--",   NULL};
+    static const char *const words[] = {"git",           "diff",          "--no-color",
+                                        "--no-ext-diff", "--no-textconv", "-U0"};
     AUTO(proc_run_clear) struct proc_run git = {.output = {.max = DIFF_MAX}};
+    AUTO(strv_clear) struct strv argv = {0};
     struct proc_spec spec = PROC_SPEC_INIT;
 
-    spec.argv = (char *const *)argv;
+    for (size_t i = 0; i < COUNT(words); i++) {
+        strv_add(&argv, words[i]);
+    }
+    strv_add(&argv, commit);
+    strv_add(&argv, "--");
+    spec.argv = argv.v;
     int rc = proc_run(&spec, GIT_MS, &git, err);
     if (rc == 0 && (git.status != 0 || git.output.truncated)) {
         AUTO(buf_clear) struct buf said = BUF_INIT;
@@ -477,10 +482,13 @@ run_campaign(struct ci *ci, struct err *err)
     campaign_configure(ci->config, &ci->chosen, ci->options->for_ms, ci->options->jobs,
                        &config);
     config.minimize_ms = ci->options->minimize_ms;
-    tells_during(ci->config, &tells);
+    if (!ci->policy.untrusted) { /* who is told is told with our secrets */
+        tells_during(ci->config, &tells);
+    }
     config.state = store_folder(ci->store);
     config.rung = ci->rung;
     config.live = ci->context->live;
+    config.discreet = ci->policy.untrusted;
     config.herald = (struct herald_config){
         .config = ci->context->config, .jobs = tells.v, .n = tells.n};
     int64_t began = clock_mono_ms();

@@ -8,9 +8,8 @@
 
 enum { SHOWN_MAX = 50, NAME_COLUMNS = 8, CLASS_COLUMNS = 15, SEVERITY_COLUMNS = 9 };
 
-/* Of bugs that were there before, a stranger is told no more than how bad they are. */
-static bool
-is_told(const struct findings *findings, const struct finding *finding)
+bool
+ci_is_told(const struct findings *findings, const struct finding *finding)
 {
     return !findings->untrusted || !finding->bug.security ||
            finding->class == FINDING_NEW || finding->class == FINDING_REGRESSED;
@@ -27,7 +26,7 @@ show_finding(const struct ci *ci, const struct finding *finding)
     bug_table_cell(&line, bug->name, NAME_COLUMNS);
     bug_table_cell(&line, finding_class_name(finding->class), CLASS_COLUMNS);
     bug_table_cell(&line, severity_name(bug->severity), SEVERITY_COLUMNS);
-    if (is_told(&ci->findings, finding)) {
+    if (ci_is_told(&ci->findings, finding)) {
         AUTO(mem_free) char *type = record_type_line(bug->crash_type);
         AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
         buf_addf(&what, "%s in %s: %s", type, frame,
@@ -91,7 +90,7 @@ show_json(const struct findings *findings)
     for (size_t i = 0; i < findings->n; i++) {
         const struct finding *finding = &findings->v[i];
         AUTO(json_decref) json_t *line = json_object();
-        if (is_told(findings, finding)) {
+        if (ci_is_told(findings, finding)) {
             AUTO(json_decref) json_t *bug = bug_to_json(&finding->bug);
             (void)json_object_update(line, bug);
             json_put(line, "reason", json_text(finding->reason));

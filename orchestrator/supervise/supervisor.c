@@ -338,8 +338,10 @@ on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *use
 static void
 on_new_bug(void *user, const struct job_outcome *outcome)
 {
-    say(user, "new bug: %s  %s  %s", outcome->bug_name, severity_name(outcome->severity),
-        outcome->title);
+    struct supervisor *s = user;
+
+    say(s, "new bug: %s  %s  %s", outcome->bug_name, severity_name(outcome->severity),
+        s->config->discreet ? "" : outcome->title);
 }
 
 static void

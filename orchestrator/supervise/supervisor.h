@@ -42,6 +42,7 @@ struct supervisor_config {
     enum keep_level keep;        /* of minimization */
     enum exchange_cross cross;   /* between targets */
     struct disk_limits disk;     /* when workers pause for it */
+    bool discreet;               /* of a new bug only number and severity are said */
     bool live;                   /* standard error is a terminal */
     struct herald_config herald; /* who is told meanwhile: config, jobs, n */
 };
