@@ -249,13 +249,13 @@ ci_choose(struct ci *ci, struct err *err)
         struct target *head = ci->head.v[i];
         const struct target *base = target_list_find(&ci->base, head->name);
         struct finding_target *target = findings_add_target(&ci->findings, head->name);
-        bool is = true;
         AUTO(mem_free) char *why = NULL;
-        rc = affected(ci->store, head, base, &change, &is, &why, err);
+        rc = affected(ci->store, head, base, &change, &why, err);
         target->ran = true;
-        target->why = is ? NULL : STEAL(why);
-        if (is) {
+        target->why = rc == 0 ? STEAL(why) : NULL;
+        if (rc > 0) {
             ci->chosen.v[ci->chosen.n++] = head;
+            rc = 0;
         }
     }
     return rc;

@@ -238,21 +238,17 @@ by_sources(const struct target *head, const struct change *change, char **why)
 
 int
 affected(struct store *store, const struct target *head, const struct target *base,
-         const struct change *change, bool *is, char **why, struct err *err)
+         const struct change *change, char **why, struct err *err)
 {
-    *is = true;
     if (base != NULL && is_same(head, base)) {
-        *is = false;
         *why = mem_strdup("not affected: the same code and data as the base build");
         return 0;
     }
     if (!change->known || change->beyond) {
         *why = mem_strdup(change->known ? "the change has files that are no sources"
                                         : "there is no diff that says more");
-        return 0;
+        return 1;
     }
     int rc = by_coverage(store, head, change, why, err);
-    rc = rc == -ENODATA ? by_sources(head, change, why) : rc;
-    *is = rc != 0;
-    return rc < 0 ? rc : 0;
+    return rc == -ENODATA ? by_sources(head, change, why) : rc;
 }

@@ -30,9 +30,9 @@ AUTO_DEFINE_CLEAR(struct change, change_clear)
  * (`git diff --name-only`). */
 void change_read(const char *text, size_t len, struct change *out);
 
-/* *why (new) is a sentence, also where it is affected. base NULL: no builds to compare
- * with, or no such target among them. */
+/* 1: it is, 0: it is not; *why (new) is a sentence either way. base NULL: no builds to
+ * compare with, or no such target among them. */
 int affected(struct store *store, const struct target *head, const struct target *base,
-             const struct change *change, bool *is, char **why, struct err *err);
+             const struct change *change, char **why, struct err *err);
 
 #endif

@@ -280,7 +280,7 @@ lock_folder(const char *folder)
 {
     AUTO(mem_free) char *path = fs_join(folder, "lock");
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    const struct timespec tenth = {.tv_nsec = 100 * 1000 * 1000};
+    const struct timespec tenth = {.tv_nsec = 100000000};
 
     for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
         (void)nanosleep(&tenth, NULL);
