@@ -111,6 +111,7 @@ run_steps(struct ci *ci, struct err *err)
     int rc = ci_open(ci, err);
 
     rc = rc < 0 ? rc : ci_choose(ci, err);
+    rc = rc < 0 ? rc : ci_health(ci, err);
     rc = rc < 0 ? rc : ci_replay(ci, err);
     rc = rc < 0 ? rc : ci_fuzz(ci, err);
     return rc < 0 ? rc : ci_judge(ci, err);

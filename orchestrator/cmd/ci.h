@@ -55,6 +55,12 @@ int ci_open(struct ci *ci, struct err *err);
 /* Which targets the change can have touched. */
 int ci_choose(struct ci *ci, struct err *err);
 
+/* Leave out those that do not run at all (ci_health.c). */
+int ci_health(struct ci *ci, struct err *err);
+
+/* For a verdict that is not green: a target did not do what it was to do. */
+void ci_did_not_run(struct ci *ci, const char *target, const char *why);
+
 /* Replay what is known of the chosen targets on the head. */
 int ci_replay(struct ci *ci, struct err *err);
 

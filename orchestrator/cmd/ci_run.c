@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/corpus/library.h"
@@ -141,6 +142,9 @@ open_state(struct ci *ci, struct err *err)
              : cache_fetch_blobs(options->state_from, ci->store, ci->policy.untrusted,
                                  &ci->cache, err);
     rc = rc < 0 ? rc : config_put_store(ci->config, ci->store, err);
+    if (rc == 0) {
+        build_tend(ci->context, ci->config, ci->store);
+    }
     return rc < 0 ? rc : baseline_read(ci->store, &ci->head, ci->key, &ci->baseline, err);
 }
 
@@ -175,6 +179,7 @@ ci_open(struct ci *ci, struct err *err)
     rc = rc < 0 ? rc : find_base(ci, err);
     ci->findings.fail_on = ci->policy.fail_on;
     ci->findings.untrusted = ci->policy.untrusted;
+    ci->findings.source_root = fs_absolute(".");
     return rc;
 }
 
@@ -187,6 +192,18 @@ target_of(const struct ci *ci, const char *name)
         }
     }
     return NULL;
+}
+
+void
+ci_did_not_run(struct ci *ci, const char *name, const char *why)
+{
+    struct finding_target *target = target_of(ci, name);
+
+    if (target != NULL) {
+        target->ran = false;
+        mem_free(target->why);
+        target->why = mem_strdup(why);
+    }
 }
 
 /* --- which targets --- */
@@ -322,9 +339,10 @@ weigh_replays(struct ci *ci, const struct regression_list *list)
             why = mine && seen->as == VERIFIED_BROKEN ? seen->reason : why;
         }
         if (broken > 0 && broken == target->replays) {
-            target->ran = false;
-            target->why = mem_printf("none of %lld known inputs could be replayed: %s",
-                                     (long long)broken, why == NULL ? "" : why);
+            AUTO(mem_free)
+            char *text = mem_printf("none of %lld known inputs could be replayed: %s",
+                                    (long long)broken, why == NULL ? "" : why);
+            ci_did_not_run(ci, target->name, text);
         }
     }
 }

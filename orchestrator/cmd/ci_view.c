@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -15,6 +16,23 @@ ci_is_told(const struct findings *findings, const struct finding *finding)
            finding->class == FINDING_NEW || finding->class == FINDING_REGRESSED;
 }
 
+/* " at src/x.c:12": the first frame that counts and has a place, from where we stand. */
+static void
+add_place(const struct findings *findings, const struct record *record, struct buf *out)
+{
+    size_t root = findings->source_root == NULL ? 0 : strlen(findings->source_root);
+
+    for (size_t i = 0; record != NULL && i < record->n_frames; i++) {
+        const struct frame *frame = &record->frames[i];
+        if (frame->kept && frame->file != NULL) {
+            bool ours = root > 0 && str_starts(frame->file, findings->source_root) &&
+                        frame->file[root] == '/';
+            buf_addf(out, " at %s:%d", frame->file + (ours ? root + 1 : 0), frame->line);
+            return;
+        }
+    }
+}
+
 static void
 show_finding(const struct ci *ci, const struct finding *finding)
 {
@@ -29,7 +47,9 @@ show_finding(const struct ci *ci, const struct finding *finding)
     if (ci_is_told(&ci->findings, finding)) {
         AUTO(mem_free) char *type = record_type_line(bug->crash_type);
         AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
-        buf_addf(&what, "%s in %s: %s", type, frame,
+        buf_addf(&what, "%s in %s", type, frame);
+        add_place(&ci->findings, bug->record, &what);
+        buf_addf(&what, ": %s",
                  finding->waiver != NULL ? finding->waiver : finding->reason);
     }
     str_visible(&line, buf_str(&what), what.len);

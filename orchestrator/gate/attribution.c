@@ -287,19 +287,18 @@ warn_of_end(const struct attribution *attribution, const struct finding *finding
     }
 }
 
-static void
-decide(const struct attribution *attribution, const struct evidence *evidence,
-       struct finding *finding)
+void
+attribution_apply(const struct attribution *attribution, bool shows,
+                  struct finding *finding)
 {
+    const struct gate_policy *policy = attribution->policy;
     const char *kind = NULL;
     AUTO(mem_free) char *waiver = NULL;
     int64_t left = 0;
-    enum waiver_word word = gate_policy_waiver(attribution->policy, &finding->bug,
-                                               attribution->now, &waiver, &left);
+    enum waiver_word word =
+        gate_policy_waiver(policy, &finding->bug, attribution->now, &waiver, &left);
 
-    finding->blocking = reaches(attribution, evidence, finding);
-    if (finding->blocking &&
-        !gate_policy_kind(attribution->policy, finding->bug.crash_type, &kind)) {
+    if (finding->blocking && !gate_policy_kind(policy, finding->bug.crash_type, &kind)) {
         finding->blocking = false;
         AUTO(mem_free) char *text = mem_printf("bugs of kind %s are only told", kind);
         add_reason(finding, text);
@@ -308,9 +307,9 @@ decide(const struct attribution *attribution, const struct evidence *evidence,
         finding->blocking = false;
         finding->waiver = STEAL(waiver);
         warn_of_end(attribution, finding, left);
-    } else if (word != WAIVER_NONE && !is_clean(evidence)) {
+    } else if (word != WAIVER_NONE && shows) {
         finding->blocking = finding->blocking || word == WAIVER_EXPIRED ||
-                            finding->bug.severity >= attribution->policy->fail_on;
+                            finding->bug.severity >= policy->fail_on;
         add_reason(finding, waiver);
     }
 }
@@ -334,6 +333,7 @@ attribution_of(const struct attribution *attribution, struct finding *finding)
         finding->base = (struct finding_runs){
             evidence.base->as == VERIFIED_SAME ? evidence.base->k : 0, evidence.base->n};
     }
-    decide(attribution, &evidence, finding);
+    finding->blocking = reaches(attribution, &evidence, finding);
+    attribution_apply(attribution, !is_clean(&evidence), finding);
     return true;
 }

@@ -59,4 +59,9 @@ bool attribution_asks_base(const struct attribution *attribution, const struct b
  * False: it is no finding at all (fixed, or a person said that it is none). */
 bool attribution_of(const struct attribution *attribution, struct finding *finding);
 
+/* What kinds and waivers make of a finding whose `blocking` its severity decided; shows:
+ * it does on this build. Needs policy, now and warnings alone. */
+void attribution_apply(const struct attribution *attribution, bool shows,
+                       struct finding *finding);
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "orchestrator/gate/cache_private.h"
 #include "triage/regression.h"
+#include "triage/upkeep.h"
 
 void
 cache_clear(struct cache *cache)
@@ -304,9 +305,12 @@ cache_fetch_blobs(const char *folder, struct store *store, bool untrusted,
     struct fetching fetching = {folder, store_folder(store), cache};
     AUTO(mem_free) char *blobs = fs_join(folder, "blobs");
 
-    if (cache->cold || cache->kept || !fs_is_folder(blobs)) {
+    if (cache->cold || cache->kept) {
         return 0;
     }
-    return untrusted ? fetch_fixed(&fetching, store, err)
-                     : fs_walk(blobs, fetch_blob, &fetching, err);
+    if (untrusted) {
+        int rc = store_withhold(store, err);
+        return rc < 0 ? rc : fetch_fixed(&fetching, store, err);
+    }
+    return fs_is_folder(blobs) ? fs_walk(blobs, fetch_blob, &fetching, err) : 0;
 }

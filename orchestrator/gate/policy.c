@@ -18,6 +18,12 @@ gate_waivers_clear(struct gate_waivers *waivers)
     *waivers = (struct gate_waivers){0};
 }
 
+void
+gate_policy_clear(struct gate_policy *policy)
+{
+    gate_waivers_clear(&policy->waivers);
+}
+
 struct gate_policy
 gate_policy_default(void)
 {

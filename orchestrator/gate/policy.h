@@ -56,6 +56,9 @@ struct gate_policy {
     struct gate_waivers waivers;
 };
 
+void gate_policy_clear(struct gate_policy *policy);
+AUTO_DEFINE_CLEAR(struct gate_policy, gate_policy_clear)
+
 /* high; regressed: any; 3 of 10; timeouts and memory are told, leaks fail; nine tenths of
  * the time productive; 100 executions; warn. */
 struct gate_policy gate_policy_default(void);
