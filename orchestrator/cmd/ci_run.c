@@ -1,5 +1,6 @@
 #include "orchestrator/cmd/ci.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -183,27 +184,28 @@ ci_open(struct ci *ci, struct err *err)
     return rc;
 }
 
+/* ci_choose() made one of each. */
 static struct finding_target *
 target_of(const struct ci *ci, const char *name)
 {
-    for (size_t i = 0; i < ci->findings.n_targets; i++) {
-        if (strcmp(ci->findings.targets[i].name, name) == 0) {
-            return &ci->findings.targets[i];
-        }
+    size_t i = 0;
+
+    while (i < ci->findings.n_targets &&
+           strcmp(ci->findings.targets[i].name, name) != 0) {
+        i++;
     }
-    return NULL;
+    assert(i < ci->findings.n_targets);
+    return &ci->findings.targets[i];
 }
 
 void
-ci_did_not_run(struct ci *ci, const char *name, const char *why)
+ci_did_not_run(struct ci *ci, const char *target, const char *why)
 {
-    struct finding_target *target = target_of(ci, name);
+    struct finding_target *one = target_of(ci, target);
 
-    if (target != NULL) {
-        target->ran = false;
-        mem_free(target->why);
-        target->why = mem_strdup(why);
-    }
+    one->ran = false;
+    mem_free(one->why);
+    one->why = mem_strdup(why);
 }
 
 /* --- which targets --- */

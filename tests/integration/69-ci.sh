@@ -10,7 +10,7 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_CO
 TOKEN=never-to-be-seen-by-a-target
 export TOKEN
 
-le() { printf "\\x$(printf %x "$1")\\0\\0\\0"; }
+le() { printf '%b' "\\x$(printf %x "$1")\\0\\0\\0"; }
 riff() { printf 'RIFF\0\0\0\0WAVE'; }
 chunk() { printf '%s' "$1" && le "$2"; }
 
@@ -122,7 +122,7 @@ ended bad 1 "a bug that is brought in fails, whatever policy the change brings a
 is "it is new" "$(tail -n 1 bad.out | jq -r '.new, .blocking' | xargs)" "1 1"
 has "and in the file of the change" bad.out "at repo/chunks.c:"
 has "which the diff names" bad.diff chunks.c
-is "with what reproduces it" "$(ls reports-bad/artifacts/*/repro.sh | wc -l)" 1
+is "with what reproduces it" "$(find reports-bad/artifacts -name repro.sh | wc -l)" 1
 ended hung 3 "a harness that hangs proves nothing"
 ended broken 3 "nor does one that is broken"
 is "and says so" "$(verdict broken .verdict)" inconclusive
