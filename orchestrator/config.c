@@ -483,7 +483,7 @@ clear_config(struct config *config)
     }
     config_rules_clear(&config->severity);
     config_sinks_clear(&config->notify);
-    gate_waivers_clear(&config->gate.waivers);
+    gate_policy_clear(&config->gate);
     target_list_clear(&config->targets);
     strv_clear(&config->out);
     strv_clear(&config->names);

@@ -286,6 +286,9 @@ static const struct config_key budget_keys[] = {
     {.name = "on_exhausted",
      .read = read_exhausted,
      .offset = offsetof(struct gate_policy, freeze)},
+    {.name = "allowed_signers",
+     .read = config_read_text,
+     .offset = offsetof(struct gate_policy, signers)},
     {.name = NULL},
 };
 

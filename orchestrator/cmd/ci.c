@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/ci.h"
+#include "orchestrator/gate/git.h"
 
 enum { FOR_DEFAULT_MS = 600 * 1000 /* CIFuzz's fuzz-seconds */ };
 
@@ -84,7 +85,7 @@ check_options(const struct strv *args, const struct strv *command, struct err *e
         return err_set(err, -EINVAL, "--for: a second at least, or nothing is fuzzed");
     }
     if (given.base_commit != NULL &&
-        (given.base_commit[0] == '-' || given.diff != NULL)) {
+        (!git_is_commit(given.base_commit) || given.diff != NULL)) {
         return err_set(err, -EINVAL, "--base-commit takes a commit, in place of --diff");
     }
     given.out = args->n == 0 ? NULL : args->v[0];

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/repro.h"
+#include "orchestrator/gate/freeze.h"
 #include "orchestrator/publish/report.h"
 
 /* --- every bug --- */
@@ -105,6 +106,38 @@ doubt(struct ci *ci, struct err *err)
     return 0;
 }
 
+/* Whether an exhausted budget keeps the change out. A base branch's run has no change. */
+static int
+weigh_budget(struct ci *ci, bool *frozen, struct err *err)
+{
+    const struct config *of = ci->policy_owner != NULL ? ci->policy_owner : ci->config;
+    const struct freeze freeze = {.base = ci->options->base_commit,
+                                  .signers = ci->policy.signers,
+                                  .on_head = &ci->on_head};
+    struct slo slo;
+    AUTO(mem_free) char *why = NULL;
+    int rc = slo_collect(ci->store, &of->slo, clock_wall_ms(), &slo, err);
+
+    *frozen = false;
+    if (rc < 0 || !freeze_is_due(&slo)) {
+        return rc;
+    }
+    AUTO(mem_free)
+    char *text = mem_printf("the breach budget is exhausted: %.1f of %.1f points in %d "
+                            "days",
+                            slo.spent, slo.budget, (int)(of->slo.window_ms / SLO_DAY_MS));
+    rc = !ci->policy.freeze || freeze.base == NULL
+             ? 0
+             : freeze_exempts(&freeze, ci->store, &why, err);
+    *frozen = rc == 0 && ci->policy.freeze;
+    strv_addf(&ci->warnings, rc == 1 ? "%s; the change passes: %s" : "%s%s", text,
+              rc == 1   ? why
+              : *frozen ? "; only fixes that are proven, reverts and signed "
+                          "overrides pass"
+                        : "");
+    return rc < 0 ? rc : 0;
+}
+
 /* What the change cures. */
 static void
 say_fixed(struct ci *ci)
@@ -119,7 +152,7 @@ say_fixed(struct ci *ci)
 }
 
 static void
-decide(struct ci *ci)
+decide(struct ci *ci, bool frozen)
 {
     struct findings *findings = &ci->findings;
 
@@ -127,8 +160,9 @@ decide(struct ci *ci)
     say_blocking(ci);
     strv_add_all(&findings->reasons, &ci->doubts);
     findings->verdict = findings->n > 0 && findings->v[0].blocking ? VERDICT_FAIL
-                        : ci->doubts.n > 0                         ? VERDICT_INCONCLUSIVE
-                                                                   : VERDICT_PASS;
+                        : frozen           ? VERDICT_BUDGET_EXHAUSTED
+                        : ci->doubts.n > 0 ? VERDICT_INCONCLUSIVE
+                                           : VERDICT_PASS;
     if (findings->verdict == VERDICT_PASS) {
         strv_addf(&findings->reasons, "nothing new of severity %s or worse",
                   severity_name(findings->fail_on));
@@ -153,12 +187,14 @@ ci_judge(struct ci *ci, struct err *err)
                                             .now = clock_wall_ms(),
                                             .warnings = &ci->warnings};
     struct weighing weighing = {ci, &attribution};
+    bool frozen = false;
     int rc = ci_ask_base(ci, &attribution, err);
 
     rc = rc < 0 ? rc : store_bugs(ci->store, &all, weigh_bug, &weighing, err);
     rc = rc < 0 ? rc : doubt(ci, err);
+    rc = rc < 0 ? rc : weigh_budget(ci, &frozen, err);
     if (rc == 0) {
-        decide(ci);
+        decide(ci, frozen);
     }
     return rc;
 }

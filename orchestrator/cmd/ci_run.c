@@ -9,7 +9,6 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/proc.h"
 #include "base/str.h"
 #include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/campaign.h"
@@ -18,9 +17,10 @@
 #include "orchestrator/engine/engine.h"
 #include "orchestrator/engine/folder.h"
 #include "orchestrator/gate/affected.h"
+#include "orchestrator/gate/git.h"
 #include "orchestrator/supervise/verifier.h"
 
-enum { DIFF_MAX = 64 << 20, GIT_MS = 60 * 1000 };
+enum { DIFF_MAX = GIT_OUTPUT_MAX };
 
 void
 ci_clear(struct ci *ci)
@@ -213,26 +213,10 @@ ci_did_not_run(struct ci *ci, const char *target, const char *why)
 static int
 git_diff(const char *commit, struct buf *out, struct err *err)
 {
-    static const char *const words[] = {"git",           "diff",          "--no-color",
-                                        "--no-ext-diff", "--no-textconv", "-U0"};
-    AUTO(proc_run_clear) struct proc_run git = {.output = {.max = DIFF_MAX}};
-    AUTO(strv_clear) struct strv argv = {0};
-    struct proc_spec spec = PROC_SPEC_INIT;
+    const char *const words[] = {
+        "diff", "--no-color", "--no-ext-diff", "--no-textconv", "-U0", commit, "--"};
 
-    for (size_t i = 0; i < COUNT(words); i++) {
-        strv_add(&argv, words[i]);
-    }
-    strv_add(&argv, commit);
-    strv_add(&argv, "--");
-    spec.argv = argv.v;
-    int rc = proc_run(&spec, GIT_MS, &git, err);
-    if (rc == 0 && (git.status != 0 || git.output.truncated)) {
-        AUTO(buf_clear) struct buf said = BUF_INIT;
-        str_visible(&said, buf_str(&git.output), strcspn(buf_str(&git.output), "\n"));
-        return err_set(err, -EINVAL, "git diff: %s", buf_str(&said));
-    }
-    buf_add(out, buf_str(&git.output), git.output.len);
-    return rc;
+    return git_ask(words, COUNT(words), out, err);
 }
 
 static int

@@ -39,7 +39,7 @@ read_policy(const struct cmd_context *context, struct gate_policy *policy,
         return rc;
     }
     *policy = config->gate;
-    config->gate.waivers = (struct gate_waivers){0}; /* they are the policy's now */
+    config->gate = gate_policy_default(); /* what it owned is the policy's now */
     return fail_on == NULL ? 0 : severity_parse(fail_on, &policy->fail_on, err);
 }
 

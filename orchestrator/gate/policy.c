@@ -22,6 +22,7 @@ void
 gate_policy_clear(struct gate_policy *policy)
 {
     gate_waivers_clear(&policy->waivers);
+    mem_free(policy->signers);
 }
 
 struct gate_policy

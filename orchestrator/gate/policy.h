@@ -52,7 +52,9 @@ struct gate_policy {
     double min_productive;   /* 0 to 1; see GATE_PRODUCTIVE */
     int64_t min_execs;       /* of each target that is fuzzed */
     bool freeze;             /* an exhausted breach budget fails all but fixes */
-    bool untrusted;          /* `trust: untrusted`: changes are strangers' */
+    char *signers;  /* who may override that: a file of the base branch, gate/freeze.h;
+                       NULL: nobody */
+    bool untrusted; /* `trust: untrusted`: changes are strangers' */
     struct gate_waivers waivers;
 };
 

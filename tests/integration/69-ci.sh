@@ -148,14 +148,53 @@ edit 's/believes/b/; s/trusts the count/counts/; s/return -1;/return - 1 - 0 * (
 build out-tomorrow
 git -C repo checkout -q .
 edit 's/malloc(8)/malloc(300)/' repo/chunks.c
-commit 'room for all channels'
+commit "$(printf 'room for all channels\n\nNightjar-Fixes: %s' "$bug")"
+fixed=$(git -C repo rev-parse HEAD)
 build out-fixed
+cat policy.yaml - >frozen.yaml <<'Y'
+  budget: {on_exhausted: freeze, allowed_signers: signers}
+slo:
+  tolerated: {critical: 0, high: 0, medium: 0, low: 1}
+  deadline: {low: 1s}
+Y
+in_repo="env GIT_DIR=$WORK/repo/.git GIT_WORK_TREE=$WORK/repo"
 ci tomorrow "${common[@]}" out-tomorrow
-ci fixed "${common[@]}" --state-to cache out-fixed
+WITH=$in_repo ci fixed --state-from cache --state-to cache --policy-from frozen.yaml --base-commit HEAD~1 out-fixed
 ended tomorrow 0 "tomorrow it is known and fails nobody"
 is "as what was there before" "$(jq -r --arg bug "$bug" 'select(.id == $bug) | .state' <("$NIGHTJAR" --state state-tomorrow bugs --json))" new
 ended fixed 0 "the fix passes"
 has "and closes it" fixed.out "$bug is fixed"
+has "though the budget is frozen: it is proven to fix" fixed.out "the change passes: it fixes $bug"
+
+# --- the budget is spent: builds that are the same take no time ---
+frozen() {
+  WITH=$in_repo ci "$1" --state-from cache --policy-from frozen.yaml --base out-fixed --base-commit "$2" out-fixed
+}
+ssh-keygen -q -t ed25519 -N '' -f key
+printf 'ana@example.org %s\n' "$(cat key.pub)" >repo/signers
+commit 'who may override'
+base=$(git -C repo rev-parse HEAD)
+echo '/* more */' >>repo/fuzz.c
+commit 'more of it'
+frozen frozen "$base"
+ended frozen 4 "an exhausted budget keeps a change out"
+is "and says so" "$(verdict frozen .verdict)" budget_exhausted
+printf 'mallory %s\n' "$(cat key.pub)" >repo/signers
+git -C repo -c gpg.format=ssh -c user.signingKey="$WORK/key" commit -q -a -S -m "$(printf 'x\n\nNightjar-Override: the fair is tomorrow')"
+frozen override "$base"
+ended override 0 "but a signed override of somebody whom the base branch names"
+git -C repo reset -q --hard HEAD~1
+git -C repo commit -q --allow-empty -m "$(printf 'x\n\nNightjar-Override: trust me\nNightjar-Fixes: NJ-1')"
+frozen claim "$base"
+ended claim 4 "words alone are no proof"
+base=$(git -C repo rev-parse HEAD)
+git -C repo checkout -q HEAD~2 -- fuzz.c && commit 'back to what it was'
+frozen revert "$base"
+ended revert 0 "and a revert passes"
+has "who is named" override.out "ana@example.org overrides: the fair is tomorrow"
+is "and kept, with an end" "$(sqlite3 state-override/nightjar.db \
+  "SELECT actor, detail ->> '\$.expires' > '2026' FROM event WHERE kind = 'gate.override'")" "ana@example.org|1"
+git -C repo reset -q --hard "$fixed"
 
 # --- it comes back, is waived, and the waiver ends ---
 git -C repo revert --no-edit HEAD >/dev/null
