@@ -530,6 +530,15 @@ set_defaults(struct config *config)
     config->gate = gate_policy_default();
 }
 
+struct config *
+config_default(void)
+{
+    struct config *config = mem_alloc(sizeof(*config));
+
+    set_defaults(config);
+    return config;
+}
+
 static int
 load_file(const char *path, bool check, struct loading *loading, struct err *err)
 {

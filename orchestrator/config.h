@@ -91,6 +91,9 @@ int config_load(const char *path, struct config **out, struct err *err);
  * but no folder is searched and no named file need exist. `targets` stays empty. */
 int config_load_settings(const char *path, struct config **out, struct err *err);
 
+/* What holds where there is no file at all. */
+struct config *config_default(void);
+
 void config_free(struct config *config);
 AUTO_DEFINE(struct config *, config_free)
 

@@ -1,16 +1,24 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/ci.h"
+#include "orchestrator/gate/cifuzz.h"
 #include "orchestrator/gate/git.h"
+#include "orchestrator/gate/workflow.h"
 
-enum { FOR_DEFAULT_MS = 600 * 1000 /* CIFuzz's fuzz-seconds */ };
+enum {
+    FOR_DEFAULT_MS = 600 * 1000, /* CIFuzz's fuzz-seconds */
+    MINIMIZE_MS = 20 * 1000,
+};
 
-static struct ci_options given = {.for_ms = FOR_DEFAULT_MS};
+static struct ci_options given;
 static const char *on_inconclusive = "fail";
 static const char *exit_style = "nightjar";
+static const char *print;
 
 static const struct cmd_option *
 options(void)
@@ -37,7 +45,11 @@ options(void)
         {CMD_TEXT, "on-inconclusive", 0, &on_inconclusive, "fail|warn",
          "exit status where it did not truly run: 3 (default) or 0"},
         {CMD_TEXT, "exit-style", 0, &exit_style, "STYLE",
-         "nightjar, or cifuzz: 0 nothing, 1 an error, 2 bugs"},
+         "nightjar, or cifuzz: 0 nothing, 1 an error, 2 bugs, and CIFuzz's environment"},
+        {CMD_TEXT, "print", 0, &print, "github|gitlab",
+         "print a workflow to begin with, and do nothing else"},
+        {CMD_FLAG, "all-targets", 0, &given.all_targets, NULL,
+         "run those that the change cannot have touched as well"},
         {CMD_FLAG, "untrusted", 0, &given.untrusted, NULL,
          "a stranger's change: shown nothing of bugs that were there before"},
         {CMD_TEXT, "report-dir", 0, &given.report_dir, "DIR",
@@ -81,7 +93,7 @@ check_options(const struct strv *args, const struct strv *command, struct err *e
     if (args->n > 1 || command->n > 0) {
         return err_set(err, -EINVAL, "ci takes one folder of builds: nightjar ci OUT");
     }
-    if (given.for_ms < 1000) {
+    if (given.for_ms > 0 && given.for_ms < 1000) {
         return err_set(err, -EINVAL, "--for: a second at least, or nothing is fuzzed");
     }
     if (given.base_commit != NULL &&
@@ -92,6 +104,72 @@ check_options(const struct strv *args, const struct strv *command, struct err *e
     return 0;
 }
 
+/* What a step of CIFuzz would do; an option of the command line wins. */
+static void
+adopt(const struct cifuzz *step)
+{
+    given.out = given.out != NULL ? given.out : step->out;
+    given.base = given.base != NULL || step->batch ? given.base : step->base;
+    given.report_dir = given.report_dir != NULL ? given.report_dir : step->artifacts;
+    given.for_ms = given.for_ms > 0 ? given.for_ms : step->for_ms;
+    given.jobs = given.jobs > 0 || step->parallel ? given.jobs : 1;
+    given.minimize_ms =
+        given.minimize_ms > 0 || !step->minimize ? given.minimize_ms : MINIMIZE_MS;
+    given.all_targets = given.all_targets || step->all_targets;
+    given.timeouts = step->timeouts;
+    given.ooms = step->ooms;
+    given.dry_run = step->dry_run;
+    for (size_t i = 0; i < step->ignored.n; i++) {
+        (void)cmd_fail(0, "%s has no counterpart here", step->ignored.v[i]);
+    }
+}
+
+static int
+read_step(struct cifuzz *step, struct err *err)
+{
+    int rc = given.cifuzz ? cifuzz_read(step, err) : 0;
+
+    if (rc == 0 && given.cifuzz) {
+        adopt(step);
+    }
+    given.for_ms = given.for_ms > 0 ? given.for_ms : FOR_DEFAULT_MS;
+    return rc;
+}
+
+/* Where CIFuzz's upload step looks for it. */
+static void
+copy_sarif(const struct cifuzz *step, const char *folder)
+{
+    AUTO(mem_free) char *from = fs_join(folder, "nightjar.sarif");
+    AUTO(mem_free)
+    char *to = step->sarif == NULL ? NULL : mem_strdup(step->sarif);
+    AUTO(buf_clear) struct buf text = BUF_INIT;
+    struct err err = ERR_INIT;
+
+    if (to == NULL) {
+        return;
+    }
+    *strrchr(to, '/') = '\0';
+    if (fs_read(from, BUF_MAX_DEFAULT, &text, &err) < 0 ||
+        fs_mkdirs(to, 0755, &err) < 0 ||
+        fs_write(step->sarif, buf_str(&text), text.len, 0644, &err) < 0) {
+        (void)cmd_fail(0, "%s", err.msg);
+    }
+}
+
+static int
+print_workflow(void)
+{
+    const char *text = workflow_text(print);
+
+    if (text == NULL) {
+        AUTO(mem_free) char *shown = str_name_dup(print);
+        return cmd_fail(EXIT_USAGE, "--print '%s': github or gitlab", shown);
+    }
+    (void)fputs(text, stdout);
+    return EXIT_DONE;
+}
+
 static int
 exit_status(const struct ci *ci)
 {
@@ -100,10 +178,7 @@ exit_status(const struct ci *ci)
     if (verdict == VERDICT_INCONCLUSIVE && given.warn) {
         return EXIT_DONE;
     }
-    if (!given.cifuzz) {
-        return verdict_exit(verdict);
-    }
-    return verdict == VERDICT_PASS ? 0 : verdict == VERDICT_INCONCLUSIVE ? 1 : 2;
+    return given.cifuzz ? cifuzz_exit(verdict, given.dry_run) : verdict_exit(verdict);
 }
 
 static int
@@ -125,8 +200,13 @@ run(const struct cmd_context *context, const struct strv *args,
     AUTO(ci_clear) struct ci ci = {.context = context, .options = &given, .lock = -1};
     AUTO(mem_free) char *folder = NULL;
     struct err err = ERR_INIT;
+    AUTO(cifuzz_clear) struct cifuzz step = {0};
+    if (print != NULL) {
+        return print_workflow();
+    }
     int rc = check_options(args, command, &err);
 
+    rc = rc < 0 ? rc : read_step(&step, &err);
     rc = rc < 0 ? rc : run_steps(&ci, &err);
     if (rc == -EINVAL) {
         return cmd_fail(given.cifuzz ? 1 : EXIT_USAGE, "%s", err.msg);
@@ -137,6 +217,7 @@ run(const struct cmd_context *context, const struct strv *args,
     if (ci_write(&ci, &folder, &err) < 0) {
         return cmd_fail(given.cifuzz ? 1 : EXIT_UNDECIDED, "%s", err.msg);
     }
+    copy_sarif(&step, folder);
     ci_save(&ci);
     int status = exit_status(&ci);
     ci_show(&ci, folder, status);
@@ -169,6 +250,13 @@ const struct cmd cmd_ci = {
         "run and cannot tell, 4 the breach budget is exhausted and frozen. The last line "
         "of output\n"
         "is one JSON object; the reports lie in --report-dir.\n\n"
+        "--state-from and --state-to carry what is known from run to run as a plain "
+        "folder; let\n"
+        "only runs of the base branch write it. A frozen budget (`gate: budget:`) still "
+        "lets pass\n"
+        "commits that say `Nightjar-Fixes: NJ-12` where a replay proves it, reverts, and "
+        "signed\n"
+        "overrides; it needs --base-commit.\n\n"
         "  nightjar ci --for 10m --base out-main/ out/",
     .options = options,
     .run = run,

@@ -22,14 +22,16 @@ struct ci_options {
     const char *diff, *base_commit;    /* a file; what git compares with; or NULL */
     const char *state_from, *state_to; /* cache folders; NULL: none */
     bool strict, untrusted, warn, cifuzz;
+    bool all_targets;    /* those that the change cannot have touched as well */
+    bool timeouts, ooms; /* fail, whatever the policy says */
+    bool dry_run;        /* found bugs do not fail */
 };
 
 struct ci {
     const struct cmd_context *context;
     const struct ci_options *options;
-    struct config *config;
-    struct gate_policy policy;   /* the config's, or that of --policy-from */
-    struct config *policy_owner; /* whose waivers it borrows */
+    struct config *config;     /* the change's, or that of --policy-from */
+    struct gate_policy policy; /* the configuration's, whose waivers it borrows */
     struct target_list head, base;
     struct target_list chosen; /* those of head that are run; borrowed from it */
     const char *base_folder;   /* given, or fetched; NULL: none */

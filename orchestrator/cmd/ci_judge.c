@@ -110,22 +110,22 @@ doubt(struct ci *ci, struct err *err)
 static int
 weigh_budget(struct ci *ci, bool *frozen, struct err *err)
 {
-    const struct config *of = ci->policy_owner != NULL ? ci->policy_owner : ci->config;
     const struct freeze freeze = {.base = ci->options->base_commit,
                                   .signers = ci->policy.signers,
                                   .on_head = &ci->on_head};
     struct slo slo;
     AUTO(mem_free) char *why = NULL;
-    int rc = slo_collect(ci->store, &of->slo, clock_wall_ms(), &slo, err);
+    int rc = slo_collect(ci->store, &ci->config->slo, clock_wall_ms(), &slo, err);
 
     *frozen = false;
     if (rc < 0 || !freeze_is_due(&slo)) {
         return rc;
     }
     AUTO(mem_free)
-    char *text = mem_printf("the breach budget is exhausted: %.1f of %.1f points in %d "
-                            "days",
-                            slo.spent, slo.budget, (int)(of->slo.window_ms / SLO_DAY_MS));
+    char *text =
+        mem_printf("the breach budget is exhausted: %.1f of %.1f points in %d "
+                   "days",
+                   slo.spent, slo.budget, (int)(ci->config->slo.window_ms / SLO_DAY_MS));
     rc = !ci->policy.freeze || freeze.base == NULL
              ? 0
              : freeze_exempts(&freeze, ci->store, &why, err);

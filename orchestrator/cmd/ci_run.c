@@ -37,37 +37,42 @@ ci_clear(struct ci *ci)
     cache_clear(&ci->cache);
     strv_clear(&ci->doubts);
     strv_clear(&ci->warnings);
-    config_free(ci->policy_owner);
     config_free(ci->config);
 }
 
 /* --- what is given --- */
 
 /* The base branch's copy: a file, or a checkout that holds it. One that has none has the
- * defaults: a change gains nothing by bringing its own. */
+ * defaults: a change gains nothing by bringing its own, neither by its policy nor by
+ * rules of severity. */
+static int
+load_config(struct ci *ci, struct err *err)
+{
+    const char *from = ci->options->policy_from;
+
+    if (from == NULL) {
+        return ci->options->out == NULL
+                   ? config_load(ci->context->config, &ci->config, err)
+                   : config_load_settings(ci->context->config, &ci->config, err);
+    }
+    AUTO(mem_free)
+    char *inside = fs_is_folder(from) ? fs_join(from, "nightjar.yaml") : NULL;
+    if (inside != NULL && !fs_exists(inside)) {
+        ci->config = config_default();
+        return 0;
+    }
+    return config_load_settings(inside != NULL ? inside : from, &ci->config, err);
+}
+
 static int
 load_policy(struct ci *ci, struct err *err)
 {
     const struct ci_options *options = ci->options;
-    const char *from = options->policy_from;
 
-    if (from != NULL) {
-        AUTO(mem_free)
-        char *inside = fs_is_folder(from) ? fs_join(from, "nightjar.yaml") : NULL;
-        const char *path = inside != NULL ? inside : from;
-        if (inside != NULL && !fs_exists(inside)) {
-            ci->policy = gate_policy_default();
-        } else {
-            int rc = config_load_settings(path, &ci->policy_owner, err);
-            if (rc < 0) {
-                return rc;
-            }
-            ci->policy = ci->policy_owner->gate;
-        }
-    } else {
-        ci->policy = ci->config->gate;
-    }
+    ci->policy = ci->config->gate;
     ci->policy.untrusted = ci->policy.untrusted || options->untrusted;
+    ci->policy.timeout = ci->policy.timeout || options->timeouts;
+    ci->policy.oom = ci->policy.oom || options->ooms;
     return options->fail_on == NULL
                ? 0
                : severity_parse(options->fail_on, &ci->policy.fail_on, err);
@@ -84,14 +89,25 @@ find_builds(const struct ci *ci, const char *folder, struct target_list *out,
     return target_discover(folder, out, err);
 }
 
+/* Of nightjar.yaml where no folder is given: the change's own, whatever the policy. */
 static int
 find_head(struct ci *ci, struct err *err)
 {
+    AUTO(config_free) struct config *own = NULL;
+    struct target_list *targets = &ci->config->targets;
+
     if (ci->options->out != NULL) {
         return find_builds(ci, ci->options->out, &ci->head, err);
     }
-    ci->head = ci->config->targets;
-    ci->config->targets = (struct target_list){0};
+    if (ci->options->policy_from != NULL) {
+        int rc = config_load(ci->context->config, &own, err);
+        if (rc < 0) {
+            return rc;
+        }
+        targets = &own->targets;
+    }
+    ci->head = *targets;
+    *targets = (struct target_list){0};
     return ci->head.n > 0 ? 0
                           : err_set(err, -EINVAL,
                                     "which builds? nightjar ci OUT, a folder of fuzz "
@@ -164,9 +180,7 @@ int
 ci_open(struct ci *ci, struct err *err)
 {
     const struct ci_options *options = ci->options;
-    int rc = options->out == NULL
-                 ? config_load(ci->context->config, &ci->config, err)
-                 : config_load_settings(ci->context->config, &ci->config, err);
+    int rc = load_config(ci, err);
 
     ci->findings.started = clock_wall_ms();
     rc = rc < 0 ? rc : load_policy(ci, err);
@@ -253,7 +267,9 @@ ci_choose(struct ci *ci, struct err *err)
         const struct target *base = target_list_find(&ci->base, head->name);
         struct finding_target *target = findings_add_target(&ci->findings, head->name);
         AUTO(mem_free) char *why = NULL;
-        rc = affected(ci->store, head, base, &change, &why, err);
+        rc = ci->options->all_targets
+                 ? 1
+                 : affected(ci->store, head, base, &change, &why, err);
         target->ran = true;
         target->why = rc == 0 ? STEAL(why) : NULL;
         if (rc > 0) {
@@ -493,8 +509,8 @@ run_campaign(struct ci *ci, struct err *err)
     config.rung = ci->rung;
     config.live = ci->context->live;
     config.discreet = ci->policy.untrusted;
-    config.herald = (struct herald_config){
-        .config = ci->context->config, .jobs = tells.v, .n = tells.n};
+    config.herald =
+        (struct herald_config){.config = ci->config->path, .jobs = tells.v, .n = tells.n};
     int64_t began = clock_mono_ms();
     int rc = supervisor_run(&config, &result, err);
     ci->fuzz_ms = clock_mono_ms() - began;

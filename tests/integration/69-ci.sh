@@ -96,6 +96,7 @@ build out-harmless
 git -C repo checkout -q .
 edit 's/    wave->channels = data\[2\];/    char *tail = malloc(8);\n    tail[data[2] + 6] = 1;\n    wave->bits += (unsigned char)tail[7];\n    free(tail);\n    wave->channels = data[2];/' repo/chunks.c
 cat >repo/nightjar.yaml <<'Y'
+severity: [{type: .*, severity: info, reason: nothing matters}]
 gate:
   fail_on: {new: critical, regressed: never}
   waivers: [{bug: NJ-7, owner: me, reason: mine, expires: 2026-12-01}]
@@ -218,6 +219,10 @@ else
   skip "until it ends" "faketime is not installed"
 fi
 
+exits 0 "a workflow to begin with" "$NIGHTJAR" ci --print gitlab
+has "calls it" "$OUT" "nightjar ci "
+exits 1 "as a step of CIFuzz would: what does not run is an error" \
+  env OUT="$WORK/out-broken" FUZZ_SECONDS=2 "$NIGHTJAR" --state state-step ci --exit-style cifuzz --report-dir reports-step
 exits 2 "a wrong option is a usage error" "$NIGHTJAR" ci --on-inconclusive maybe out-main
 exits 0 "help" "$NIGHTJAR" ci --help
 has "has an example" "$OUT" "nightjar ci --for 10m"
