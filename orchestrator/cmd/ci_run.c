@@ -114,19 +114,20 @@ find_head(struct ci *ci, struct err *err)
                                     "targets");
 }
 
-static int
-fetch(struct ci *ci, struct err *err)
+static void
+fetch(struct ci *ci)
 {
     const char *from = ci->options->state_from;
     struct cache *cache = &ci->cache;
     AUTO(mem_free) char *shown = str_name_dup(from);
     char size[32];
-    int rc = cache_fetch(from, ci->context->state, cache, err);
+    struct err why = ERR_INIT;
 
-    if (rc < 0) {
-        return rc;
-    }
-    if (cache->cold) {
+    /* half a cache is none: the next run that leaves its state makes it anew */
+    if (cache_fetch(from, ci->context->state, cache, &why) < 0) {
+        cache->cold = true;
+        strv_addf(&ci->warnings, "a cold start: %s", why.msg);
+    } else if (cache->cold) {
         strv_addf(&ci->warnings, "a cold start: there is no state in '%s'", shown);
     }
     if (cache->kept) {
@@ -142,7 +143,6 @@ fetch(struct ci *ci, struct err *err)
     str_bytes_show(size, sizeof(size), cache->bytes);
     (void)fprintf(stderr, "state from %s: %lld inputs, %s\n", shown,
                   (long long)cache->inputs, size);
-    return 0;
 }
 
 static int
@@ -152,7 +152,9 @@ open_state(struct ci *ci, struct err *err)
     const char *state = ci->context->state;
     int rc = store_lock(state, "ci", &ci->lock, err);
 
-    rc = rc < 0 || options->state_from == NULL ? rc : fetch(ci, err);
+    if (rc == 0 && options->state_from != NULL) {
+        fetch(ci);
+    }
     rc = rc < 0 ? rc : store_open(state, DB_CREATE, &ci->store, err);
     rc = rc < 0 || options->state_from == NULL
              ? rc

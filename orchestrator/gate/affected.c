@@ -249,6 +249,10 @@ affected(struct store *store, const struct target *head, const struct target *ba
                                         : "there is no diff that says more");
         return 1;
     }
+    if (base != NULL && change->files.n == 0) {
+        *why = mem_strdup("its code differs, though the change names no source");
+        return 1;
+    }
     int rc = by_coverage(store, head, change, why, err);
     return rc == -ENODATA ? by_sources(head, change, why) : rc;
 }

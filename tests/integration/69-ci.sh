@@ -110,6 +110,8 @@ printf '[libfuzzer]\ntimeout = 1\n' >out-hung/riff.options
 printf 'no program' >out-broken/riff
 
 common=(--policy-from policy.yaml --state-from cache)
+cp -r cache half && truncate -s 20 half/index
+ci half --policy-from policy.yaml --state-from half --base out-main out-comment
 ci comment "${common[@]}" out-comment
 ci harmless "${common[@]}" out-harmless
 ci bad "${common[@]}" --diff bad.diff out-bad
@@ -118,6 +120,8 @@ ci broken "${common[@]}" out-broken
 ci stranger "${common[@]}" --untrusted --state-to cache2 out-harmless
 ended comment 0 "a comment passes"
 is "in no time: the code is the same" "$(verdict comment .executions)" 0
+ended half 0 "half a state breaks nothing"
+has "and is said to be a cold start" half.out "a cold start"
 ended harmless 0 "moved lines, another name and a refactoring pass"
 ended bad 1 "a bug that is brought in fails, whatever policy the change brings along"
 is "it is new" "$(tail -n 1 bad.out | jq -r '.new, .blocking' | xargs)" "1 1"
