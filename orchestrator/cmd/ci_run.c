@@ -86,6 +86,7 @@ find_builds(const struct ci *ci, const char *folder, struct target_list *out,
 
     out->timeout_ms = config->triage.timeout_ms;
     out->memory_bytes = config->triage.memory_bytes;
+    out->limits = config->import;
     return target_discover(folder, out, err);
 }
 
@@ -446,7 +447,8 @@ keep_corpus(struct ci *ci, const struct target *target)
     int rc = library_open(store_folder(ci->store), target->name, true, &library, &err);
     rc = rc < 0 || gaining.paths.n == 0
              ? rc
-             : library_import(library, &gaining.paths, NULL, &added, &err);
+             : library_import(library, &gaining.paths, NULL, &ci->config->import, &added,
+                              &err);
     if (rc < 0) {
         strv_addf(&ci->warnings, "corpus of %s: %s", target->name, err.msg);
     }
