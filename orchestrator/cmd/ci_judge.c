@@ -1,3 +1,4 @@
+#include "orchestrator/cmd/artifacts.h"
 #include "orchestrator/cmd/ci.h"
 
 #include <stdio.h>
@@ -7,7 +8,6 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "orchestrator/cmd/repro.h"
 #include "orchestrator/gate/freeze.h"
 #include "orchestrator/publish/report.h"
 
@@ -211,49 +211,6 @@ ci_give_up(struct ci *ci, const struct err *err)
 
 /* --- what is written --- */
 
-static void
-subject_clear(struct subject *subject)
-{
-    buf_clear(&subject->input);
-    buf_clear(&subject->original);
-    buf_clear(&subject->report);
-    command_clear(&subject->command);
-    strv_clear(&subject->settings.ignore_frames);
-}
-AUTO_DEFINE_CLEAR(struct subject, subject_clear)
-
-/* Input, repro.sh, build: what a person needs who has no state folder. */
-static int export(struct ci *ci, struct finding *finding, const char *folder,
-                  struct err *err)
-{
-    AUTO(subject_clear)
-    struct subject subject = {.bug = finding->bug, /* borrowed */
-                              .input = {.max = STORE_INPUT_MAX},
-                              .stored = true};
-    AUTO(strv_clear) struct strv written = {0};
-    AUTO(mem_free) char *name = mem_printf("artifacts/%s", finding->bug.name);
-    AUTO(mem_free) char *path = fs_join(folder, name);
-    int rc = store_bug_command(ci->store, finding->bug.id, &subject.command,
-                               &subject.settings, err);
-
-    rc =
-        rc < 0 ? rc : store_blob(ci->store, finding->bug.reproducer, &subject.input, err);
-    rc = rc < 0 ? rc : store_report(ci->store, finding->bug.crash, &subject.report, err);
-    rc = rc < 0 ? rc : fs_remove(path, err); /* of an earlier run */
-    rc = rc < 0 ? rc : repro_export(&subject, path, &written, err);
-    finding->artifacts = rc < 0 ? NULL : STEAL(name);
-    return rc;
-}
-
-/* What is the change's own; what others have to do with lies in the state. */
-static bool
-is_exported(const struct finding *finding)
-{
-    return !finding->bug.is_report &&
-           (finding->class == FINDING_NEW || finding->class == FINDING_REGRESSED ||
-            finding->class == FINDING_UNATTRIBUTED || finding->blocking);
-}
-
 int
 ci_write(struct ci *ci, char **folder, struct err *err)
 {
@@ -262,11 +219,9 @@ ci_write(struct ci *ci, char **folder, struct err *err)
     char *to = given != NULL ? mem_strdup(given) : fs_join(ci->context->state, "reports");
     struct err why = ERR_INIT;
 
-    for (size_t i = 0; i < ci->findings.n && !ci->findings.untrusted; i++) {
-        if (is_exported(&ci->findings.v[i]) &&
-            export(ci, &ci->findings.v[i], to, &why) < 0) {
-            (void)cmd_fail(0, "%s: %s", ci->findings.v[i].bug.name, why.msg);
-        }
+    /* a full disk, say, must not cost the verdict */
+    if (ci->store != NULL && artifacts_write(ci->store, &ci->findings, to, &why) < 0) {
+        (void)cmd_fail(0, "%s", why.msg);
     }
     int rc = report_write_all(&ci->findings, to, err);
     if (rc == 0 && ci->store != NULL) {
