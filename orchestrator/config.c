@@ -262,13 +262,6 @@ static const struct config_key disk_keys[] = {
     {.name = NULL},
 };
 
-static const struct config_key gate_keys[] = {
-    {.name = "fail_on",
-     .read = config_read_level,
-     .offset = offsetof(struct config, gate.fail_on)},
-    {.name = NULL},
-};
-
 /* --- slo --- */
 
 /* One row a severity, for a table of what is told of each. [into an array of what the
@@ -387,7 +380,7 @@ static const struct config_key keys[] = {
     {.name = "severity",
      .read = config_read_severity,
      .offset = offsetof(struct config, severity)},
-    {.name = "gate", .read = config_read_nested, .keys = gate_keys},
+    {.name = "gate", .read = config_read_gate, .offset = offsetof(struct config, gate)},
     {.name = "slo", .read = config_read_nested, .keys = slo_keys},
     {.name = "metrics", .read = read_metrics},
     {.name = "notify",
@@ -510,6 +503,7 @@ clear_config(struct config *config)
     }
     config_rules_clear(&config->severity);
     config_sinks_clear(&config->notify);
+    gate_policy_clear(&config->gate);
     target_list_clear(&config->targets);
     strv_clear(&config->out);
     strv_clear(&config->names);
@@ -555,7 +549,16 @@ set_defaults(struct config *config)
     config->metrics_every_ms = METRICS_EVERY_MS;
     config->triage.ooms_and_hangs = true;
     config->triage.asserts_are_security = true;
-    config->gate.fail_on = SEVERITY_HIGH;
+    config->gate = gate_policy_default();
+}
+
+struct config *
+config_default(void)
+{
+    struct config *config = mem_alloc(sizeof(*config));
+
+    set_defaults(config);
+    return config;
 }
 
 static int

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "orchestrator/corpus/disk.h"
+#include "orchestrator/gate/policy.h"
 #include "orchestrator/gate/slo.h"
 #include "orchestrator/publish/notify.h"
 #include "orchestrator/publish/sink.h"
@@ -79,9 +80,7 @@ struct config {
         struct strv roots; /* where its patterns begin, also in builds elsewhere; none:
                               the folder of nightjar.yaml */
     } owners;
-    struct {
-        enum severity fail_on; /* `gate: {fail_on: high}` */
-    } gate;
+    struct gate_policy gate;    /* `gate:` */
     struct slo_policy slo;      /* `slo:` */
     struct config_sinks notify; /* `notify:` */
     int64_t metrics_every_ms;   /* during a campaign; default 15 s */
@@ -96,6 +95,9 @@ int config_load(const char *path, struct config **out, struct err *err);
 /* The same for verbs that run no target: everything is checked that stands in the file,
  * but no folder is searched and no named file need exist. `targets` stays empty. */
 int config_load_settings(const char *path, struct config **out, struct err *err);
+
+/* What holds where there is no file at all. */
+struct config *config_default(void);
 
 void config_free(struct config *config);
 AUTO_DEFINE(struct config *, config_free)

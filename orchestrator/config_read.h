@@ -90,6 +90,10 @@ int config_read_severity(const struct config_reader *reader, const struct config
 int config_read_level(const struct config_reader *reader, const struct config_key *key,
                       const struct config_node *node, void *to, struct err *err);
 
+/* `gate:` (config_gate.c). [struct gate_policy] */
+int config_read_gate(const struct config_reader *reader, const struct config_key *key,
+                     const struct config_node *node, void *to, struct err *err);
+
 /* `notify:` (config_notify.c). [struct config_sinks] */
 int config_read_notify(const struct config_reader *reader, const struct config_key *key,
                        const struct config_node *node, void *to, struct err *err);

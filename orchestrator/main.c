@@ -21,7 +21,7 @@
  * stands. */
 /* clang-format off */
 #define VERBS(X) \
-    X(triage) X(import) X(fuzz) X(bugs) X(show) X(repro) X(minimize) X(corpus) X(build) X(verify) X(gate) X(push) \
+    X(triage) X(import) X(fuzz) X(bugs) X(show) X(repro) X(minimize) X(corpus) X(build) X(verify) X(gate) X(ci) X(push) \
     X(timeline) X(digest) X(slo) X(outbox) X(serve) X(status) \
     X(init) X(doctor) X(db) X(disk) X(coverage) X(parse_verb) X(help_verb) X(scribe) X(triage_worker)
 /* clang-format on */

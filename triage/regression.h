@@ -98,6 +98,7 @@ struct verified {
     bool timed_out; /* it came to its limit of time once: slow, or a hang */
     int64_t known;  /* CHANGED: the bug that it is now, 0: none that is known */
     char *crash_type, *crash_state, *signature; /* what it showed; NULL: nothing */
+    enum severity severity;                     /* of that, as the rules compute it */
     char *reason;              /* why it is broken, or what is odd about it; NULL */
     bool original;             /* the second witness said so */
     bool sibling;              /* one of the further ones did */

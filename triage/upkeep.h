@@ -57,6 +57,11 @@ int store_backup(struct store *store, const struct backup_order *order,
 /* Whether bytes of this SHA-256 were ever filed. */
 int store_knows(struct store *store, const char *sha256, bool *known, struct err *err);
 
+/* Forget the bytes of all inputs and reports but of what is fixed: for a copy of the
+ * state where a stranger's program runs. Bugs are still known; they cannot be replayed.
+ */
+int store_withhold(struct store *store, struct err *err);
+
 struct garbage {
     int64_t orphans, orphan_bytes; /* files that no row names */
     int64_t surplus; /* inputs with better examples; of a dry run: at most so many */

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/build.h"
+#include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/config.h"
@@ -14,7 +15,7 @@
 #include "orchestrator/supervise/supervisor.h"
 #include "orchestrator/target.h"
 
-enum { JOBS_MAX = 1024, NAMES_MAX = 256 };
+enum { NAMES_MAX = 256 };
 
 static int64_t for_ms;
 static int64_t jobs;
@@ -187,27 +188,10 @@ static int
 configure(struct supervisor_config *out, const struct choice *choice,
           const struct cmd_context *context, struct err *err)
 {
-    const struct config *config = choice->config;
-    int64_t most = jobs > 0 ? jobs : config->jobs;
     int rc = 0;
 
-    *out = (struct supervisor_config){
-        .targets = &choice->chosen,
-        .for_ms = for_ms,
-        .jobs = (int)(most < 1          ? 1
-                      : most > JOBS_MAX ? JOBS_MAX
-                                        : most),
-        .triage_jobs = config->triage.jobs > 0 ? (int)config->triage.jobs : 1,
-        .runs = (int)config->triage.runs,
-        .minimize_ms = config->triage.minimize_ms,
-        .ooms_and_hangs = config->triage.ooms_and_hangs,
-        .asserts_are_security = config->triage.asserts_are_security,
-        .checks_are_security = config->triage.checks_are_security,
-        .keep = config->triage.keep,
-        .cross = config->exchange.cross,
-        .disk = config->disk,
-        .live = context->live,
-    };
+    campaign_configure(choice->config, &choice->chosen, for_ms, jobs, out);
+    out->live = context->live;
     if (minimize != NULL && strcmp(minimize, "no") == 0) {
         out->minimize_ms = 0;
     } else if (minimize != NULL) {
@@ -216,20 +200,6 @@ configure(struct supervisor_config *out, const struct choice *choice,
     }
     if (rc == 0 && engine != NULL) {
         rc = engine_find(engine, &out->engine, err);
-    }
-    return rc;
-}
-
-static int
-choose_sandbox(const struct choice *choice, enum sandbox_rung *out, struct err *err)
-{
-    enum sandbox_rung wanted = choice->config->sandbox;
-    AUTO(buf_clear) struct buf why = BUF_INIT;
-    int rc = sandbox == NULL ? 0 : sandbox_rung_parse(sandbox, &wanted, err);
-
-    rc = rc < 0 ? rc : sandbox_choose(wanted, out, &why, err);
-    if (rc == 0 && why.len > 0) {
-        (void)fprintf(stderr, "sandbox %s: %s\n", sandbox_rung_name(*out), buf_str(&why));
     }
     return rc;
 }
@@ -298,7 +268,7 @@ campaign(const struct cmd_context *context, const struct choice *choice,
     AUTO(fd_close) int lock = -1;
     AUTO(mem_free) char *state = NULL;
     struct err err = ERR_INIT;
-    int rc = choose_sandbox(choice, &config->rung, &err);
+    int rc = campaign_sandbox(choice->config, sandbox, &config->rung, &err);
 
     rc = rc < 0 ? rc : store_lock(context->state, "fuzz", &lock, &err);
     if (rc == 0) {

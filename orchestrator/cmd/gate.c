@@ -40,7 +40,8 @@ read_policy(const struct cmd_context *context, struct gate_policy *policy,
     if (rc < 0) {
         return rc;
     }
-    policy->fail_on = config->gate.fail_on;
+    *policy = config->gate;
+    config->gate = gate_policy_default(); /* what it owned is the policy's now */
     return fail_on == NULL ? 0 : severity_parse(fail_on, &policy->fail_on, err);
 }
 
@@ -88,7 +89,7 @@ run(const struct cmd_context *context, const struct strv *args,
 {
     AUTO(store_close) struct store *store = NULL;
     AUTO(findings_clear) struct findings gate = {0};
-    struct gate_policy policy = {SEVERITY_HIGH};
+    AUTO(gate_policy_clear) struct gate_policy policy = gate_policy_default();
     struct err err = ERR_INIT;
     int64_t began = clock_mono_ms();
 

@@ -1,7 +1,6 @@
 #include "orchestrator/cmd/verify.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -9,16 +8,12 @@
 #include "base/str.h"
 #include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/slo.h"
-#include "orchestrator/cmd/verify_check.h"
 #include "orchestrator/config.h"
-#include "orchestrator/supervise/solo.h"
-#include "triage/program.h"
+#include "orchestrator/supervise/verifier.h"
+#include "triage/revision.h"
 #include "triage/worker.h"
 
-enum {
-    TELL_MS = 2000,     /* what was seen is written so often at least */
-    RUNS_BY_DEFAULT = 0 /* by how often the bug showed */
-};
+enum { RUNS_BY_DEFAULT = 0 /* by how often the bug showed */ };
 
 static bool all;
 static int64_t jobs, runs = RUNS_BY_DEFAULT;
@@ -46,173 +41,44 @@ struct run {
     struct store *store;
     struct config *config;
     struct regression_list list;
-    struct check *checks; /* as many, in the same order */
-    size_t next;          /* not handed out yet */
-    size_t *again;        /* to be looked at again: at most one for each */
-    size_t n_again;
-    size_t printed, told; /* the first of those that are not */
-    int64_t told_at, began;
-    struct verify_view view;
+    size_t tried;
     struct revision build; /* id 0: the present ones */
-    struct checking checking;
+    struct verify_view view;
 };
 
 static void
 run_clear(struct run *run)
 {
-    for (size_t i = 0; i < run->list.n && run->checks != NULL; i++) {
-        check_clear(&run->checks[i]);
-    }
-    checking_clear(&run->checking);
     revision_clear(&run->build);
-    mem_free(run->checks);
-    mem_free(run->again);
     regression_list_clear(&run->list);
     config_free(run->config);
     store_close(run->store);
 }
 AUTO_DEFINE_CLEAR(struct run, run_clear)
 
-/* --- the present builds --- */
-
-/* What nightjar.yaml says of the target now; what it does not name stays as it was. */
-static int
-register_target(struct run *run, const char *name, struct err *err)
+static void
+show_row(void *user, const struct regression *of, const struct verified *seen)
 {
-    const struct target *target = target_list_find(&run->config->targets, name);
-    AUTO(build_list_clear) struct build_list builds = {0};
-    int64_t id = 0;
-
-    if (target == NULL) {
-        return 0;
-    }
-    const struct record_settings settings = {
-        .ooms_and_hangs = run->config->triage.ooms_and_hangs,
-        .asserts_are_security = run->config->triage.asserts_are_security,
-        .checks_are_security = run->config->triage.checks_are_security,
-        .ignore_frames = target->ignore_frames};
-    int rc = target_builds(target, &builds, err);
-    rc = rc < 0 ? rc
-                : store_put_target(run->store, name, &builds.v[0].command, &settings, &id,
-                                   err);
-    return rc < 0 ? rc : store_put_builds(run->store, id, &builds, err);
+    verify_view_row(user, of, seen);
 }
 
 static int
-register_targets(struct run *run, struct err *err)
-{
-    const char *last = "";
-    int rc = 0;
-
-    for (size_t i = 0; i < run->list.n && rc == 0; i++) {
-        if (strcmp(run->list.v[i].target, last) != 0) {
-            last = run->list.v[i].target;
-            rc = register_target(run, last, err);
-        }
-    }
-    return rc;
-}
-
-/* --- checks --- */
-
-/* What is settled is printed in the order of the bugs, and written now and then. */
-static int
-publish(struct run *run, bool now, struct err *err)
-{
-    while (run->printed < run->list.n && run->checks[run->printed].done) {
-        const struct check *check = &run->checks[run->printed++];
-        verify_view_row(&run->view, check->of, &check->seen);
-    }
-    size_t n = run->printed - run->told;
-    if (n == 0 || (!now && clock_mono_ms() - run->told_at < TELL_MS)) {
-        return 0;
-    }
-    AUTO(mem_free) struct verification *list = mem_array(n, sizeof(*list));
-    for (size_t i = 0; i < n; i++) {
-        const struct check *check = &run->checks[run->told + i];
-        list[i] = (struct verification){check->of, &check->seen};
-    }
-    run->told += n;
-    run->told_at = clock_mono_ms();
-    return regressions_verified(run->store, list, n, NULL, err);
-}
-
-static int
-settle(struct run *run, struct check *check, struct err *err)
-{
-    check->done = true;
-    return publish(run, false, err);
-}
-
-static int
-next_check(void *user, json_t **request, struct buf *input, int64_t *id, struct err *err)
-{
-    struct run *run = user;
-
-    while (run->n_again > 0 || run->next < run->list.n) {
-        size_t at = run->n_again > 0 ? run->again[--run->n_again] : run->next++;
-        struct check *check = &run->checks[at];
-        struct err why = ERR_INIT;
-        if (check_request(&run->checking, check, request, input, &why) == 0) {
-            *id = (int64_t)at;
-            return 1;
-        }
-        int rc = check_answer(&run->checking, check, 0, NULL, why.msg, err);
-        rc = rc < 0 ? rc : settle(run, check, err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return 0;
-}
-
-static int
-check_done(void *user, int64_t id, int64_t job, const json_t *answer, const char *why,
-           struct err *err)
-{
-    struct run *run = user;
-    struct check *check = &run->checks[id];
-    int rc = check_answer(&run->checking, check, job, answer, why, err);
-
-    if (rc == 1) {
-        run->again[run->n_again++] = (size_t)id;
-        return 0;
-    }
-    return rc < 0 ? rc : settle(run, check, err);
-}
-
-/* --- the whole --- */
-
-static int
-cores(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
-}
-
-static int
-make_solo(const struct run *run, struct solo **out, struct err *err)
+choose_sandbox(const struct run *run, enum sandbox_rung *out, struct err *err)
 {
     enum sandbox_rung wanted = run->config->sandbox;
     AUTO(buf_clear) struct buf why = BUF_INIT;
-    AUTO(strv_clear) struct strv hide = {0};
-    int64_t n = jobs > 0 ? jobs : cores();
-    struct solo_config config = {.hide = &hide};
     int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
 
     if (runs < 0 || runs > WORKER_RUNS_MAX) {
         rc = err_set(err, -EINVAL, "--runs %lld is no number from 1 to %d",
                      (long long)runs, WORKER_RUNS_MAX);
     }
-    config.jobs = n > SOLO_JOBS_MAX ? SOLO_JOBS_MAX : (int)n;
-    strv_add(&hide, store_folder(run->store));
-    rc = rc < 0 ? rc : sandbox_choose(wanted, &config.rung, &why, err);
+    rc = rc < 0 ? rc : sandbox_choose(wanted, out, &why, err);
     if (rc == 0 && why.len > 0 && !run->context->json) {
-        (void)cmd_fail(0, "targets are confined by %s: %s",
-                       sandbox_rung_name(config.rung), buf_str(&why));
+        (void)cmd_fail(0, "targets are confined by %s: %s", sandbox_rung_name(*out),
+                       buf_str(&why));
     }
-    return rc < 0 ? rc : solo_new(&config, out, err);
+    return rc;
 }
 
 static int
@@ -232,18 +98,7 @@ open_all(struct run *run, const char *target, struct err *err)
     if (rc == 0 && build_name != NULL) {
         rc = revision_find(run->store, build_name, &run->build, err);
     }
-    rc = rc < 0 ? rc : regressions_load(run->store, target, &run->list, err);
-    rc = rc < 0 || run->command->n > 0 ? rc : register_targets(run, err);
-    run->checking = (struct checking){.store = run->store,
-                                      .command = run->command,
-                                      .build = build_name == NULL ? NULL : &run->build,
-                                      .runs = runs};
-    run->checks = mem_array(run->list.n, sizeof(*run->checks));
-    run->again = mem_array(run->list.n, sizeof(*run->again));
-    for (size_t i = 0; i < run->list.n && rc == 0; i++) {
-        run->checks[i].of = &run->list.v[i];
-    }
-    return rc;
+    return rc < 0 ? rc : regressions_load(run->store, target, &run->list, err);
 }
 
 /* A target that has no bugs yet is fine; one that nobody knows is a typing error. */
@@ -277,19 +132,22 @@ check_target(struct run *run, const char *target, struct err *err)
 static int
 verify(struct run *run, struct err *err)
 {
-    const struct solo_stream stream = {run, next_check, check_done};
-    AUTO(solo_free) struct solo *solo = NULL;
-    int rc = run->list.n == 0 ? 0 : make_solo(run, &solo, err);
+    struct verifier_call call = {.store = run->store,
+                                 .config = run->config,
+                                 .list = &run->list,
+                                 .targets = &run->config->targets,
+                                 .command = run->command,
+                                 .build = build_name == NULL ? NULL : &run->build,
+                                 .jobs = jobs,
+                                 .runs = (int)runs,
+                                 .row = show_row,
+                                 .user = &run->view};
+    int rc = run->list.n == 0 ? 0 : choose_sandbox(run, &call.rung, err);
+    int64_t began = clock_mono_ms();
 
-    if (rc < 0 || run->list.n == 0) {
-        return rc;
-    }
-    run->began = run->told_at = clock_mono_ms();
-    rc = solo_stream(solo, &stream, err);
-    run->view.ms = clock_mono_ms() - run->began;
-    struct err late = ERR_INIT;
-    int wrote = publish(run, true, rc < 0 ? &late : err);
-    return rc < 0 ? rc : wrote;
+    rc = rc < 0 ? rc : verifier_run(&call, &run->tried, err);
+    run->view.ms = clock_mono_ms() - began;
+    return rc;
 }
 
 static int
@@ -321,7 +179,7 @@ run(const struct cmd_context *context, const struct strv *args,
     verify_view_summary(&run.view, run.list.n);
     if (rc == -ECANCELED) {
         (void)cmd_fail(0, "interrupted: %zu of %zu were not tried",
-                       run.list.n - run.printed, run.list.n);
+                       run.list.n - run.tried, run.list.n);
     }
     slo_note_now(context, &run.config->slo);
     bool crashes = run.view.n[VERIFIED_SAME] + run.view.n[VERIFIED_CHANGED] > 0;
@@ -339,10 +197,10 @@ const struct cmd cmd_verify = {
         "input lies in regressions/TARGET/NJ-ID-HASH of the state folder. Run them all "
         "on the\n"
         "target as it is built now, in the sandbox, and say of each\n\n"
-        "  clean    no crash: in one run of what always crashed, in as many runs of what "
-        "is\n"
-        "           flaky as make that 99 % sure; the bug's first input is asked as "
-        "well,\n"
+        "  clean    no crash: in ten runs of a bug that is open, in one of what was "
+        "fixed, in as\n"
+        "           many of what is flaky as make that 99 % sure; its first input is "
+        "asked as well,\n"
         "           and all that are kept of it before it is called fixed\n"
         "  same     it still crashes as this bug\n"
         "  changed  it crashes, but otherwise: the bug that this is; one that nobody "

@@ -39,15 +39,20 @@ const char *finding_class_name(enum finding_class class)
     return classes[class];
 }
 
+static void
+clear_finding(struct finding *finding)
+{
+    bug_clear(&finding->bug);
+    mem_free(finding->waiver);
+    mem_free(finding->reason);
+    mem_free(finding->artifacts);
+}
+
 void
 findings_clear(struct findings *findings)
 {
     for (size_t i = 0; i < findings->n; i++) {
-        struct finding *finding = &findings->v[i];
-        bug_clear(&finding->bug);
-        mem_free(finding->waiver);
-        mem_free(finding->reason);
-        mem_free(finding->artifacts);
+        clear_finding(&findings->v[i]);
     }
     for (size_t i = 0; i < findings->n_targets; i++) {
         mem_free(findings->targets[i].name);
@@ -71,6 +76,12 @@ findings_add(struct findings *findings)
     struct finding *finding = &findings->v[findings->n++];
     *finding = (struct finding){0};
     return finding;
+}
+
+void
+findings_drop(struct findings *findings)
+{
+    clear_finding(&findings->v[--findings->n]);
 }
 
 struct finding_target *

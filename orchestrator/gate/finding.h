@@ -112,6 +112,9 @@ struct finding *findings_add(struct findings *findings);
 /* The same for a target. name is copied. */
 struct finding_target *findings_add_target(struct findings *findings, const char *name);
 
+/* Take back the last finding. */
+void findings_drop(struct findings *findings);
+
 /* Blocking ones first; then by severity, class, score and number of the bug. */
 void findings_sort(struct findings *findings);
 

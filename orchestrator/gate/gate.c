@@ -4,10 +4,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "orchestrator/gate/attribution.h"
 
 struct weighing {
     struct store *store;
     struct findings *findings;
+    struct attribution attribution;
 };
 
 /* What the history of a bug makes of it, where no build was run. */
@@ -44,24 +46,28 @@ weigh_bug(void *user, const struct bug *bug, struct err *err)
         return 0;
     }
     findings->open[bug->severity]++;
-    bool blocking = bug->severity >= findings->fail_on;
-    if (blocking) {
-        AUTO(mem_free) char *type = record_type_line(bug->crash_type);
-        AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
-        strv_addf(&findings->reasons, "%s (%s): %s in %s", bug->name,
-                  severity_name(bug->severity), type, frame);
-    }
     struct finding *finding = findings_add(findings);
     if (finding == NULL) {
         return 0;
     }
     finding->class = class_of(bug);
-    finding->blocking = blocking;
+    finding->blocking = bug->severity >= findings->fail_on;
     finding->head = (struct finding_runs){bug->k, bug->n};
     finding->reason =
         mem_printf("it is %s and %s; the gate fails from %s on", bug->state,
                    severity_name(bug->severity), severity_name(findings->fail_on));
-    return store_bug(weighing->store, bug->id, &finding->bug, err);
+    int rc = store_bug(weighing->store, bug->id, &finding->bug, err);
+    if (rc < 0) {
+        return rc;
+    }
+    attribution_apply(&weighing->attribution, true, finding);
+    if (finding->blocking) {
+        AUTO(mem_free) char *type = record_type_line(bug->crash_type);
+        AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
+        strv_addf(&findings->reasons, "%s (%s): %s in %s", bug->name,
+                  severity_name(bug->severity), type, frame);
+    }
+    return 0;
 }
 
 static int
@@ -107,7 +113,11 @@ gate_decide(struct store *store, const struct gate_policy *policy, struct findin
     const struct bug_filter all = {.at_least = SEVERITY_INFO, .light = true};
     AUTO(findings_clear)
     struct findings findings = {.fail_on = policy->fail_on, .started = clock_wall_ms()};
-    struct weighing weighing = {store, &findings};
+    AUTO(strv_clear) struct strv warnings = {0};
+    struct weighing weighing = {
+        store,
+        &findings,
+        {.policy = policy, .now = findings.started, .warnings = &warnings}};
     struct store_counts counts;
 
     int rc = store_counts(store, &counts, err);
@@ -123,6 +133,7 @@ gate_decide(struct store *store, const struct gate_policy *policy, struct findin
     findings.queued = counts.queued;
     findings.triaged = counts.triaged + counts.unparsed;
     decide(&counts, &findings);
+    strv_add_all(&findings.reasons, &warnings);
     findings_sort(&findings);
     findings.ended = clock_wall_ms();
     *out = findings;

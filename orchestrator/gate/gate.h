@@ -8,11 +8,8 @@
 
 #include "base/err.h"
 #include "orchestrator/gate/finding.h"
+#include "orchestrator/gate/policy.h"
 #include "triage/store.h"
-
-struct gate_policy {
-    enum severity fail_on; /* an open bug of this severity or worse fails the gate */
-};
 
 /* Fills in *out, which is empty; on failure it is, too. */
 int gate_decide(struct store *store, const struct gate_policy *policy,

@@ -164,9 +164,7 @@ begin_stopping(struct supervisor *s)
 {
     minute_watch_end(s->watch);
     enter(s, STOPPING, 0);
-    for (size_t i = 0; i < s->crew.n; i++) {
-        worker_feed(s->crew.members[i].worker, WORKER_STOP);
-    }
+    crew_stop(&s->crew);
 }
 
 static void
@@ -344,8 +342,10 @@ on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *use
 static void
 on_new_bug(void *user, const struct job_outcome *outcome)
 {
-    say(user, "new bug: %s  %s  %s", outcome->bug_name, severity_name(outcome->severity),
-        outcome->title);
+    struct supervisor *s = user;
+
+    say(s, "new bug: %s  %s  %s", outcome->bug_name, severity_name(outcome->severity),
+        s->config->discreet ? "" : outcome->title);
 }
 
 static void
@@ -603,6 +603,7 @@ void
 supervisor_result_clear(struct supervisor_result *result)
 {
     strv_clear(&result->casualties);
+    mem_free(result->targets);
 }
 
 int

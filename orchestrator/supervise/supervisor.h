@@ -42,11 +42,19 @@ struct supervisor_config {
     enum keep_level keep;        /* of minimization */
     enum exchange_cross cross;   /* between targets */
     struct disk_limits disk;     /* when workers pause for it */
+    bool discreet;               /* of a new bug only number and severity are said */
     bool live;                   /* standard error is a terminal */
     struct herald_config herald; /* who is told meanwhile: config, jobs, n */
 };
 
 enum supervisor_end { SUPERVISOR_DONE, SUPERVISOR_INTERRUPTED, SUPERVISOR_FAILED };
+
+struct supervisor_target { /* what became of a target in this campaign */
+    int64_t execs;
+    int64_t productive_ms; /* of its workers' time, that they fuzzed */
+    int64_t lost_ms;       /* of the same: frozen, dead, quarantined, waiting after a bad
+                              end; not what a start or a find takes */
+};
 
 struct supervisor_result {
     enum supervisor_end how;
@@ -55,8 +63,9 @@ struct supervisor_result {
     int64_t execs;
     int64_t crashes; /* files that reached the ledger in this run */
     int64_t new_bugs;
-    struct strv casualties; /* "NAME: quarantined: REASON" */
-    struct err failure;     /* with SUPERVISOR_FAILED */
+    struct supervisor_target *targets; /* as many as config->targets, in their order */
+    struct strv casualties;            /* "NAME: quarantined: REASON" */
+    struct err failure;                /* with SUPERVISOR_FAILED */
 };
 
 void supervisor_result_clear(struct supervisor_result *result);

@@ -238,6 +238,7 @@ carry_on(void *user, const struct worker_row *row, const char *target, int64_t u
             worker_carry_on(member->worker, row->execs, row->restarts,
                             row->productive_ms);
             member->execs_before = row->execs;
+            member->productive_before_ms = row->productive_ms;
         }
     }
     return 0;
@@ -428,6 +429,16 @@ crew_turns(struct crew *crew)
 }
 
 void
+crew_stop(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->n; i++) {
+        struct crew_member *member = &crew->members[i];
+        member->lost_ms = worker_numbers(member->worker)->lost_ms;
+        worker_feed(member->worker, WORKER_STOP);
+    }
+}
+
+void
 crew_begin(struct crew *crew, int64_t deadline_ms, struct buf *warning)
 {
     const struct schedule schedule = schedule_of(crew);
@@ -557,11 +568,18 @@ crew_progress(const struct crew *crew, struct progress *progress,
 void
 crew_collect(const struct crew *crew, struct supervisor_result *result)
 {
+    result->targets = mem_array(crew->config.targets->n, sizeof(*result->targets));
     for (size_t i = 0; i < crew->n; i++) {
-        const struct worker *worker = crew->members[i].worker;
+        const struct crew_member *member = &crew->members[i];
+        const struct worker *worker = member->worker;
+        const struct worker_numbers *numbers = worker_numbers(worker);
+        struct supervisor_target *target = &result->targets[member->target];
         enum worker_state state = worker_state(worker);
         result->fuzzed = result->fuzzed || worker_was_ready(worker);
-        result->execs += worker_numbers(worker)->execs - crew->members[i].execs_before;
+        result->execs += numbers->execs - member->execs_before;
+        target->execs += numbers->execs - member->execs_before;
+        target->productive_ms += numbers->productive_ms - member->productive_before_ms;
+        target->lost_ms += member->lost_ms;
         if (state == WORKER_QUARANTINED || state == WORKER_DEAD) {
             strv_addf(&result->casualties, "%s: %s: %s", worker_name(worker),
                       worker_state_name(state), worker_reason(worker));

@@ -37,8 +37,9 @@ struct crew_member {
     int64_t turn_ms;     /* when its turn began */
     int64_t turn_end_ms; /* 0: open */
     int64_t used_ms;
-    int64_t execs_before; /* of earlier campaigns */
-    int64_t reloaded;     /* of what it took in, what was told to the exchange */
+    int64_t execs_before, productive_before_ms; /* of earlier campaigns */
+    int64_t lost_ms;                            /* until it was asked to stop */
+    int64_t reloaded; /* of what it took in, what was told to the exchange */
 };
 
 struct crew {
@@ -70,6 +71,9 @@ void crew_begin(struct crew *crew, int64_t deadline_ms, struct buf *warning);
 /* End turns that are over, give free jobs to those whose turn it is. */
 void crew_turns(struct crew *crew);
 
+/* Ask all to stop. No turns are given afterwards. */
+void crew_stop(struct crew *crew);
+
 /* Let the engines of each target exchange inputs. */
 void crew_join(const struct crew *crew, struct exchange *exchange);
 
@@ -84,7 +88,7 @@ bool crew_owns(const struct crew *crew, pid_t pid);
 void crew_progress(const struct crew *crew, struct progress *progress,
                    struct progress_row **rows);
 
-/* fuzzed, execs, casualties. */
+/* fuzzed, execs, targets, casualties. */
 void crew_collect(const struct crew *crew, struct supervisor_result *result);
 
 void crew_clear(struct crew *crew); /* kills what still runs */

@@ -185,6 +185,7 @@ judge_end(struct worker *worker, int status)
     enum engine_end end = ops->classify(&worker->view, status, reason);
     bool frozen = worker->machine.state == WORKER_FROZEN;
 
+    worker->ended_with_find = end == ENGINE_END_FOUND;
     if (ops->repair(&worker->job, &worker->view, NULL) == 1) {
         worker->job.repaired = true;
         return WORKER_REPAIRED;
@@ -396,9 +397,15 @@ static void
 count_time(struct worker *worker, int64_t now)
 {
     enum worker_state state = worker->machine.state;
+    int64_t passed = worker->tick_ms == 0 ? 0 : now - worker->tick_ms;
 
-    if (worker->tick_ms != 0 && (state == WORKER_RUNNING || state == WORKER_PLATEAUED)) {
-        worker->numbers.productive_ms += now - worker->tick_ms;
+    if (state == WORKER_RUNNING || state == WORKER_PLATEAUED) {
+        worker->numbers.productive_ms += passed;
+    } else if (state == WORKER_FROZEN || state == WORKER_QUARANTINED ||
+               state == WORKER_DEAD ||
+               (state == WORKER_BACKOFF && worker->machine.bad_ends > 0 &&
+                !worker->ended_with_find)) {
+        worker->numbers.lost_ms += passed;
     }
     worker->tick_ms = now;
 }

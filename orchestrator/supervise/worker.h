@@ -60,7 +60,9 @@ struct worker_numbers {
     int64_t restarts;      /* starts after an end that was not asked for */
     int64_t finds;         /* files submitted */
     int64_t productive_ms; /* in state running or plateaued, with progress */
-    int64_t reloaded;      /* inputs of others that it took in while it ran, as it says */
+    int64_t lost_ms;  /* of this campaign: frozen, dead, quarantined, or waiting after a
+                         bad end */
+    int64_t reloaded; /* inputs of others that it took in while it ran, as it says */
 };
 
 struct worker *worker_new(const struct worker_config *config)

@@ -14,12 +14,13 @@ struct worker {
     struct engine_view view;
     struct worker_numbers numbers;
     char reason[ENGINE_REASON_MAX];
-    struct buf line;    /* of output that has no newline yet */
-    bool skip_line;     /* the rest of a line that was too long */
-    bool asked;         /* this run was told to stop, or killed */
-    bool was_ready;     /* in any run */
-    int64_t last_execs; /* as the engine counted when we last looked */
-    int64_t counted_ms; /* when that last grew */
+    struct buf line;      /* of output that has no newline yet */
+    bool skip_line;       /* the rest of a line that was too long */
+    bool asked;           /* this run was told to stop, or killed */
+    bool was_ready;       /* in any run */
+    bool ended_with_find; /* its last run: what follows is no fault of it */
+    int64_t last_execs;   /* as the engine counted when we last looked */
+    int64_t counted_ms;   /* when that last grew */
     uint64_t last_beats;
     int64_t last_reloaded;
     int stop_signal;

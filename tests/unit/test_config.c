@@ -52,6 +52,36 @@ test_severity_rules_are_read_in_their_order(void **state)
 }
 
 static void
+test_gate_policy_is_read_with_its_waivers(void **state)
+{
+    struct fixture *fix = *state;
+
+    assert_int_equal(
+        load(fix, "gate:\n  fail_on: {new: medium, regressed: never}\n"
+                  "  min_repro: 5/10\n  kinds: {timeout: fail, leak: report}\n"
+                  "  control: {min_productive_ratio: 0.5, min_execs: 7}\n"
+                  "  budget: {on_exhausted: freeze}\n  trust: untrusted\n"
+                  "  waivers:\n    - {bug: NJ-12, owner: ana, reason: soon gone,\n"
+                  "       expires: 2020-02-29, max_severity: medium}\n"),
+        0);
+    const struct gate_policy *gate = &fix->config->gate;
+    assert_int_equal(gate->fail_on, SEVERITY_MEDIUM);
+    assert_int_equal(gate->fail_on_regressed, GATE_NEVER);
+    assert_int_equal(gate->min_k, 5);
+    assert_int_equal(gate->min_n, 10);
+    assert_true(gate->timeout && !gate->oom && !gate->leak);
+    assert_true(gate->min_productive > 0.49 && gate->min_productive < 0.51);
+    assert_int_equal(gate->min_execs, 7);
+    assert_true(gate->freeze && gate->untrusted);
+    assert_int_equal(gate->waivers.n, 1);
+    assert_int_equal(gate->waivers.v[0].bug, 12);
+    assert_string_equal(gate->waivers.v[0].owner, "ana");
+    assert_string_equal(gate->waivers.v[0].origin, "nightjar.yaml:9");
+    assert_int_equal(gate->waivers.v[0].max_severity, SEVERITY_MEDIUM);
+    assert_int_equal(gate->waivers.v[0].expires, INT64_C(1583020800000));
+}
+
+static void
 test_no_file_gives_defaults(void **state)
 {
     struct fixture *fix = *state;
@@ -242,6 +272,19 @@ static const struct {
     {"triage: {minimize: 25h}\n", "1:20: minimize: '25h' is not from 0 ms to 1 d"},
     {"triage: {ooms_and_hangs: maybe}\n",
      "1:26: ooms_and_hangs: wanted yes or no, not the value 'maybe'"},
+    {"gate: {min_repro: 11/10}\n",
+     "1:19: min_repro: wanted so many of so many runs, like 3/10"},
+    {"gate: {control: {min_productive_ratio: 1.5}}\n",
+     "1:40: min_productive_ratio: wanted a share from 0 to 1, like 0.9"},
+    {"gate: {kinds: {oom: ignore}}\n", "1:21: oom: wanted 'report' or 'fail'"},
+    {"gate: {waivers: [{owner: a, reason: b, expires: 2020-01-01}]}\n",
+     "1:18: waivers: a waiver names a bug: or a signature:"},
+    {"gate: {waivers: [{bug: NJ-1, reason: b, expires: 2020-01-01}]}\n",
+     "1:18: waivers: a waiver needs owner:, reason: and expires:"},
+    {"gate: {waivers: [{bug: NJ-1, owner: a, reason: b, expires: 2020-04-31}]}\n",
+     "1:60: expires: wanted a day like 2027-01-31"},
+    {"gate: {waivers: [{bug: NJ-1, owner: a, reason: b, expires: 9020-01-01}]}\n",
+     "1:18: waivers: expires: at most 90 days from now"},
     {"metrics: {pushgateway: localhost:9091}\n",
      "1:24: pushgateway: 'localhost:9091' is no URL such as http://localhost:9091"},
     {"slo: {deadline: {crtical: 7d}}\n",
@@ -499,6 +542,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_triage_limits_are_defaults_of_targets),
         TEST(test_severity_rules_are_read_in_their_order),
+        TEST(test_gate_policy_is_read_with_its_waivers),
         TEST(test_no_file_gives_defaults),
         TEST(test_empty_files_give_defaults_too),
         TEST(test_a_named_file_must_be_there),

@@ -410,6 +410,7 @@ compare(struct store *store, const struct regression *regression,
     out->crash_type = mem_strdup(record->crash_type);
     out->crash_state = mem_strdup(record->crash_state);
     out->signature = mem_strdup(record->hash_major);
+    out->severity = record->severity;
     return 0;
 }
 

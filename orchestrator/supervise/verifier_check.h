@@ -1,5 +1,5 @@
 /*
- * One regression on its way through `nightjar verify`: which of its witnesses is asked
+ * One regression on its way through the verifier: which of its witnesses is asked
  * next, with which command, and what the answers say together.
  *
  *   1. the reproducer; it is the bug, or another: that is all
@@ -7,9 +7,10 @@
  *   3. where both are, and the build is such that the bug would be fixed: all others that
  *      are kept of it, each on the build that showed it, until one is not clean
  */
-#ifndef ORCHESTRATOR_CMD_VERIFY_CHECK_H
-#define ORCHESTRATOR_CMD_VERIFY_CHECK_H
+#ifndef ORCHESTRATOR_SUPERVISE_VERIFIER_CHECK_H
+#define ORCHESTRATOR_SUPERVISE_VERIFIER_CHECK_H
 
+#include "orchestrator/target.h"
 #include "triage/kept.h"
 #include "triage/regression.h"
 
@@ -19,10 +20,13 @@ struct build_name { /* a program and its build id */
 
 struct checking { /* what all checks share; borrowed */
     struct store *store;
-    const struct strv *command;   /* a person's, behind "--"; n 0: none */
+    const struct strv *command;   /* a person's, behind "--"; NULL or n 0: none */
     const struct revision *build; /* --build; NULL: the present ones */
-    int64_t runs;                 /* of each; 0: by how often it showed */
-    struct build_name *builds;    /* owned: build ids that were asked for */
+    /* The builds of another version, which only answer; NULL: those that the store has.
+     */
+    const struct target_list *elsewhere;
+    int64_t runs;              /* of each; 0: by how often it showed */
+    struct build_name *builds; /* owned: build ids that were asked for */
     size_t n_builds;
 };
 void checking_clear(struct checking *checking);

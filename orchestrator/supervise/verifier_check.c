@@ -1,4 +1,4 @@
-#include "orchestrator/cmd/verify_check.h"
+#include "orchestrator/supervise/verifier_check.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,10 @@
 #include "triage/program.h"
 #include "triage/worker.h"
 
-enum { TIMEOUT_RUNS = 2 /* the second with twice the limit: triage/repeat.h */ };
+enum {
+    FIX_RUNS = 10,
+    TIMEOUT_RUNS = 2, /* the second with twice the limit: triage/repeat.h */
+};
 
 void
 checking_clear(struct checking *checking)
@@ -55,18 +58,59 @@ build_id(struct checking *checking, const char *path)
 
 /* --- the command --- */
 
-/* What a person wrote, with what the bug needs to show. */
+/* What a bug needs to show, beside the command of another build. */
 static int
-take_given(const struct checking *checking, struct check *check, struct err *err)
+add_options(const struct checking *checking, struct check *check, struct err *err)
 {
     AUTO(bug_clear) struct bug bug = {0};
-    int rc = command_from_argv(checking->command, &check->command, err);
+    int rc = store_bug(checking->store, check->of->bug, &bug, err);
 
-    rc = rc < 0 ? rc : store_bug(checking->store, check->of->bug, &bug, err);
     if (rc == 0 && bug.record != NULL) {
         command_add_options(&check->command, bug.record->replay_options);
     }
     return rc;
+}
+
+/* The same kind of build of the other version, where there is one. */
+static int
+take_elsewhere(const struct checking *checking, struct check *check, struct err *err)
+{
+    const struct regression *of = check->of;
+    const struct target *target = target_list_find(checking->elsewhere, of->target);
+    AUTO(build_list_clear) struct build_list builds = {0};
+    const char *kind = NULL;
+
+    if (target == NULL) {
+        return err_set(err, -ENOENT, "there is no target '%s' among the other builds",
+                       of->target);
+    }
+    int rc = regression_build(checking->store, of, check->command.argv.v[0], &kind, err);
+    rc = rc < 0 ? rc : target_builds(target, &builds, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct build *build = build_list_find(&builds, kind);
+    command_copy(&check->command, build != NULL ? &build->command : &builds.v[0].command);
+    return 0;
+}
+
+static bool
+is_given(const struct checking *checking)
+{
+    return checking->command != NULL && checking->command->n > 0;
+}
+
+/* Another command than the one that is stored. */
+static int
+take_other(const struct checking *checking, struct check *check, struct err *err)
+{
+    if (!is_given(checking) && checking->elsewhere == NULL) {
+        return 0;
+    }
+    int rc = is_given(checking)
+                 ? command_from_argv(checking->command, &check->command, err)
+                 : take_elsewhere(checking, check, err);
+    return rc < 0 ? rc : add_options(checking, check, err);
 }
 
 /* The program of the build that was named in place of the present one. */
@@ -109,9 +153,7 @@ load_command(struct checking *checking, struct check *check, struct err *err)
                                                            &check->witnesses, err);
 
     rc = rc < 0 ? rc : read_command(checking, check, err);
-    if (rc == 0 && checking->command->n > 0) {
-        rc = take_given(checking, check, err);
-    }
+    rc = rc < 0 ? rc : take_other(checking, check, err);
     rc = rc < 0 ? rc
                 : regression_build(checking->store, &of, check->command.argv.v[0],
                                    &check->seen.kind, err);
@@ -204,7 +246,8 @@ judge(struct checking *checking, struct check *check, int64_t job, const json_t 
     bool later = false;
     int rc = regression_judge(checking->store, check->of, job, answer, seen, err);
 
-    if (rc == 0 && seen->as == VERIFIED_CHANGED && seen->known == 0) {
+    if (rc == 0 && seen->as == VERIFIED_CHANGED && seen->known == 0 &&
+        checking->elsewhere == NULL) {
         rc = regression_is_later(checking->store, check->of, check->target, seen, &later,
                                  err);
         rc = rc < 0 || !later ? rc
@@ -220,6 +263,10 @@ would_fix(struct checking *checking, struct check *check, bool *fixes, struct er
 {
     int clean = check->seen.clean;
 
+    if (checking->elsewhere != NULL) {
+        *fixes = false;
+        return 0;
+    }
     check->seen.clean = (int)check->witnesses.n;
     int rc = regression_moves(checking->store, check->of, &check->seen, err);
     check->seen.clean = clean;
@@ -269,14 +316,21 @@ go_on(struct checking *checking, struct check *check, struct err *err)
     return 1;
 }
 
-/* What came to its limit of time once may have been slow. */
+/* What came to its limit of time once may have been slow, and three runs that agreed when
+ * a bug was filed may have been luck: as many must be clean before it counts as fixed as
+ * CIFuzz tries. */
 static bool
-may_be_slow(struct check *check)
+wants_more_runs(const struct checking *checking, struct check *check)
 {
-    bool slow = check->seen.timed_out && check->runs == 1;
+    int runs = check->runs;
 
-    check->runs = slow ? TIMEOUT_RUNS : check->runs;
-    return slow;
+    if (check->seen.timed_out && runs == 1) {
+        check->runs = TIMEOUT_RUNS;
+    } else if (check->seen.as == VERIFIED_CLEAN && !check->seen.sibling &&
+               checking->runs == 0 && runs < FIX_RUNS && bug_is_open(check->of->state)) {
+        check->runs = FIX_RUNS;
+    }
+    return check->runs > runs;
 }
 
 int
@@ -295,7 +349,7 @@ check_answer(struct checking *checking, struct check *check, int64_t job,
     if (rc < 0) {
         return rc;
     }
-    if (may_be_slow(check)) {
+    if (wants_more_runs(checking, check)) {
         check->seen.n = before;
         return 1;
     }
@@ -307,5 +361,7 @@ check_answer(struct checking *checking, struct check *check, int64_t job,
             return rc;
         }
     }
-    return regression_moves(checking->store, check->of, &check->seen, err);
+    return checking->elsewhere != NULL
+               ? 0
+               : regression_moves(checking->store, check->of, &check->seen, err);
 }

@@ -1,0 +1,18 @@
+/* A campaign as nightjar.yaml describes it: what `fuzz` and `ci` have in common. */
+#ifndef ORCHESTRATOR_CMD_CAMPAIGN_H
+#define ORCHESTRATOR_CMD_CAMPAIGN_H
+
+#include "orchestrator/config.h"
+#include "orchestrator/supervise/supervisor.h"
+
+/* Fill in *out but for state, rung and herald. targets is borrowed; jobs and for_ms 0:
+ * nightjar.yaml's, and until interrupted. */
+void campaign_configure(const struct config *config, const struct target_list *targets,
+                        int64_t for_ms, int64_t jobs, struct supervisor_config *out);
+
+/* What stands in nightjar.yaml, or what rung_name says in its place (NULL: nothing); why
+ * it is a lower one than wished for goes to standard error. */
+int campaign_sandbox(const struct config *config, const char *rung_name,
+                     enum sandbox_rung *out, struct err *err);
+
+#endif
