@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds are known: by hand, from git, from a folder that is watched; crashes say on which commit
 # they were seen; programs are kept while a bug is open, and used again.
+# shellcheck disable=SC2317 # `ok` calls it
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -63,7 +63,8 @@ exits 0 "the digest of that day" later 14 "$NIGHTJAR" digest --since 48h
 has "says so" <(later 15 "$NIGHTJAR" digest --since 48h) "$reads overdue, high"
 has "counts them" <(later 15 "$NIGHTJAR" digest --since 48h) "1 overdue"
 has "and show does" <(later 15 "$NIGHTJAR" show "$reads") "overdue for"
-ok "other deadlines" sh -c 'printf "slo:\n  deadline: {high: 2d}\n" >>nightjar.yaml; "$NIGHTJAR" triage --reports in'
+printf 'slo:\n  deadline: {high: 2d}\n' >>nightjar.yaml
+ok "other deadlines" "$NIGHTJAR" triage --reports in
 is "count at once" "$(later 3 "$NIGHTJAR" bugs --overdue --json | jq -r .id)" "$reads"
 
 # --- looked at, claimed ---
