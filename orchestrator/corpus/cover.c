@@ -338,6 +338,7 @@ keep_essential(struct cover *cover)
     for (size_t i = 0; i < cover->n; i++) {
         cover->entries[i].kept = for_tuples(cover, &cover->entries[i], count_single) > 0;
     }
+    need_tuples(cover, 0); /* nobody may have reached anything */
     memset(cover->count, 0, cover->n_tuples * sizeof(*cover->count));
     for (size_t i = 0; i < cover->n; i++) {
         if (cover->entries[i].kept) {
