@@ -197,9 +197,8 @@ bug_table_print(const struct cmd_context *context, struct store *store,
                 struct err *err)
 {
     size_t width = terminal_width();
-    bool wide = isatty(STDOUT_FILENO) == 0 || width >= WIDTH_DEFAULT + LIFE_COLUMNS;
-    size_t spare =
-        width - WIDTH_DEFAULT - (width > WIDTH_DEFAULT && wide ? LIFE_COLUMNS : 0);
+    bool wide = width >= WIDTH_DEFAULT + LIFE_COLUMNS;
+    size_t spare = width - WIDTH_DEFAULT - (wide ? LIFE_COLUMNS : 0);
     struct printer printer = {
         context, TYPE_MIN + spare / 4, FRAME_MIN + spare - spare / 4, wide, 0, 0};
     struct bug_filter light = *filter;
