@@ -183,12 +183,17 @@ visit(void *user, const struct bug *bug, struct err *err)
 static size_t
 terminal_width(void)
 {
+    const char *columns = getenv("COLUMNS"); /* POSIX: what the person prefers */
     struct winsize size;
+    int64_t width = 0;
 
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < WIDTH_DEFAULT) {
-        return WIDTH_DEFAULT;
+    if (columns == NULL ||
+        str_number("COLUMNS", columns, 1, WIDTH_MAX, &width, NULL) < 0) {
+        width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 ? 0 : size.ws_col;
     }
-    return size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
+    return width < WIDTH_DEFAULT ? WIDTH_DEFAULT
+           : width > WIDTH_MAX   ? WIDTH_MAX
+                                 : (size_t)width;
 }
 
 int

@@ -44,7 +44,7 @@ inflates=$("$NIGHTJAR" bugs --json | jq -r 'select(.crash_state == "inflates\n")
 is "by a line that is named" "$(bug "$reads" .owner_origin)" CODEOWNERS:2
 is "bugs of one owner" "$("$NIGHTJAR" bugs --owner ann@example.org --json | wc -l)" 2
 is "and of none" "$("$NIGHTJAR" bugs --owner none --json | jq -r .crash_state | xargs)" inlined
-has "the table has them" <("$NIGHTJAR" bugs) "@org/parsers ann@example.org"
+has "the table has them, where they fit" <(COLUMNS=120 "$NIGHTJAR" bugs) "@org/parsers ann@"
 ok "a hand" "$NIGHTJAR" bugs owner "$tool" bob --reason "wrote it"
 sed -i 's/@org\/all/@org\/others/; s/@zlib/@inflate/' .github/CODEOWNERS
 ok "rules that changed" "$NIGHTJAR" triage --reports in
