@@ -10,9 +10,9 @@
 #include "triage/store.h"
 
 /* Print the bugs that filter lets through, worst first: JSON Lines with --json, else a
- * table as wide as COLUMNS or the terminal (80 columns elsewhere). *rows (may be NULL) receives
- * their number, *worst (may be NULL) the id of the first, 0 when there is none. Nothing
- * is printed for an empty list. */
+ * table as wide as COLUMNS or the terminal (80 columns elsewhere). *rows (may be NULL)
+ * receives their number, *worst (may be NULL) the id of the first, 0 when there is none.
+ * Nothing is printed for an empty list. */
 int bug_table_print(const struct cmd_context *context, struct store *store,
                     const struct bug_filter *filter, int64_t *rows, int64_t *worst,
                     struct err *err);
