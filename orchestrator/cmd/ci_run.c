@@ -20,7 +20,10 @@
 #include "orchestrator/gate/git.h"
 #include "orchestrator/supervise/verifier.h"
 
-enum { DIFF_MAX = GIT_OUTPUT_MAX };
+enum {
+    DIFF_MAX = GIT_OUTPUT_MAX,
+    FIX_RUNS = 10, /* as many as CIFuzz tries */
+};
 
 void
 ci_clear(struct ci *ci)
@@ -319,6 +322,7 @@ replay(struct ci *ci, const struct regression_list *list, const struct target_li
                                        .elsewhere = elsewhere,
                                        .rung = ci->rung,
                                        .jobs = ci->options->jobs,
+                                       .fix_runs = FIX_RUNS,
                                        .row = sightings_add,
                                        .user = out};
     int64_t began = clock_mono_ms();

@@ -181,7 +181,8 @@ verifier_run(const struct verifier_call *call, size_t *tried, struct err *err)
                                    .command = call->command,
                                    .build = call->build,
                                    .elsewhere = call->elsewhere ? call->targets : NULL,
-                                   .runs = call->runs}};
+                                   .runs = call->runs,
+                                   .fix_runs = call->fix_runs}};
     const struct solo_stream stream = {&run, next_check, check_done};
     AUTO(solo_free) struct solo *solo = NULL;
     bool given = call->command != NULL && call->command->n > 0;

@@ -9,7 +9,6 @@
 #include "triage/worker.h"
 
 enum {
-    FIX_RUNS = 10,
     TIMEOUT_RUNS = 2, /* the second with twice the limit: triage/repeat.h */
 };
 
@@ -317,8 +316,7 @@ go_on(struct checking *checking, struct check *check, struct err *err)
 }
 
 /* What came to its limit of time once may have been slow, and three runs that agreed when
- * a bug was filed may have been luck: as many must be clean before it counts as fixed as
- * CIFuzz tries. */
+ * a bug was filed may have been luck. */
 static bool
 wants_more_runs(const struct checking *checking, struct check *check)
 {
@@ -327,8 +325,9 @@ wants_more_runs(const struct checking *checking, struct check *check)
     if (check->seen.timed_out && runs == 1) {
         check->runs = TIMEOUT_RUNS;
     } else if (check->seen.as == VERIFIED_CLEAN && !check->seen.sibling &&
-               checking->runs == 0 && runs < FIX_RUNS && bug_is_open(check->of->state)) {
-        check->runs = FIX_RUNS;
+               checking->runs == 0 && runs < checking->fix_runs &&
+               bug_is_open(check->of->state)) {
+        check->runs = checking->fix_runs;
     }
     return check->runs > runs;
 }

@@ -25,7 +25,8 @@ struct checking { /* what all checks share; borrowed */
     /* The builds of another version, which only answer; NULL: those that the store has.
      */
     const struct target_list *elsewhere;
-    int64_t runs;              /* of each; 0: by how often it showed */
+    int64_t runs; /* of each; 0: by how often it showed */
+    int fix_runs; /* then: clean ones until an open bug counts as fixed; 0: the same */
     struct build_name *builds; /* owned: build ids that were asked for */
     size_t n_builds;
 };

@@ -84,7 +84,7 @@ exits 1 "once more" "$NIGHTJAR" verify crash --json
 is "it is known" "$(jq -r "select(.id == \"$write\") | .bug" "$OUT") $("$NIGHTJAR" bugs --json | wc -l)" "$new 6"
 exits 0 "its timeline" "$NIGHTJAR" timeline "$one" --markdown
 has "says how long it took" "$OUT" '**until fixed**'
-has "and in words what happened" "$OUT" "fixed: crashed in 0 of 10 runs on build"
+has "and in words what happened" "$OUT" "fixed: crashed in 0 of 1 runs on build"
 exits 0 "and to machines" "$NIGHTJAR" timeline "$one" "$two" --json
 is "by bug" "$(jq -r 'select(.kind == "bug.new") | .bug' "$OUT" | xargs)" "$one $two"
 exits 2 "which bug?" "$NIGHTJAR" timeline
