@@ -203,7 +203,7 @@ git -C repo reset -q --hard "$fixed"
 
 # --- it comes back, is waived, and the waiver ends ---
 git -C repo revert --no-edit HEAD >/dev/null
-edit 's/malloc(8)/malloc(7)/' repo/chunks.c
+edit 's/wave->rate = riff_u32(data + 4);/wave->rate = riff_u32(data + 4) + 1;/' repo/chunks.c # another build
 build out-back
 sed "\$a\\  waivers: [{bug: $bug, owner: ana, reason: the reader is replaced, expires: $(date -u -d '+30 days' +%F)}]" policy.yaml >waived.yaml
 ci back "${common[@]}" out-back
