@@ -317,7 +317,7 @@ cache_save(const char *folder, struct store *store, const char *out, const char 
     AUTO(fd_close) int lock = lock_folder(folder);
     struct err damaged = ERR_INIT;
 
-    (void)lock; /* held until the end */
+    (void)lock;                                          /* held until the end */
     (void)cache_index(folder, &saving.before, &damaged); /* then it is made anew */
     int64_t generation = json_get_int(saving.before, "generation", 0);
     saving.crossed = generation != cache->generation;
