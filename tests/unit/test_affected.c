@@ -52,8 +52,8 @@ test_what_is_no_source_may_touch_everything(void **state)
     static const char *const texts[] = {
         "--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-a\n+b\n",
         "diff --git a/x b/x\nBinary files a/x and b/x differ\n",
-        "diff --git a/x.c b/y.in\nsimilarity index 100%\nrename from x.c\nrename to "
-        "y.in\n",
+        ("diff --git a/x.c b/y.in\nsimilarity index 100%\nrename from x.c\nrename to "
+         "y.in\n"),
         "x.c\nCMakeLists.cmake\n"};
 
     (void)state;

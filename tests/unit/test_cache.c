@@ -63,7 +63,7 @@ test_no_cache_is_a_cold_start(void **state)
 {
     struct fixture *fix = *state;
     AUTO(cache_clear) struct cache cache = {0};
-    AUTO(store_close) struct store *store = fetch(fix, "other", &cache);
+    store_close(fetch(fix, "other", &cache));
 
     assert_true(cache.cold);
     assert_int_equal(cache.generation, 0);
@@ -111,7 +111,7 @@ test_a_damaged_input_is_left_out_and_half_a_file_is_none(void **state)
     save(fix, fix->store, &cache);
     must(fix, fs_write(damaged, "x", 1, 0600, &fix->err));
     assert_int_equal(unlink(missing), 0);
-    AUTO(store_close) struct store *store = fetch(fix, "other", &fetched);
+    store_close(fetch(fix, "other", &fetched));
     assert_int_equal(fetched.damaged, 2);
     assert_int_equal(fetched.inputs, 1);
     assert_false(has_input(other, "a") || has_input(other, "b"));
@@ -135,7 +135,7 @@ test_two_writers_lose_no_inputs(void **state)
     save(fix, fix->store, &start); /* meanwhile */
     add_input(fix, other, "theirs");
     save(fix, theirs, &ours);
-    AUTO(store_close) struct store *store = fetch(fix, "third", &last);
+    store_close(fetch(fix, "third", &last));
     assert_true(has_input(third, "mine") && has_input(third, "theirs"));
     assert_int_equal(last.generation, 3);
 }
@@ -155,7 +155,7 @@ test_what_was_pruned_stays_away(void **state)
     assert_int_equal(unlink(pruned), 0);
     cache.generation = 1;
     save(fix, fix->store, &cache);
-    AUTO(store_close) struct store *store = fetch(fix, "other", &fetched);
+    store_close(fetch(fix, "other", &fetched));
     assert_false(has_input(other, "a"));
     assert_true(has_input(other, "b"));
 }
