@@ -108,6 +108,8 @@ add(struct fixture *fix, const struct said *said)
     bug->class_name = mem_strdup("heap-buffer-overflow(write)");
     bug->exploitability = mem_strdup("EXPLOITABLE");
     bug->cwe = mem_strdup("CWE-787");
+    bug->owner = mem_strdup("@org/png");
+    bug->owner_origin = mem_strdup("CODEOWNERS:3");
     bug->crashes = 4;
     bug->first_seen = bug->last_seen = bug->filed = 1795787810000;
     bug->reproducer = mem_printf("%064llx", (unsigned long long)said->id);
