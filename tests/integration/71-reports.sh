@@ -78,7 +78,7 @@ ok "another state folder, another order" "$NIGHTJAR" --state other triage in/f i
 exits 1 "and another gate" "$NIGHTJAR" --state other gate --report-dir out
 is "have them, too" "$(results | jq -r '.partialFingerprints.primaryLocationLineHash' | sort)" "$(cat prints)"
 is "in Code Quality as well" "$(jq -r '.[].fingerprint' out/gl-code-quality-report.json | sort)" "$(cat quality)"
-ok "a bug is accepted" "$NIGHTJAR" bugs state NJ-1 wontfix
+ok "a bug is accepted" "$NIGHTJAR" bugs state NJ-1 wontfix --reason "a test" --until 90d
 exits 1 "and the gate" "$NIGHTJAR" gate --report-dir out
 is "shows open ones alone" "$(results | wc -l)" 1
 
