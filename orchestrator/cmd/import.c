@@ -18,7 +18,7 @@ options(void)
         {CMD_TEXT, "target", 't', &given.target, "NAME",
          "name of the target, or which of nightjar.yaml"},
         {CMD_NUMBER, "jobs", 'j', &given.jobs, "N",
-         "triage workers at a time (default: cores)"},
+         "triage workers at a time (default: cores; one more from 1,000 files on)"},
         {CMD_DURATION, "timeout", 0, &given.timeout_ms, "DURATION",
          "limit of one run (default 25s)"},
         {CMD_TEXT, "minimize", 0, &given.minimize, "DURATION|no",

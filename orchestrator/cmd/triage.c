@@ -19,7 +19,7 @@ options(void)
 {
     static const struct cmd_option table[] = {
         {CMD_NUMBER, "jobs", 'j', &call.jobs, "N",
-         "triage workers at a time (default: cores)"},
+         "triage workers at a time (default: cores; one more from 1,000 files on)"},
         {CMD_TEXT, "target", 't', &call.target, "NAME",
          "name of the target, or which of nightjar.yaml"},
         {CMD_NUMBER, "runs", 'n', &call.runs, "N",
