@@ -6,6 +6,7 @@
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/ci.h"
 #include "orchestrator/publish/bug.h"
+#include "orchestrator/publish/report_text.h"
 
 enum { SHOWN_MAX = 50, NAME_COLUMNS = 8, CLASS_COLUMNS = 15, SEVERITY_COLUMNS = 9 };
 
@@ -52,7 +53,7 @@ show_finding(const struct ci *ci, const struct finding *finding)
         buf_addf(&what, ": %s",
                  finding->waiver != NULL ? finding->waiver : finding->reason);
     }
-    str_visible(&line, buf_str(&what), what.len);
+    report_console(&line, buf_str(&what)); /* a CI system reads what is printed here */
     (void)puts(buf_str(&line));
 }
 
@@ -67,7 +68,7 @@ show_targets(const struct ci *ci)
             "%s: %lld executions, %lld known inputs replayed%s%s", target->name,
             (long long)target->execs, (long long)target->replays,
             target->why == NULL ? "" : "; ", target->why == NULL ? "" : target->why);
-        str_visible(&line, text, strlen(text));
+        report_console(&line, text);
         (void)puts(buf_str(&line));
     }
 }
@@ -91,7 +92,7 @@ show_person(const struct ci *ci, const char *folder)
         AUTO(buf_clear) struct buf line = BUF_INIT;
         if (findings->verdict != VERDICT_FAIL || i >= findings->n ||
             !findings->v[i].blocking) {
-            str_visible(&line, reason, strlen(reason));
+            report_console(&line, reason);
             (void)printf("  %s\n", buf_str(&line));
         }
     }
