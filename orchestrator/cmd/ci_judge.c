@@ -112,6 +112,7 @@ weigh_budget(struct ci *ci, bool *frozen, struct err *err)
 {
     const struct freeze freeze = {.base = ci->options->base_commit,
                                   .signers = ci->policy.signers,
+                                  .baseline = &ci->baseline,
                                   .on_head = &ci->on_head};
     struct slo slo;
     AUTO(mem_free) char *why = NULL;

@@ -13,9 +13,6 @@
 #include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/tells.h"
-#include "orchestrator/corpus/library.h"
-#include "orchestrator/engine/engine.h"
-#include "orchestrator/engine/folder.h"
 #include "orchestrator/gate/affected.h"
 #include "orchestrator/gate/git.h"
 #include "orchestrator/supervise/verifier.h"
@@ -400,65 +397,6 @@ ci_ask_base(struct ci *ci, const struct attribution *attribution, struct err *er
 
 /* --- fuzzing --- */
 
-/* What its corpus has is where it begins. */
-static void
-add_corpus(const struct ci *ci, struct target *target)
-{
-    AUTO(mem_free)
-    char *inputs =
-        mem_printf("%s/corpus/%s/inputs", store_folder(ci->store), target->name);
-
-    if (fs_is_folder(inputs)) {
-        strv_add(&target->seeds, inputs);
-    }
-}
-
-struct gaining {
-    const char *folder; /* STATE/fuzz/TARGET/ENGINE */
-    struct strv paths;
-};
-
-/* Below it a hostile program may have put links. */
-static void
-add_inputs(void *user, const char *relative, bool consume)
-{
-    struct gaining *gaining = user;
-    AUTO(fd_close) int fd = -1;
-
-    (void)consume;
-    if (folder_open(gaining->folder, relative, &fd, NULL) == 0) {
-        AUTO(mem_free) char *path = fs_join(gaining->folder, relative);
-        strv_add(&gaining->paths, path);
-    }
-}
-
-/* What its workers found joins its corpus. Failing that costs no verdict. */
-static void
-keep_corpus(struct ci *ci, const struct target *target)
-{
-    AUTO(library_close) struct library *library = NULL;
-    struct gaining gaining = {0};
-    struct err err = ERR_INIT;
-    int64_t added = 0;
-
-    for (size_t e = 0; engine_table[e] != NULL; e++) {
-        AUTO(mem_free)
-        char *folder = mem_printf("%s/fuzz/%s/%s", store_folder(ci->store), target->name,
-                                  engine_table[e]->name);
-        gaining.folder = folder;
-        engine_table[e]->inputs(folder, add_inputs, &gaining);
-    }
-    int rc = library_open(store_folder(ci->store), target->name, true, &library, &err);
-    rc = rc < 0 || gaining.paths.n == 0
-             ? rc
-             : library_import(library, &gaining.paths, NULL, &ci->config->import, &added,
-                              &err);
-    if (rc < 0) {
-        strv_addf(&ci->warnings, "corpus of %s: %s", target->name, err.msg);
-    }
-    strv_clear(&gaining.paths);
-}
-
 /* Whether a target was truly fuzzed. */
 static void
 weigh_target(const struct ci *ci, struct finding_target *target,
@@ -532,17 +470,11 @@ int
 ci_fuzz(struct ci *ci, struct err *err)
 {
     struct err why = ERR_INIT;
-
-    for (size_t i = 0; i < ci->chosen.n; i++) {
-        add_corpus(ci, ci->chosen.v[i]);
-    }
     int rc = ci->chosen.n == 0 ? 0 : run_campaign(ci, &why);
+
     if (rc == -ENOENT) { /* no target has an engine here: that is no verdict */
         strv_add(&ci->doubts, why.msg);
         rc = 0;
-    }
-    for (size_t i = 0; i < ci->chosen.n && rc == 0; i++) {
-        keep_corpus(ci, ci->chosen.v[i]);
     }
     return rc < 0 ? err_set(err, rc, "%s", why.msg) : 0;
 }

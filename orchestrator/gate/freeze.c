@@ -38,6 +38,21 @@ split(const struct buf *text, char separator, struct strv *out)
 
 /* --- fixes --- */
 
+/* NULL: it does not. A bug that was fixed before is clean whatever the change does. */
+static const struct sighting *
+proves_fix(const struct freeze *freeze, const char *name)
+{
+    int64_t bug = 0;
+
+    if (bug_parse_id(name, &bug, NULL) < 0) {
+        return NULL;
+    }
+    const struct baseline_bug *before = baseline_find(freeze->baseline, bug);
+    const struct sighting *seen = sightings_find(freeze->on_head, bug);
+    bool was_open = before != NULL && bug_is_open(before->state);
+    return was_open && seen != NULL && seen->as == VERIFIED_CLEAN ? seen : NULL;
+}
+
 static int
 fixes(const struct freeze *freeze, char **why, struct err *err)
 {
@@ -53,16 +68,13 @@ fixes(const struct freeze *freeze, char **why, struct err *err)
     }
     split(&said, '\n', &names);
     for (size_t i = 0; i < names.n; i++) {
-        int64_t bug = 0;
-        const struct sighting *seen = NULL;
-        if (bug_parse_id(names.v[i], &bug, NULL) == 0) {
-            seen = sightings_find(freeze->on_head, bug);
-        }
-        if (seen == NULL || seen->as != VERIFIED_CLEAN) {
+        const struct sighting *seen = proves_fix(freeze, names.v[i]);
+        if (seen == NULL) {
             return 0;
         }
         mem_free(*why);
-        *why = mem_printf("it fixes NJ-%lld: clean in %d runs", (long long)bug, seen->n);
+        *why = mem_printf("it fixes NJ-%lld: clean in %d runs", (long long)seen->bug,
+                          seen->n);
     }
     return names.n > 0;
 }
@@ -201,7 +213,9 @@ overrides(const struct freeze *freeze, struct store *store, char **why, struct e
     rc = rc < 0 || !good ? rc : read_override(config, &said, err);
     (void)unlink(path);
     if (rc < 0 || !good || said.n != 4 ||
-        str_number("time", said.v[1], 0, INT64_MAX / 1000, &at, NULL) < 0) {
+        /* one of the future would last for ever; clocks differ a little */
+        str_number("time", said.v[1], 0, (clock_wall_ms() + HOUR_MS) / 1000, &at, NULL) <
+            0) {
         return rc;
     }
     int64_t until = at * 1000 + FREEZE_OVERRIDE_HOURS * HOUR_MS;

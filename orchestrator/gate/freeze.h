@@ -3,12 +3,12 @@
  * nothing pass but what may refill it, or cannot make it worse:
  *
  *   fix       commits of the change say `Nightjar-Fixes: NJ-12`, and each bug that they
- *             name was replayed and is clean on the change's builds
+ *             name was open before, was replayed and is clean on the change's builds
  *   revert    every file that the change touches is as it was in an earlier commit of the
  *             base branch, one of the last FREEZE_COMMITS
  *   override  the last commit says `Nightjar-Override: why`, is not older than
- *             FREEZE_OVERRIDE_MS, and its signature is by somebody whom the base branch's
- *             file of allowed signers names (ssh-keygen(1))
+ *             FREEZE_OVERRIDE_HOURS nor of the future, and its signature is by somebody
+ * whom the base branch's file of allowed signers names (ssh-keygen(1))
  *
  * What a commit says proves nothing; replays, files and signatures do.
  */
@@ -23,6 +23,7 @@ enum { FREEZE_COMMITS = 100, FREEZE_FILES_MAX = 1000, FREEZE_OVERRIDE_HOURS = 72
 struct freeze {          /* what is asked about; all borrowed */
     const char *base;    /* the commit that the change stems from */
     const char *signers; /* file of allowed signers, as the base names it; NULL: none */
+    const struct baseline *baseline; /* what was open before this run */
     const struct sightings *on_head;
 };
 
