@@ -77,6 +77,9 @@ fault_of(const struct notify_sink *sink)
     if (tracker && (sink->project == NULL || !token)) {
         return "needs project:, and token_env: or token_file:";
     }
+    if (tracker && strpbrk(sink->project, "\"\\") != NULL) { /* Jira's queries quote it */
+        return "has quotes in project:";
+    }
     if (tracker && sink->url[0] == '$') {
         return "has url:, not url_env:";
     }

@@ -44,8 +44,8 @@ struct dispatch {
 };
 
 /* 403 with a time to come again is GitHub's limit of requests. */
-static bool
-is_down(const struct http_answer *answer)
+bool
+dispatch_is_down(const struct http_answer *answer)
 {
     return answer->status == 0 || answer->status == HTTP_UNAUTHORIZED ||
            (answer->status == HTTP_FORBIDDEN && answer->retry_after_ms > 0) ||
@@ -58,7 +58,7 @@ note_failure(struct dispatch *dispatch, const struct outbox_row *row,
              const struct http_answer *answer, struct err *err)
 {
     struct err why = *err;
-    bool down = is_down(answer);
+    bool down = dispatch_is_down(answer);
     bool refused = !down && answer->status / 100 != 5;
     bool dead = refused || row->tries + 1 >= DISPATCH_TRIES_MAX;
     int64_t again = clock_wall_ms() + dispatch_wait_ms(row->tries, answer->retry_after_ms,
@@ -165,8 +165,11 @@ dispatch_due(struct store *store, const struct notify_sink *sink,
         struct err why = ERR_INIT;
         if (tracker_disclose(store, sink, &answer, &why) < 0) {
             out->why = why; /* nothing is lost: it is looked for again */
-            out->rest_until = clock_wall_ms() + dispatch_wait_ms(0, answer.retry_after_ms,
-                                                                 randombytes_random());
+            if (dispatch_is_down(&answer)) {
+                out->rest_until =
+                    clock_wall_ms() +
+                    dispatch_wait_ms(0, answer.retry_after_ms, randombytes_random());
+            }
         }
     }
     while (rc == 1 && out->rest_until <= clock_wall_ms()) {

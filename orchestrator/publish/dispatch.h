@@ -37,6 +37,9 @@ struct dispatch_result {
 int dispatch_due(struct store *store, const struct notify_sink *sink,
                  struct dispatch_result *out, struct err *err);
 
+/* Whether a receiver is not there now, rather than refusing what it was sent. */
+bool dispatch_is_down(const struct http_answer *answer);
+
 /* How long to wait after `tries` tries, and Retry-After (0: not said). `random`: any. */
 int64_t dispatch_wait_ms(int64_t tries, int64_t retry_after_ms, uint32_t random);
 

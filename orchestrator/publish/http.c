@@ -11,7 +11,7 @@
 #include "base/late.h"
 #include "base/str.h"
 
-enum { SHOWN_MAX = 300, HEADER_MAX = 256, RETRY_MS = 200 };
+enum { SHOWN_MAX = 300, HEADER_MAX = 256, RETRY_MS = 200, RETRY_MAX = 86400 /* s */ };
 
 /* libcurl, as far as it is used here; see late.h */
 static struct {
@@ -72,8 +72,9 @@ read_retry_after(const char *value)
 {
     char *end = NULL;
     long seconds = strtol(value, &end, 10);
-    int64_t wait = end != value && *end == '\0' ? (int64_t)seconds * 1000
-                                                : read_date(value) - clock_wall_ms();
+    bool number = end != value && *end == '\0';
+    int64_t wait = number ? (seconds > RETRY_MAX ? RETRY_MAX : (int64_t)seconds) * 1000
+                          : read_date(value) - clock_wall_ms();
 
     return wait > 0 ? wait : 0;
 }

@@ -15,8 +15,8 @@ say(struct tracker *tracker, struct err *err)
     char marker[TRACKER_MARKER_MAX];
 
     tracker_since(tracker, since);
-    (void)snprintf(marker, sizeof(marker), "nightjar:%.32s:e%lld:", tracker->mark,
-                   (long long)tracker->row->event);
+    AUTO(mem_free) char *what = mem_printf("e%lld", (long long)tracker->row->event);
+    tracker_mark(tracker, what, marker);
     for (int page = 1; page <= TRACKER_PAGES_MAX; page++) {
         AUTO(json_decref) json_t *answer = NULL;
         struct tracker_call call = {0};
@@ -99,9 +99,12 @@ follow_state(struct tracker *tracker, const struct tracker_status *status,
     bool close = !bug_is_open(tracker->row->to);
     bool ours = strcmp(tracker->issue.state, "closed") == 0;
 
-    if (close == status->closed) {
-        return close && !ours && !status->wontfix ? tracker_record(tracker, "closed", err)
-                                                  : 0;
+    if (close && status->closed) {
+        return !ours && !status->wontfix ? tracker_record(tracker, "closed", err) : 0;
+    }
+    if (!close && !status->closed) { /* if we closed it, a person opened it: the next
+                                        closing may be theirs */
+        return ours ? tracker_record(tracker, "filed", err) : 0;
     }
     if (close) {
         return move(tracker, true, err);
@@ -123,6 +126,7 @@ follow(struct tracker *tracker, struct err *err)
     AUTO(status_clear) struct tracker_status status = {0};
     bool moved = strcmp(tracker->row->kind, "bug.state") == 0;
     bool weighed = strcmp(tracker->row->kind, "bug.severity") == 0;
+    char marker[TRACKER_MARKER_MAX];
     struct tracker_call call = {0};
 
     if (!moved && !weighed) {
@@ -130,8 +134,10 @@ follow(struct tracker *tracker, struct err *err)
     }
     tracker->ops->look(tracker->sink, tracker->issue.key, &call);
     int rc = tracker_ask(tracker, &call, &answer, err);
-    if (rc == 0) {
-        return tracker_record(tracker, "gone", err); /* a person deleted it */
+    if (rc == 0) { /* a person deleted it? */
+        tracker_marker(tracker, marker);
+        rc = tracker_gone(tracker, marker, err);
+        return rc < 0 ? rc : tracker_record(tracker, "gone", err);
     }
     if (rc > 0) {
         tracker->ops->status(answer, &status);

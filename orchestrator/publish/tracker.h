@@ -30,7 +30,6 @@ enum {
     TRACKER_PAGE = 30,            /* issues or comments that are asked for at a time */
     TRACKER_PAGES_MAX = 20,       /* that are looked through */
     TRACKER_ANSWER_MAX = 8 << 20, /* bytes: a page of the longest issues */
-    TRACKER_BODY_MAX = 60 * 1000, /* bytes; GitHub takes 65536 */
     TRACKER_TITLE_MAX = 200,      /* bytes; Jira takes 255 characters */
     TRACKER_MARKER_MAX = 96,
 };
@@ -59,7 +58,8 @@ struct tracker_status {
 /* How a tracker spells it. Each fills in a call, or reads the answer to one. */
 struct tracker_ops {
     const char *name;
-    bool plain; /* its text is no Markdown */
+    bool plain;      /* its text is no Markdown */
+    size_t body_max; /* bytes of an issue's text */
     int (*authorize)(const struct notify_sink *sink, const char *token,
                      struct strv *headers, struct err *err);
     /* Whether all can read what is filed; `place` NULL: the settings say it. */

@@ -58,7 +58,7 @@ tracker_token(const struct notify_sink *sink, char **out, struct err *err)
         if (rc < 0) {
             return err_set(err, -EINVAL, "its token_file cannot be read");
         }
-        text.data[strcspn(buf_str(&text), "\r\n")] = '\0';
+        buf_cut(&text, strcspn(buf_str(&text), "\r\n"));
         token = buf_str(&text);
     }
     if (token == NULL || token[0] == '\0') {
@@ -140,6 +140,21 @@ tracker_demand(struct tracker *tracker, struct tracker_call *call, json_t **out,
 }
 
 int
+tracker_gone(struct tracker *tracker, const char *marker, struct err *err)
+{
+    AUTO(json_decref) json_t *answer = NULL;
+    struct tracker_call call = {0};
+    char since[CLOCK_TEXT_MAX];
+
+    if (tracker->answer->status == GONE) {
+        return 0;
+    }
+    tracker_since(tracker, since);
+    tracker->ops->find(tracker->sink, marker, since, 1, &call);
+    return tracker_demand(tracker, &call, &answer, err);
+}
+
+int
 tracker_record(struct tracker *tracker, const char *state, struct err *err)
 {
     (void)snprintf(tracker->issue.state, sizeof(tracker->issue.state), "%s", state);
@@ -150,6 +165,7 @@ tracker_record(struct tracker *tracker, const char *state, struct err *err)
 void
 tracker_since(const struct tracker *tracker, char out[CLOCK_TEXT_MAX])
 {
-    /* an hour for clocks that differ */
-    clock_iso(out, tracker->row->at - HOUR_MS);
+    int64_t at = tracker->row != NULL ? tracker->row->at : tracker->bug->filed;
+
+    clock_iso(out, at - HOUR_MS); /* for clocks that differ */
 }

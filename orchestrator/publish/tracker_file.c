@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/publish/dispatch.h"
 
 enum { DIGEST_LINES_MAX = 500 };
 #define DAY_MS INT64_C(86400000)
@@ -96,7 +97,6 @@ create(struct tracker *tracker, const char *title, const char *body, const char 
 /* --- the digest --- */
 
 struct digest {
-    struct store *store;
     struct strv bugs; /* numbers */
     char *key;
 };
@@ -119,7 +119,7 @@ note_digest(void *user, int64_t bug, const char *key, struct err *err)
 static char *
 digest_body(const struct tracker *tracker, struct digest *digest)
 {
-    AUTO(buf_clear) struct buf out = {.max = TRACKER_BODY_MAX};
+    AUTO(buf_clear) struct buf out = {.max = tracker->ops->body_max};
     AUTO(page_clear) struct page page;
 
     if (!strv_has(&digest->bugs, tracker->bug->name)) {
@@ -139,7 +139,7 @@ static int
 put_digest(struct tracker *tracker, struct err *err)
 {
     AUTO(strv_clear) struct strv labels = {0};
-    struct digest digest = {.store = tracker->store};
+    struct digest digest = {0};
     char marker[TRACKER_MARKER_MAX];
     char day[CLOCK_TEXT_MAX];
     int64_t now = clock_wall_ms();
@@ -148,8 +148,7 @@ put_digest(struct tracker *tracker, struct err *err)
 
     clock_iso(day, now);
     day[strcspn(day, "T")] = '\0';
-    (void)snprintf(marker, sizeof(marker), "nightjar:%.32s:digest-%.10s:", tracker->mark,
-                   day);
+    tracker_mark(tracker, day, marker);
     AUTO(mem_free) char *title = mem_printf("nightjar: further bugs of %s", day);
     AUTO(mem_free) char *body = digest_body(tracker, &digest);
     strv_clear(&digest.bugs);
@@ -170,7 +169,9 @@ put_digest(struct tracker *tracker, struct err *err)
         struct tracker_call call = {0};
         tracker->ops->update(tracker->sink, tracker->issue.key, &issue, &call);
         rc = tracker_ask(tracker, &call, &answer, err);
-        rc = rc < 0 ? rc : 0; /* who deleted it wants none */
+        /* who deleted it wants none */
+        rc = rc == 0 ? tracker_gone(tracker, marker, err) : rc;
+        rc = rc < 0 ? rc : 0;
     }
     tracker->issue.until = 0;
     return rc < 0 ? rc : tracker_record(tracker, "digest", err);
@@ -240,6 +241,9 @@ disclose(const struct tracker *of, int64_t number, struct err *err)
     const struct tracker_issue issue = {.title = title, .body = body, .marker = marker};
     of->ops->update(of->sink, tracker.issue.key, &issue, &call);
     rc = tracker_ask(&tracker, &call, &answer, err);
+    if (rc == 0 && tracker_gone(&tracker, marker, err) < 0) {
+        rc = -EPROTO;
+    }
     AUTO(mem_free) char *state = mem_strdup(rc == 0 ? "gone" : tracker.issue.state);
     rc = rc < 0 ? rc : tracker_record(&tracker, state, err);
     issue_clear(&tracker.issue);
@@ -265,10 +269,19 @@ tracker_disclose(struct store *store, const struct notify_sink *sink,
     rc = store_sink_key(store, sink->name, &mark, err);
     rc = rc < 0 ? rc : tracker_token(sink, &tracker.token, err);
     tracker.mark = mark;
+    int first = rc;
     for (size_t i = 0; rc == 0 && i < bugs.n; i++) {
+        struct err own = ERR_INIT;
         int64_t number = 0;
-        rc = str_number("bug", bugs.v[i], 1, INT64_MAX, &number, err);
-        rc = rc < 0 ? rc : disclose(&tracker, number, err);
+        int one = str_number("bug", bugs.v[i], 1, INT64_MAX, &number, &own);
+        one = one < 0 ? one : disclose(&tracker, number, &own);
+        if (one < 0 && first == 0) {
+            first = one;
+            *err = own;
+        }
+        if (one < 0 && dispatch_is_down(answer)) {
+            break; /* one that is refused keeps no other waiting */
+        }
     }
-    return rc;
+    return first;
 }

@@ -191,6 +191,7 @@ move(const struct notify_sink *sink, const char *issue, bool close, const json_t
 }
 
 static const struct tracker_ops ops = {.name = "github",
+                                       .body_max = 60000, /* of 65,536 */
                                        .authorize = authorize,
                                        .place = place,
                                        .is_public = is_public,

@@ -163,6 +163,7 @@ move(const struct notify_sink *sink, const char *issue, bool close, const json_t
 }
 
 static const struct tracker_ops ops = {.name = "gitlab",
+                                       .body_max = 60000,
                                        .authorize = authorize,
                                        .is_public = is_public,
                                        .find = find,

@@ -14,6 +14,11 @@
 #include "base/str.h"
 #include "orchestrator/publish/tracker.h"
 
+enum {
+    BODY_MAX = 16 * 1000,
+    WRAPPED_MAX = 32 * 1000, /* Jira takes 32,767 characters, usually */
+};
+
 static int
 authorize(const struct notify_sink *sink, const char *token, struct strv *headers,
           struct err *err)
@@ -54,7 +59,7 @@ is_public(const struct notify_sink *sink, const json_t *answer)
     return !sink->confidential || sink->security_level == NULL;
 }
 
-/* "nightjar:KEY:NJ-7:" as a label, which holds neither blanks nor, in JQL, colons. */
+/* "nightjar:DIGITS:" as a label, which holds neither blanks nor, in JQL, colons. */
 static char *
 label_of(const char *marker)
 {
@@ -114,7 +119,7 @@ noformat(const char *text)
     AUTO(buf_clear) struct buf out = BUF_INIT;
 
     buf_adds(&out, "{noformat}\n");
-    for (; *text != '\0'; text++) {
+    for (; *text != '\0' && out.len < WRAPPED_MAX; text++) {
         buf_addc(&out, *text);
         buf_adds(&out, *text == '{' ? "\xe2\x81\xa0" : "");
     }
@@ -248,6 +253,7 @@ move(const struct notify_sink *sink, const char *issue, bool close, const json_t
 
 static const struct tracker_ops ops = {.name = "jira",
                                        .plain = true,
+                                       .body_max = BODY_MAX,
                                        .authorize = authorize,
                                        .is_public = is_public,
                                        .find = find,

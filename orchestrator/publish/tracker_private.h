@@ -37,6 +37,10 @@ int tracker_ask(struct tracker *tracker, struct tracker_call *call, json_t **out
 int tracker_demand(struct tracker *tracker, struct tracker_call *call, json_t **out,
                    struct err *err);
 
+/* What answered 404 (status of tracker->answer): 0, it was deleted; a failure where the
+ * project cannot be seen either, so that a token which lost it loses no bug. */
+int tracker_gone(struct tracker *tracker, const char *marker, struct err *err);
+
 /* The store remembers what the issue is now: filed closed digest gone. */
 int tracker_record(struct tracker *tracker, const char *state, struct err *err);
 
@@ -44,6 +48,11 @@ int tracker_record(struct tracker *tracker, const char *state, struct err *err);
 void tracker_since(const struct tracker *tracker, char out[CLOCK_TEXT_MAX]);
 
 /* --- text (tracker_text.c) --- */
+
+/* What marks what is written about `what`. The sink's key is no part of it: who reads one
+ * marker could write those that are to come. */
+void tracker_mark(const struct tracker *tracker, const char *what,
+                  char out[TRACKER_MARKER_MAX]);
 
 /* What marks the bug's issue. */
 void tracker_marker(const struct tracker *tracker, char out[TRACKER_MARKER_MAX]);

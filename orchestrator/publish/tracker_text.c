@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/publish/report_text.h"
@@ -10,10 +11,20 @@
 enum { FRAMES_SHOWN = 32 };
 
 void
+tracker_mark(const struct tracker *tracker, const char *what,
+             char out[TRACKER_MARKER_MAX])
+{
+    AUTO(mem_free) char *text = mem_printf("%s\n%s", tracker->mark, what);
+    char hex[HASH_HEX_MAX];
+
+    hash_sha256(text, strlen(text), hex);
+    (void)snprintf(out, TRACKER_MARKER_MAX, "nightjar:%.40s:", hex);
+}
+
+void
 tracker_marker(const struct tracker *tracker, char out[TRACKER_MARKER_MAX])
 {
-    (void)snprintf(out, TRACKER_MARKER_MAX, "nightjar:%.32s:%s:", tracker->mark,
-                   tracker->bug->name);
+    tracker_mark(tracker, tracker->bug->name, out);
 }
 
 char *
@@ -85,7 +96,7 @@ add_details(struct page *page, const struct bug *bug)
 char *
 tracker_body(const struct tracker *tracker)
 {
-    AUTO(buf_clear) struct buf out = {.max = TRACKER_BODY_MAX};
+    AUTO(buf_clear) struct buf out = {.max = tracker->ops->body_max};
     AUTO(page_clear) struct page page;
     AUTO(mem_free) char *title = tracker_title(tracker);
     char at[CLOCK_TEXT_MAX];

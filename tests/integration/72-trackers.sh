@@ -49,7 +49,7 @@ mkdir in && printf r1 >in/r
 ok "a bug is found" "$NIGHTJAR" triage in -- "$PWD/crash" @@
 is "and has an issue" "$(issues '.[] | [.number, .title, (.labels | join("+"))] | join(" ")')" \
   "1 NJ-1: Heap-buffer-overflow READ 1 in read_one nightjar+severity-medium+fuzzing"
-is "with a hidden mark" "$(issues '.[].body' | grep -cE '^<!-- nightjar:[0-9a-f]{16}:NJ-1: -->$')" 1
+is "with a hidden mark" "$(issues '.[].body' | grep -cE '^<!-- nightjar:[0-9a-f]{40}: -->$')" 1
 has "and its stack" "$SERVER/issues.json" "#0  read_one at "
 ok "a person decides about its severity" "$NIGHTJAR" bugs severity NJ-1 high --reason "it is reached from the network"
 human '{"number": 1, "labels": ["nightjar", "severity-medium", "fuzzing", "mine"]}'
@@ -175,7 +175,7 @@ run "$NIGHTJAR" bugs severity NJ-1 critical --reason "it is shipped"
 run "$NIGHTJAR" bugs state NJ-1 fixed
 ok "a fix" send
 is "is a transition" "$(issues '.[] | [.state, .labels[1], (.comments | length)] | join(" ")')" "closed severity-critical 2"
-is "the mark is a label" "$(issues '.[].labels[]' | grep -cE '^nightjar-[0-9a-f]{16}-NJ-1-$')" 1
+is "the mark is a label" "$(issues '.[].labels[]' | grep -cE '^nightjar-[0-9a-f]{40}-$')" 1
 
 # --- settings ---
 
