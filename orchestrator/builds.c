@@ -235,7 +235,8 @@ tend_folder(const struct config *config, struct store *store, const char *folder
     int64_t known = 0;
     struct stat st;
 
-    if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode)) {
+    /* a link ("latest") is another name of what is found by its own */
+    if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode)) {
         return 0;
     }
     int rc = revision_folder_added(store, folder, &known, err);

@@ -9,8 +9,9 @@
 
 enum { GIT_MS = 20 * 1000, GIT_BYTES = 4096 };
 
-/* The first line that git says of a folder; new, NULL: it fails. Programs that the
- * tree's own settings name are not started. */
+/* The first line that git says of a folder; new, NULL: it fails. It runs no hook, monitor
+ * or signature check that the tree's settings name; the filters of its files it does run,
+ * for without them nothing can be said of changes. */
 static char *
 ask(const char *folder, const char *const *words, size_t n)
 {
@@ -19,10 +20,15 @@ ask(const char *folder, const char *const *words, size_t n)
     AUTO(proc_run_clear) struct proc_run run = {.output = {.max = GIT_BYTES}};
 
     strv_add(&argv, "git");
+    strv_add(&argv, "--no-optional-locks");
     strv_add(&argv, "-C");
     strv_add(&argv, folder);
     strv_add(&argv, "-c");
     strv_add(&argv, "core.fsmonitor=false");
+    strv_add(&argv, "-c");
+    strv_add(&argv, "core.hooksPath=/dev/null");
+    strv_add(&argv, "-c");
+    strv_add(&argv, "log.showSignature=false");
     for (size_t i = 0; i < n; i++) {
         strv_add(&argv, words[i]);
     }
@@ -39,6 +45,23 @@ ask(const char *folder, const char *const *words, size_t n)
     ask((folder), (const char *const[]){__VA_ARGS__}, \
         COUNT(((const char *const[]){__VA_ARGS__})))
 
+/* git may warn on the same pipe before it answers. */
+static bool
+is_commit(const char *text)
+{
+    size_t digits = strspn(text, "0123456789abcdef");
+
+    return digits >= 40 && (text[digits] == '\0' || strcmp(text + digits, "-dirty") == 0);
+}
+
+static bool
+is_time(const char *text)
+{
+    size_t digits = text[0] == '@' ? strspn(text + 1, "0123456789") : 0;
+
+    return digits > 0 && text[1 + digits] == '\0';
+}
+
 int
 builds_ask_git(const char *folder, struct build_words *words, char **from,
                struct err *err)
@@ -52,10 +75,10 @@ builds_ask_git(const char *folder, struct build_words *words, char **from,
     char *time = commit == NULL ? NULL : ASK(folder, "log", "-1", "--format=@%ct");
     AUTO(mem_free)
     char *branch =
-        commit == NULL ? NULL : ASK(folder, "rev-parse", "--abbrev-ref", "HEAD");
+        commit == NULL ? NULL : ASK(folder, "symbolic-ref", "-q", "--short", "HEAD");
 
     *from = NULL;
-    if (commit == NULL || time == NULL) {
+    if (commit == NULL || time == NULL || !is_commit(commit) || !is_time(time)) {
         return 0;
     }
     if (words->commit != NULL &&
@@ -69,7 +92,7 @@ builds_ask_git(const char *folder, struct build_words *words, char **from,
     }
     words->commit = words->commit == NULL ? STEAL(commit) : words->commit;
     words->time = words->time == NULL ? STEAL(time) : words->time;
-    if (words->branch == NULL && branch != NULL && strcmp(branch, "HEAD") != 0) {
+    if (words->branch == NULL && branch != NULL) {
         words->branch = STEAL(branch);
     }
     *from = STEAL(tree);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,6 +89,19 @@ copy_one(struct copying *copying, const char *name, struct err *err)
     return rc == -EEXIST ? 0 : rc;
 }
 
+/* Whether it is there, and no link to what lies elsewhere: the copy is read by the
+ * program, which is hostile. */
+static bool
+is_own(const struct copying *copying, const char *path)
+{
+    AUTO(mem_free) char *real = realpath(path, NULL);
+    AUTO(mem_free) char *root = realpath(copying->from, NULL);
+    size_t len = root == NULL ? 0 : strlen(root);
+
+    return real != NULL && root != NULL && strncmp(real, root, len) == 0 &&
+           real[len] == '/';
+}
+
 /* What a debugger or symbolizer looks for beside a program. */
 static int
 copy_debug(struct copying *copying, const char *name, struct err *err)
@@ -98,7 +112,7 @@ copy_debug(struct copying *copying, const char *name, struct err *err)
     for (size_t i = 0; i < COUNT(endings) && rc == 0; i++) {
         AUTO(mem_free) char *beside = mem_printf("%s%s", name, endings[i]);
         AUTO(mem_free) char *path = fs_join(copying->from, beside);
-        rc = fs_exists(path) ? copy_one(copying, beside, err) : 0;
+        rc = is_own(copying, path) ? copy_one(copying, beside, err) : 0;
     }
     return rc;
 }
@@ -121,7 +135,7 @@ copy_libraries(struct copying *copying, const char *program, struct err *err)
             AUTO(mem_free) char *joined = fs_join(folders.v[k], names.v[i]);
             AUTO(mem_free) char *path = fs_absolute(joined);
             if (strncmp(path, copying->from, len) == 0 && path[len] == '/' &&
-                fs_exists(path)) {
+                is_own(copying, path)) {
                 rc = copy_one(copying, path + len + 1, err);
             }
         }
@@ -307,6 +321,7 @@ kept_gc(struct store *store, const struct kept_policy *policy, struct kept_tally
 {
     AUTO(strv_clear) struct strv going = {0};
     struct stmt *row = NULL;
+    bool full = false;
     int rc = db_query(store->db, &row, err, sql[GARBAGE], "");
 
     *out = (struct kept_tally){0};
@@ -314,9 +329,9 @@ kept_gc(struct store *store, const struct kept_policy *policy, struct kept_tally
         int64_t bytes = stmt_int(row, 1);
         bool needed = stmt_int(row, 2) != 0;
         bool newest = !stmt_null(row, 3) && stmt_int(row, 3) <= policy->newest;
-        bool fits =
-            policy->max_bytes == 0 || out->left_bytes + bytes <= policy->max_bytes;
-        if (needed || (newest && fits)) {
+        full |= !needed && newest && policy->max_bytes != 0 &&
+                out->left_bytes + bytes > policy->max_bytes;
+        if (needed || (newest && !full)) {
             out->left++;
             out->left_bytes += bytes;
             out->needed += needed;
