@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "orchestrator/config.h"
 #include "triage/codeowners.h"
 
@@ -26,11 +27,13 @@ static int
 add_rule(void *user, int line, const char *pattern, const char *owners, struct err *err)
 {
     struct rules *rules = user;
+    AUTO(mem_free) char *shown = str_name_dup(owners);
+    AUTO(mem_free) char *name = str_name_dup(rules->name);
 
     (void)err;
     strv_add(&rules->texts, pattern);
-    strv_add(&rules->texts, owners);
-    strv_addf(&rules->texts, "%s:%d", rules->name, line);
+    strv_add(&rules->texts, shown); /* they are printed as they are kept */
+    strv_addf(&rules->texts, "%s:%d", name, line);
     rules->n++;
     return 0;
 }

@@ -83,6 +83,16 @@ record_event(const char *state, const struct findings *gate, int64_t took_ms)
     }
 }
 
+/* What a person accepted until now is open from now on: whoever opens the store for
+ * writing sees to it. Where that is impossible the verdict is of what is written. */
+static void
+wake(const char *state)
+{
+    AUTO(store_close) struct store *store = NULL;
+
+    (void)store_open(state, DB_WRITE, &store, NULL);
+}
+
 static int
 run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
@@ -101,6 +111,7 @@ run(const struct cmd_context *context, const struct strv *args,
     if (rc < 0) {
         return cmd_fail(EXIT_USAGE, "%s", err.msg);
     }
+    wake(context->state);
     rc = store_open(context->state, DB_READ, &store, &err);
     if (rc == 0) {
         rc = gate_decide(store, &policy, &gate, &err);

@@ -230,7 +230,9 @@ stmt_step(struct stmt *stmt, struct err *err)
 void
 stmt_reset(struct stmt *stmt)
 {
-    (void)sqlite3_reset(stmt->handle);
+    if (stmt != NULL) { /* what could not be prepared */
+        (void)sqlite3_reset(stmt->handle);
+    }
 }
 
 int64_t

@@ -417,8 +417,9 @@ store_return_job(struct store *store, const struct job *job, struct err *err)
         return rc;
     }
     rc = db_run(store->db, err, sql[RETURN_CRASH], "ii", job->crash, job->handed);
+    bool ours = rc == 0 && db_changes(store->db) > 0; /* not handed to another since */
     rc = store_end(store, rc, err);
-    if (rc == 0) {
+    if (rc == 0 && ours) {
         store_forget(store, false, job->crash);
     }
     return rc;

@@ -25,7 +25,8 @@ enum {
 };
 
 static const char *const sql[STATEMENTS] = {
-    [STATE] = "SELECT g.state, c.is_report, g.crashes, g.severity, g.acknowledged"
+    [STATE] = "SELECT g.state, c.is_report, g.crashes, g.severity, g.acknowledged,"
+              " coalesce(g.until_at, g.until_crashes, g.until_severity) IS NOT NULL"
               " FROM bug g JOIN crash c ON c.id = g.crash WHERE g.id = ?1",
     [CHANGE] = "UPDATE bug SET state = ?2, until_at = nullif(?3, 0),"
                " until_crashes = nullif(?4, 0), until_severity = nullif(?5, -1)"
@@ -38,8 +39,8 @@ static const char *const sql[STATEMENTS] = {
             " AND (until_at <= ?1 OR crashes >= until_crashes"
             "  OR severity > until_severity) ORDER BY id LIMIT 1",
     [DEADLINE] = "SELECT value FROM setting WHERE name = 'deadline_' || ?1",
-    [DEADLINE_PUT] = "INSERT INTO setting(name, value) VALUES('deadline_' || ?1, ?2)"
-                     " ON CONFLICT(name) DO UPDATE SET value = ?2",
+    [DEADLINE_PUT] = ("INSERT INTO setting(name, value) VALUES('deadline_' || ?1, ?2)"
+                      " ON CONFLICT(name) DO UPDATE SET value = ?2"),
 };
 const struct store_sql store_state_sql = {sql, STATEMENTS};
 
@@ -91,7 +92,7 @@ check_until(const char *state, const struct decision *decision, struct err *err)
 
 struct standing { /* of a bug */
     char state[16];
-    bool has_input;
+    bool has_input, ends; /* its state, by itself */
     int64_t crashes, severity, acknowledged;
 };
 
@@ -110,6 +111,7 @@ load(struct store *store, int64_t bug, struct standing *out, struct err *err)
     out->crashes = stmt_int(row, 2);
     out->severity = stmt_int(row, 3);
     out->acknowledged = stmt_int(row, 4);
+    out->ends = stmt_int(row, 5) != 0;
     stmt_reset(row);
     return 0;
 }
@@ -168,7 +170,8 @@ change(struct store *store, int64_t bug, const char *state,
     int rc = load(store, bug, &now, err);
 
     rc = rc < 0 ? rc : check_move(bug, &now, state, err);
-    if (rc < 0 || (strcmp(now.state, state) == 0 && decision->until == NULL)) {
+    bool same = strcmp(now.state, state) == 0 && decision->until == NULL && !now.ends;
+    if (rc < 0 || same) {
         return rc < 0 ? rc : store_acknowledge(store, bug, err);
     }
     if (decision->until != NULL) {
@@ -317,20 +320,21 @@ store_wake_sometimes(struct store *store)
 int
 store_put_deadlines(struct store *store, const int64_t *ms, struct err *err)
 {
+    bool same = true;
     int rc = 0;
 
     for (int64_t s = SEVERITY_INFO; s <= SEVERITY_CRITICAL && rc == 0; s++) {
         int64_t now = -1;
         rc = db_int(store->db, &now, err, sql[DEADLINE], "i", s);
         rc = rc == -ENODATA ? 0 : rc;
-        if (rc < 0 || now == ms[s]) {
-            continue;
-        }
-        rc = db_begin(store->db, err);
-        rc = rc < 0 ? rc
-                    : store_end(store,
-                                db_run(store->db, err, sql[DEADLINE_PUT], "ii", s, ms[s]),
-                                err);
+        same = same && now == ms[s];
     }
-    return rc;
+    rc = rc < 0 || same ? rc : db_begin(store->db, err);
+    if (rc < 0 || same) {
+        return rc;
+    }
+    for (int64_t s = SEVERITY_INFO; s <= SEVERITY_CRITICAL && rc == 0; s++) {
+        rc = db_run(store->db, err, sql[DEADLINE_PUT], "ii", s, ms[s]);
+    }
+    return store_end(store, rc, err);
 }
