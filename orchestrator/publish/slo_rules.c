@@ -22,7 +22,6 @@ static const struct burn {
 
 struct objective {
     const char *id, *alert;
-    const char *by;        /* labels that tell one from another; "" : none */
     const char *bad, *all; /* PromQL, W stands for the window */
     const char *summary;
     double goal;
@@ -161,19 +160,19 @@ put_objectives(const struct slo_policy *policy, struct buf *out)
         "sum(rate(nightjar_bug_detection_duration_seconds_count{clock=\"pipeline\"}[W])) "
         "- "
         "sum(rate(nightjar_bug_detection_duration_seconds_bucket{clock=\"pipeline\","
-        "le=\"%s\"}[W]))",
+        "le=~\"%s([.]0)?\"}[W]))", /* 300 until Prometheus 3, then 300.0 */
         le);
     const struct objective objectives[] = {
-        {"control-health", "NightjarControlHealth", "target",
+        {"control-health", "NightjarControlHealth",
          "sum by (target) (rate(nightjar_control_slices_total{result=\"bad\"}[W]))",
          "sum by (target) (rate(nightjar_control_slices_total[W]))",
          "{{ $labels.target }} is not being fuzzed as it should be", policy->healthy},
-        {"capacity", "NightjarCapacity", "",
+        {"capacity", "NightjarCapacity",
          "sum(rate(nightjar_fuzz_scheduled_seconds_total[W])) - "
          "sum(rate(nightjar_fuzz_seconds_total[W]))",
          "sum(rate(nightjar_fuzz_scheduled_seconds_total[W]))",
          "workers do not fuzz for as long as they should", policy->capacity},
-        {"notification", "NightjarNotification", "", late,
+        {"notification", "NightjarNotification", late,
          "sum(rate(nightjar_bug_detection_duration_seconds_count{clock=\"pipeline\"}[W])"
          ")",
          "from a crash to a message takes too long", policy->notified},
