@@ -84,9 +84,6 @@ void ci_save(struct ci *ci);
 /* Reports, artifacts, the event. *folder receives where they lie, new. */
 int ci_write(struct ci *ci, char **folder, struct err *err);
 
-/* Of bugs that were there before, a stranger is told no more than how bad they are. */
-bool ci_is_told(const struct findings *findings, const struct finding *finding);
-
 /* For a person, and the last line, one JSON object, for a machine. */
 void ci_show(const struct ci *ci, const char *folder, int status);
 

@@ -54,7 +54,7 @@ say_blocking(struct ci *ci)
         AUTO(mem_free) char *type = record_type_line(finding->bug.crash_type);
         AUTO(mem_free)
         char *frame = record_top_frame(finding->bug.crash_type, finding->bug.crash_state);
-        if (!ci_is_told(findings, finding)) {
+        if (!finding_is_told(findings, finding)) {
             strv_addf(&findings->reasons, "%s (%s, %s)", finding->bug.name,
                       finding_class_name(finding->class),
                       severity_name(finding->bug.severity));

@@ -10,13 +10,6 @@
 
 enum { SHOWN_MAX = 50, NAME_COLUMNS = 8, CLASS_COLUMNS = 15, SEVERITY_COLUMNS = 9 };
 
-bool
-ci_is_told(const struct findings *findings, const struct finding *finding)
-{
-    return !findings->untrusted || !finding->bug.security ||
-           finding->class == FINDING_NEW || finding->class == FINDING_REGRESSED;
-}
-
 /* " at src/x.c:12": the first frame that counts and has a place, from where we stand. */
 static void
 add_place(const struct findings *findings, const struct record *record, struct buf *out)
@@ -45,7 +38,7 @@ show_finding(const struct ci *ci, const struct finding *finding)
     bug_table_cell(&line, bug->name, NAME_COLUMNS);
     bug_table_cell(&line, finding_class_name(finding->class), CLASS_COLUMNS);
     bug_table_cell(&line, severity_name(bug->severity), SEVERITY_COLUMNS);
-    if (ci_is_told(&ci->findings, finding)) {
+    if (finding_is_told(&ci->findings, finding)) {
         AUTO(mem_free) char *type = record_type_line(bug->crash_type);
         AUTO(mem_free) char *frame = record_top_frame(bug->crash_type, bug->crash_state);
         buf_addf(&what, "%s in %s", type, frame);
@@ -111,7 +104,7 @@ show_json(const struct findings *findings)
     for (size_t i = 0; i < findings->n; i++) {
         const struct finding *finding = &findings->v[i];
         AUTO(json_decref) json_t *line = json_object();
-        if (ci_is_told(findings, finding)) {
+        if (finding_is_told(findings, finding)) {
             AUTO(json_decref) json_t *bug = bug_to_json(&finding->bug);
             (void)json_object_update(line, bug);
             json_put(line, "reason", json_text(finding->reason));

@@ -130,3 +130,10 @@ findings_sort(struct findings *findings)
         qsort(findings->v, findings->n, sizeof(*findings->v), compare);
     }
 }
+
+bool
+finding_is_told(const struct findings *findings, const struct finding *finding)
+{
+    return !findings->untrusted || !finding->bug.security ||
+           finding->class == FINDING_NEW || finding->class == FINDING_REGRESSED;
+}

@@ -115,6 +115,10 @@ struct finding_target *findings_add_target(struct findings *findings, const char
 /* Take back the last finding. */
 void findings_drop(struct findings *findings);
 
+/* Whether more than number and severity may be told of it: of an untrusted change only
+ * what is its own, or has no consequences for security. */
+bool finding_is_told(const struct findings *findings, const struct finding *finding);
+
 /* Blocking ones first; then by severity, class, score and number of the bug. */
 void findings_sort(struct findings *findings);
 

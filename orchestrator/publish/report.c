@@ -21,18 +21,13 @@ report_at(size_t i)
 
 /* --- what may be told of an untrusted change --- */
 
-static bool is_the_changes_own(enum finding_class class)
-{
-    return class == FINDING_NEW || class == FINDING_REGRESSED;
-}
-
 /* Borrows all that it leaves. */
 static void
-withhold(struct finding *finding)
+withhold(const struct findings *findings, struct finding *finding)
 {
     static char nothing[] = "";
     struct bug *bug = &finding->bug;
-    bool hidden = bug->security && !is_the_changes_own(finding->class);
+    bool hidden = !finding_is_told(findings, finding);
     char **const inputs[] = {&bug->reproducer, &bug->original};
     char **const texts[] = {
         &bug->crash_type,     &bug->crash_state,    &bug->signature,
@@ -89,7 +84,7 @@ show(const struct findings *findings, struct findings *out)
         out->v[i] = findings->v[i];
         out->v[i].place = report_place(&sources, findings->v[i].bug.record);
         if (findings->untrusted) {
-            withhold(&out->v[i]);
+            withhold(findings, &out->v[i]);
         }
     }
 }
