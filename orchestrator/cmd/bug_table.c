@@ -27,32 +27,40 @@ struct printer {
     int64_t rows, worst;
 };
 
+static bool
+begins_column(char c) /* of a text of UTF-8: its code points count */
+{
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+static const char *
+skip_columns(const char *s, size_t n)
+{
+    for (; *s != '\0' && (n > 0 || !begins_column(*s)); s++) {
+        n -= begins_column(*s);
+    }
+    return s;
+}
+
 void
 bug_table_cell(struct buf *out, const char *text, size_t columns)
 {
     AUTO(buf_clear) struct buf clean = BUF_INIT;
-    size_t shown = 0;
+    size_t total = 0;
 
     str_name(&clean, text, strlen(text));
     const char *s = buf_str(&clean);
-    size_t total = 0;
     for (const char *c = s; *c != '\0'; c++) {
-        total += ((unsigned char)*c & 0xc0) != 0x80;
+        total += begins_column(*c);
     }
-    while (*s != '\0' && shown < columns) {
-        size_t len = 1;
-        while (((unsigned char)s[len] & 0xc0) == 0x80) {
-            len++;
-        }
-        if (shown + 1 == columns && total > columns) {
-            buf_addc(out, '~');
-        } else {
-            buf_add(out, s, len);
-        }
-        s += len;
-        shown++;
+    if (total > columns) {
+        const char *end = skip_columns(s, columns > 0 ? columns - 1 : 0);
+        buf_add(out, s, (size_t)(end - s));
+        buf_adds(out, columns > 0 ? "~" : "");
+        return;
     }
-    for (; shown < columns; shown++) {
+    buf_adds(out, s);
+    for (; total < columns; total++) {
         buf_addc(out, ' ');
     }
 }

@@ -17,7 +17,7 @@ enum {
 enum {
     BUG_IDS,
     BUG_IDS_OF_TARGET,
-    BUG,
+    BUGS,
     WHY,
     PATHS,
     REPORT,
@@ -26,7 +26,6 @@ enum {
     CRASH_COUNTS,
     BUG_COUNTS,
     MINIMIZE_COUNT,
-    SNAPSHOT,
     STATEMENTS,
 };
 
@@ -47,24 +46,26 @@ static const char *const sql[STATEMENTS] = {
         " WHERE s.bug = bug.id AND t.name = ?6) OR EXISTS (SELECT 1 FROM place p"
         " JOIN target t ON t.id = p.target WHERE p.bug = bug.id AND t.name = "
         "?6))" WORST_FIRST,
-    [BUG] =
+    /* many at once, in their order: to begin a statement costs as much as to read a bug
+     */
+    [BUGS] =
         "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
         " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
         " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
-        " r.sha256, f.sha256, g.minimize = 'done', c.reproducibility, c.k, c.n, c.id,"
-        " g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason, CASE "
-        "WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE "
-        "crash = c.id) END, c.is_report, c.source, g.filed, g.acknowledged, g.claimed,"
-        " g.verified, " DUE_OF(
+        " r.sha256, iif(g.original = g.reproducer, r.sha256, (SELECT sha256 FROM blob"
+        "  WHERE id = g.original)), g.minimize = 'done', c.reproducibility, c.k, c.n,"
+        " c.id, g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason,"
+        " CASE WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE crash = c.id) END,"
+        " c.is_report, c.source, g.filed, g.acknowledged, g.claimed, g.verified,"
+        " " DUE_OF(
             "g") ", g.owner, g.owner_origin, coalesce(g.until_at, 0),"
                  " coalesce(g.until_crashes, 0), g.until_severity IS NOT NULL"
-                 " FROM bug g JOIN target t ON t.id = g.target JOIN crash c ON c.id = "
-                 "g.crash"
-                 " JOIN blob r ON r.id = g.reproducer JOIN blob f ON f.id = g.original"
+                 " FROM json_each(?1) j CROSS JOIN bug g ON g.id = j.value"
+                 " JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
+                 " JOIN blob r ON r.id = g.reproducer"
                  /* a hand's decision comes before a rule's */
                  " LEFT JOIN severity_override o ON o.bug = g.id AND o.origin = (SELECT"
-                 " min(origin) FROM severity_override WHERE bug = g.id)"
-                 " WHERE g.id = ?1",
+                 " min(origin) FROM severity_override WHERE bug = g.id)",
     [WHY] = "SELECT t.name, w.why FROM (SELECT target, text || ': ' || why AS why, "
             "first_seen,"
             " id FROM place WHERE bug = ?1 UNION ALL SELECT target, why, first_seen, 0"
@@ -86,7 +87,6 @@ static const char *const sql[STATEMENTS] = {
                       " JOIN target t ON t.id = c.target"
                       " WHERE c.id = ?1 AND NOT c.is_report",
     [CRASH_COUNTS] = "SELECT state, sum(n) FROM crash_count GROUP BY state",
-    [SNAPSHOT] = "BEGIN",
     [BUG_COUNTS] = "SELECT severity, count(*), count(*) FILTER (WHERE state IN"
                    " ('new', 'open', 'fixing', 'regressed')) FROM bug GROUP BY severity",
     [MINIMIZE_COUNT] = "SELECT count(*) FROM bug WHERE minimize = 'waiting'"
@@ -217,32 +217,56 @@ add_why(struct store *store, struct bug *bug, struct err *err)
     return rc;
 }
 
-static int
-load_bug(struct store *store, int64_t id, bool light, struct bug *out, struct err *err)
-{
-    AUTO(bug_clear) struct bug bug = {0};
-    struct stmt *row = NULL;
-    int rc = db_query(store->db, &row, err, sql[BUG], "ii", id, (int64_t)light);
+struct few_bugs {
+    struct bug v[BUGS_AT_A_TIME];
+    size_t n;
+};
 
-    rc = rc < 0 ? rc : stmt_step(row, err);
-    if (rc <= 0) {
-        return rc < 0 ? rc : store_no_bug(id, err);
+static void
+few_bugs_clear(struct few_bugs *few)
+{
+    for (size_t i = 0; i < few->n; i++) {
+        bug_clear(&few->v[i]);
     }
-    read_bug(row, &bug);
-    stmt_reset(row);
-    rc = add_why(store, &bug, err);
-    if (rc < 0) {
-        return rc;
+}
+AUTO_DEFINE_CLEAR(struct few_bugs, few_bugs_clear)
+
+/* Those that are there of n bugs, BUGS_AT_A_TIME at most, in the order of ids. */
+static int
+load_few(struct store *store, const int64_t *ids, size_t n, bool light,
+         struct few_bugs *few, struct err *err)
+{
+    AUTO(buf_clear) struct buf list = BUF_INIT;
+    struct stmt *row = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        buf_addf(&list, "%c%lld", i == 0 ? '[' : ',', (long long)ids[i]);
     }
-    *out = bug;
-    bug = (struct bug){0};
-    return 0;
+    buf_addc(&list, ']');
+    int rc =
+        db_query(store->db, &row, err, sql[BUGS], "ti", buf_str(&list), (int64_t)light);
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        read_bug(row, &few->v[few->n++]);
+        rc = 0;
+    }
+    for (size_t i = 0; i < few->n && rc == 0; i++) {
+        rc = add_why(store, &few->v[i], err);
+    }
+    return rc;
 }
 
 int
 store_bug(struct store *store, int64_t id, struct bug *out, struct err *err)
 {
-    return load_bug(store, id, false, out, err);
+    AUTO(few_bugs_clear) struct few_bugs few = {.n = 0};
+    int rc = load_few(store, &id, 1, false, &few, err);
+
+    if (rc < 0 || few.n == 0) {
+        return rc < 0 ? rc : store_no_bug(id, err);
+    }
+    *out = few.v[0];
+    few.n = 0;
+    return 0;
 }
 
 /* --- the list --- */
@@ -295,37 +319,6 @@ list_ids(struct store *store, const struct bug_filter *filter, struct buf *ids,
     return rc;
 }
 
-struct few_bugs {
-    struct bug v[BUGS_AT_A_TIME];
-    size_t n;
-};
-
-static void
-few_bugs_clear(struct few_bugs *few)
-{
-    for (size_t i = 0; i < few->n; i++) {
-        bug_clear(&few->v[i]);
-    }
-}
-AUTO_DEFINE_CLEAR(struct few_bugs, few_bugs_clear)
-
-/* In one read transaction: to begin one costs as much as to read a bug. */
-static int
-load_few(struct store *store, const struct buf *ids, size_t at, bool light,
-         struct few_bugs *few, struct err *err)
-{
-    int rc = db_exec(store->db, sql[SNAPSHOT], err);
-
-    for (; rc == 0 && few->n < BUGS_AT_A_TIME && at < ids->len; at += sizeof(int64_t)) {
-        int64_t id = 0;
-        memcpy(&id, ids->data + at, sizeof(id));
-        rc = load_bug(store, id, light, &few->v[few->n], err);
-        few->n += rc == 0 ? 1 : 0;
-    }
-    db_rollback(store->db); /* it only read */
-    return rc;
-}
-
 int
 store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *visit,
            void *user, struct err *err)
@@ -334,9 +327,12 @@ store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *visi
     int rc = check_state(filter->state, err);
 
     rc = rc < 0 ? rc : list_ids(store, filter, &ids, err);
-    for (size_t at = 0; rc == 0 && at < ids.len; at += BUGS_AT_A_TIME * sizeof(int64_t)) {
+    const int64_t *id = (const int64_t *)(const void *)ids.data;
+    for (size_t left = ids.len / sizeof(*id), n = 0; rc == 0 && left > 0; left -= n) {
         AUTO(few_bugs_clear) struct few_bugs few = {.n = 0};
-        rc = load_few(store, &ids, at, filter->light, &few, err);
+        n = left < BUGS_AT_A_TIME ? left : BUGS_AT_A_TIME;
+        rc = load_few(store, id, n, filter->light, &few, err);
+        id += n;
         for (size_t i = 0; i < few.n && rc == 0; i++) {
             rc = visit(user, &few.v[i], err);
         }

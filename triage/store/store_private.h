@@ -309,10 +309,10 @@ bool store_wants_whole(const struct store *store, int64_t crash);
 #define CRASH_SEEN "iif(c.backlog, c.first_seen, c.written)"
 
 /* When a bug is due (struct bug), wall ms, 0: never. */
-#define DUE_OF(g)                                                               \
-    "iif(" g ".backlog OR " g ".state IN ('fixed', 'ignored', 'duplicate'), 0," \
-    " coalesce(" g ".filed + (SELECT nullif(value, 0) FROM setting"             \
-    "  WHERE name = 'deadline_' || " g ".severity), 0))"
+#define DUE_OF(g)                                                                 \
+    "iif(" g ".backlog OR " g ".state = 'fixed' OR " g ".state = 'ignored' OR " g \
+    ".state = 'duplicate', 0, coalesce(" g ".filed + (SELECT nullif(value, 0)"    \
+    " FROM setting WHERE name = 'deadline_' || " g ".severity), 0))"
 
 /* --- builds (store_build.c) --- */
 
