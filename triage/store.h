@@ -612,6 +612,9 @@ struct worker_row {
     int64_t execs; /* monotone over restarts; a smaller number than before counts anew */
     double execs_per_sec;
     int64_t edges, corpus;
+    int64_t edges_known; /* of the target in all, as its engine counts; 0: not known */
+    double stability;    /* share of edges that one input reaches every time, 0 to 1; less
+                            than 0: not known */
     int64_t productive_ms; /* in state running with progress */
     const char *reason;    /* why it is in this state, or NULL */
 };

@@ -16,12 +16,18 @@ enum vital {                     /* its labels; times are wall ms, 0: never */
              VITAL_LINES_KNOWN,  /* target: of these */
              VITAL_GROWTH,       /* target: when a measurement was last better */
              VITAL_PUSHED,       /* sink: when it last took numbers */
+             VITAL_CORPUS,       /* target: bytes that its corpus took on the disk */
+             VITAL_CANARY,       /* target: when its harness last ran trivial inputs */
              VITALS,
 };
 
 typedef int vital_visit(void *user, enum vital vital, const char *one, const char *two,
                         int64_t value, struct err *err);
 int store_vitals(struct store *store, vital_visit *visit, void *user, struct err *err);
+
+/* Remember a vital that nothing else of the store tells: VITAL_CORPUS, VITAL_CANARY. */
+int store_vital_put(struct store *store, enum vital vital, const char *one, int64_t value,
+                    struct err *err);
 
 /* A sink took numbers now, or did not. */
 int store_pushed(struct store *store, const char *sink, bool ok, struct err *err);

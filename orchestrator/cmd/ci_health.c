@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "orchestrator/supervise/solo.h"
+#include "triage/vitals.h"
 
 enum { INPUTS = 2, HEALTH_MS = 5000 };
 
@@ -101,6 +103,9 @@ ci_health(struct ci *ci, struct err *err)
         rc = ask(ci, solo, target, &why, err);
         if (why == NULL) {
             ci->chosen.v[kept++] = target;
+            rc = rc < 0 ? rc
+                        : store_vital_put(ci->store, VITAL_CANARY, target->name,
+                                          clock_wall_ms(), err);
         } else {
             ci_did_not_run(ci, target->name, why);
         }

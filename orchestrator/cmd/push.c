@@ -170,7 +170,8 @@ read_metrics(const struct cmd_context *context, const struct config *config,
     int rc = store_open(context->state, DB_READ, &store, &err);
 
     if (rc == 0) {
-        rc = collect_metrics(store, &config->slo, out, &err);
+        const struct collect_policy policy = {&config->slo, &config->gate.waivers};
+        rc = collect_metrics(store, &policy, out, &err);
     }
     return rc < 0 ? cmd_fail(EXIT_UNDECIDED, "%s", err.msg) : EXIT_DONE;
 }

@@ -64,7 +64,7 @@ run(const struct cmd_context *context, const struct strv *args,
     if (config_load_settings(context->config, &settings, &err) < 0) {
         return cmd_fail(EXIT_USAGE, "%s", err.msg);
     }
-    config.slo = &settings->slo;
+    config.numbers = (struct collect_policy){&settings->slo, &settings->gate.waivers};
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);

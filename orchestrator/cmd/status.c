@@ -40,6 +40,10 @@ worker_to_json(const struct worker_row *row, const char *target, int64_t updated
     json_put(o, "executions", json_integer(row->execs));
     json_put(o, "executions_per_second", json_real(row->execs_per_sec));
     json_put(o, "edges", json_integer(row->edges));
+    json_put(o, "edges_known",
+             row->edges_known > 0 ? json_integer(row->edges_known) : json_null());
+    json_put(o, "stability",
+             row->stability >= 0 ? json_real(row->stability) : json_null());
     json_put(o, "corpus", json_integer(row->corpus));
     json_put(o, "productive_seconds", json_real((double)row->productive_ms / 1000));
     json_put(o, "updated", json_string(at));

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "orchestrator/target.h"
 #include "triage/upkeep.h"
+#include "triage/vitals.h"
 
 enum {
     TIGHT_PERCENT = 80,
@@ -123,7 +124,7 @@ disk_measure(const struct store *store, const char *target, struct disk_usage *o
              struct err *err)
 {
     static const char *const places[] = {"fuzz", "inbox", "corpus"};
-    struct disk_usage usage;
+    struct disk_usage usage = {0};
     int rc = measure_disk(store_folder(store), &usage, err);
 
     if (rc < 0) {
@@ -133,9 +134,11 @@ disk_measure(const struct store *store, const char *target, struct disk_usage *o
         AUTO(mem_free)
         char *root = mem_printf("%s/%s/%s", store_folder(store), places[i], target);
         struct err gone = ERR_INIT; /* workers make and remove files meanwhile */
+        int64_t before = usage.bytes;
         if (fs_is_folder(root)) {
             (void)fs_walk(root, add_file, &usage, &gone);
         }
+        usage.corpus_bytes = usage.bytes - before; /* it comes last */
     }
     *out = usage;
     return 0;
@@ -269,6 +272,9 @@ disk_relieve(struct store *store, const char *target, const struct disk_limits *
     report.now = disk_grade(report.before, report.percent);
     rc = hold(store, target, limits, &report, err);
     rc = rc < 0 ? rc : tell(store, target, &report, err);
+    rc = rc < 0 ? rc
+                : store_vital_put(store, VITAL_CORPUS, target, report.usage.corpus_bytes,
+                                  err);
     if (rc == 0) {
         *out = report;
     }

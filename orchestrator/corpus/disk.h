@@ -34,6 +34,7 @@ struct disk_limits {      /* `disk:` of nightjar.yaml */
 
 struct disk_usage {
     int64_t bytes, files;            /* of a target */
+    int64_t corpus_bytes;            /* of them, of its corpus */
     int64_t free_bytes, total_bytes; /* of the disk, as an ordinary user may use it */
     int64_t free_files, total_files; /* its inodes; total 0: it counts none */
 };
@@ -67,8 +68,8 @@ struct disk_report {
     struct leftovers dropped;
 };
 
-/* Look, do what the grade asks for, look again, hold the target or let it go. A change of
- * the grade is an event "target.disk" of the target. */
+/* Look, remember what the corpus takes, do what the grade asks for, look again, hold the
+ * target or let it go. A change of the grade is an event "target.disk" of the target. */
 int disk_relieve(struct store *store, const char *target,
                  const struct disk_limits *limits, struct disk_report *out,
                  struct err *err);

@@ -126,6 +126,20 @@ poll_plot(const struct engine_job *job, struct engine_view *view)
     raise_to(&view->edges, engine_column(row, 12, 0));
 }
 
+/* "stability         : 98.76%" */
+static void
+poll_stability(const char *stats, struct engine_view *view)
+{
+    const char *at = strstr(stats, "stability");
+    int64_t whole = engine_number(stats, "stability", -1);
+    double part = at == NULL ? 0 : (double)engine_number(at, ".", 0);
+
+    if (whole >= 0 && whole <= 100 && part < 100) {
+        double share = ((double)whole + part / 100) / 100;
+        view->stability = share < 1 ? share : 1;
+    }
+}
+
 static void
 poll_stats(const struct engine_job *job, struct engine_view *view)
 {
@@ -144,6 +158,8 @@ poll_stats(const struct engine_job *job, struct engine_view *view)
     view->execs = execs;
     raise_to(&view->corpus, engine_number(buf_str(&stats), "corpus_count", 0));
     raise_to(&view->edges, engine_number(buf_str(&stats), "edges_found", 0));
+    raise_to(&view->edges_known, engine_number(buf_str(&stats), "total_edges", 0));
+    poll_stability(buf_str(&stats), view);
 }
 
 void

@@ -13,7 +13,7 @@ char *aflpp_path(const struct engine_job *job, const char *rest);
 /* Where the counts of a session that will be resumed go on: base_execs and base_ms. */
 void aflpp_base(const struct engine_job *job, struct engine_view *view);
 
-/* Bring execs, execs_per_sec, edges and corpus up to date. */
+/* Bring execs, execs_per_sec, edges, corpus and stability up to date. */
 void aflpp_poll(const struct engine_job *job, struct engine_view *view);
 
 #endif

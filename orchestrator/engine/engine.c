@@ -58,7 +58,8 @@ void
 engine_view_begin(struct engine_view *view)
 {
     engine_view_clear(view);
-    *view = (struct engine_view){.begun_ms = clock_wall_ms(), .execs = -1};
+    *view =
+        (struct engine_view){.begun_ms = clock_wall_ms(), .execs = -1, .stability = -1};
 }
 
 void

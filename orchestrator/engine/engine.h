@@ -102,6 +102,8 @@ struct engine_view {
     int64_t base_ms;      /* and the running time that belongs to it */
     double execs_per_sec; /* as the engine says, or from its own counts */
     int64_t edges, corpus;
+    int64_t edges_known;   /* of the target in all; 0: not known */
+    double stability;      /* share of edges that are the same each time; -1: not known */
     uint64_t find_key;     /* of the last find, to tell a repeated one; 0: none */
     struct buf tail;       /* the last lines, as they came */
     char attempt[256];     /* the seed that is being tried */

@@ -214,6 +214,10 @@ line(const struct engine_job *job, struct engine_view *view, const char *text, s
         view->execs = execs > view->execs ? execs : view->execs;
         return;
     }
+    if (str_starts(text, "INFO: Loaded ")) {
+        view->edges_known =
+            engine_number(text, "(", 0); /* "1 modules   (12 inline ..." */
+    }
     if (str_starts(text, "SUMMARY: ")) {
         view->find_key = key_of(text);
     }

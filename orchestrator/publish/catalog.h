@@ -2,7 +2,9 @@
  * The metric table: one row a family, with all that is said of it anywhere: exposition,
  * sinks, `slo export`. Names follow Prometheus' conventions (base units, `_total` for
  * counters); labels are bounded: targets, engines, severities, states, sinks. Names,
- * types and labels are an interface: people's dashboards stand on them.
+ * types and labels are an interface: people's dashboards stand on them. Each row has a
+ * writer (tests/unit/test_collect_all.c): what nothing measures yet is no row, rather
+ * than a 0 that never changes.
  */
 #ifndef ORCHESTRATOR_PUBLISH_CATALOG_H
 #define ORCHESTRATOR_PUBLISH_CATALOG_H
@@ -23,8 +25,12 @@ enum metric_id { /* in the order in which they are printed */
                  METRIC_FUZZ,
                  METRIC_CONTROL_SLICES,
                  METRIC_CONTROL_FAULTS,
+                 METRIC_CANARY,
                  METRIC_CORPUS_INPUTS,
+                 METRIC_CORPUS_BYTES,
+                 METRIC_STABILITY,
                  METRIC_COVERAGE_EDGES,
+                 METRIC_COVERAGE_EDGES_KNOWN,
                  METRIC_COVERAGE_LINES,
                  METRIC_COVERAGE_LINES_KNOWN,
                  METRIC_COVERAGE_GROWTH,
@@ -57,6 +63,8 @@ enum metric_id { /* in the order in which they are printed */
                  METRIC_INCIDENTS_RECENT,
                  METRIC_GATE_RUNS,
                  METRIC_GATE_DURATION,
+                 METRIC_WAIVERS,
+                 METRIC_WAIVER_EXPIRY,
                  METRIC_ALERTS,
                  METRIC_ALERT_LATENCY,
                  METRIC_OUTBOX_EVENTS,

@@ -35,6 +35,8 @@ static const struct {
     [VITAL_LINES_KNOWN] = {METRIC_COVERAGE_LINES_KNOWN, "target", NULL},
     [VITAL_GROWTH] = {METRIC_COVERAGE_GROWTH, "target", NULL},
     [VITAL_PUSHED] = {METRIC_PUSH_SUCCESS, "sink", NULL},
+    [VITAL_CORPUS] = {METRIC_CORPUS_BYTES, "target", NULL},
+    [VITAL_CANARY] = {METRIC_CANARY, "target", NULL},
 };
 
 static int
@@ -42,7 +44,8 @@ add_vital(void *user, enum vital vital, const char *one, const char *two, int64_
           struct err *err)
 {
     struct collect *collect = user;
-    bool count = vital == VITAL_LINES || vital == VITAL_LINES_KNOWN;
+    bool count =
+        vital == VITAL_LINES || vital == VITAL_LINES_KNOWN || vital == VITAL_CORPUS;
 
     (void)err;
     metric_set(metrics_family(collect->out, vitals[vital].id),
@@ -113,6 +116,27 @@ collect_host(struct collect *collect, struct err *err)
 }
 
 static int
+collect_waivers(struct collect *collect, struct err *err)
+{
+    const struct gate_waivers *waivers = collect->policy->waivers;
+    struct metric *count = metrics_family(collect->out, METRIC_WAIVERS);
+    struct metric *next = metrics_family(collect->out, METRIC_WAIVER_EXPIRY);
+
+    (void)err;
+    metric_add(count, METRIC_LABELS("state", "valid"), 0);
+    metric_add(count, METRIC_LABELS("state", "expired"), 0);
+    metric_set(next, NULL, 0);
+    for (size_t i = 0; i < waivers->n; i++) {
+        bool holds = waivers->v[i].expires > collect->out->at_ms;
+        metric_add(count, METRIC_LABELS("state", holds ? "valid" : "expired"), 1);
+        if (holds) {
+            metric_lower(next, NULL, (double)waivers->v[i].expires / 1000);
+        }
+    }
+    return 0;
+}
+
+static int
 collect_self(struct collect *collect, struct err *err)
 {
     struct metrics *out = collect->out;
@@ -125,13 +149,14 @@ collect_self(struct collect *collect, struct err *err)
 }
 
 int
-collect_metrics(struct store *store, const struct slo_policy *policy, struct metrics *out,
-                struct err *err)
+collect_metrics(struct store *store, const struct collect_policy *policy,
+                struct metrics *out, struct err *err)
 {
     /* who knows targets comes before who wants them */
     static collect_step *const steps[] = {
-        collect_self,   collect_counts,   collect_workers, collect_bugs, collect_totals,
-        collect_vitals, collect_troubles, collect_outbox,  collect_slo,  collect_host};
+        collect_self,   collect_counts, collect_workers,  collect_bugs,
+        collect_totals, collect_vitals, collect_troubles, collect_outbox,
+        collect_slo,    collect_host,   collect_waivers};
     AUTO(metrics_clear) struct metrics metrics = {.at_ms = clock_wall_ms()};
     struct collect collect = {.store = store, .policy = policy, .out = &metrics};
     int rc = 0;

@@ -7,12 +7,19 @@
 #define ORCHESTRATOR_PUBLISH_COLLECT_H
 
 #include "base/err.h"
+#include "orchestrator/gate/policy.h"
 #include "orchestrator/gate/slo.h"
 #include "orchestrator/publish/metrics.h"
 #include "triage/store.h"
 
+/* What is said of numbers outside of the store, in nightjar.yaml; borrowed. */
+struct collect_policy {
+    const struct slo_policy *slo;
+    const struct gate_waivers *waivers;
+};
+
 /* Read everything; *out is new. */
-int collect_metrics(struct store *store, const struct slo_policy *policy,
+int collect_metrics(struct store *store, const struct collect_policy *policy,
                     struct metrics *out, struct err *err);
 
 #endif

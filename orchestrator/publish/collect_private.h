@@ -6,7 +6,7 @@
 
 struct collect {
     struct store *store;
-    const struct slo_policy *policy;
+    const struct collect_policy *policy;
     struct metrics *out;
     struct strv targets; /* that are known by now */
     struct strv sinks;   /* of numbers: what `push` knows */

@@ -44,7 +44,8 @@ int
 collect_slo(struct collect *collect, struct err *err)
 {
     struct slo slo;
-    int rc = slo_collect(collect->store, collect->policy, collect->out->at_ms, &slo, err);
+    int rc =
+        slo_collect(collect->store, collect->policy->slo, collect->out->at_ms, &slo, err);
 
     if (rc == 0) {
         put_budget(collect->out, &slo);

@@ -11,7 +11,7 @@ static const char *const worker_states[] = {
 
 struct worker_families {
     struct collect *collect;
-    struct metric *workers, *rate, *edges, *corpus;
+    struct metric *workers, *rate, *edges, *known, *corpus, *stability;
 };
 
 static int
@@ -33,7 +33,11 @@ add_worker(void *user, const struct worker_row *row, const char *target, int64_t
     metric_add(to->rate, METRIC_LABELS("target", target, "engine", row->engine),
                runs ? row->execs_per_sec : 0);
     metric_raise(to->edges, METRIC_LABELS("target", target), (double)row->edges);
+    metric_raise(to->known, METRIC_LABELS("target", target), (double)row->edges_known);
     metric_raise(to->corpus, METRIC_LABELS("target", target), (double)row->corpus);
+    if (row->stability > 0) {
+        metric_lower(to->stability, METRIC_LABELS("target", target), row->stability);
+    }
     return 0;
 }
 
@@ -45,7 +49,9 @@ collect_workers(struct collect *collect, struct err *err)
         .workers = metrics_family(collect->out, METRIC_WORKERS),
         .rate = metrics_family(collect->out, METRIC_WORKER_RATE),
         .edges = metrics_family(collect->out, METRIC_COVERAGE_EDGES),
+        .known = metrics_family(collect->out, METRIC_COVERAGE_EDGES_KNOWN),
         .corpus = metrics_family(collect->out, METRIC_CORPUS_INPUTS),
+        .stability = metrics_family(collect->out, METRIC_STABILITY),
     };
 
     return store_workers(collect->store, add_worker, &to, err);

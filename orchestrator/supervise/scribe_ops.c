@@ -235,6 +235,8 @@ op_worker(struct scribe_books *books, const json_t *request, const char *body, s
         .execs_per_sec = json_get_real(request, "execs_per_sec", 0),
         .edges = json_get_int(request, "edges", 0),
         .corpus = json_get_int(request, "corpus", 0),
+        .edges_known = json_get_int(request, "edges_known", 0),
+        .stability = json_get_real(request, "stability", -1),
         .productive_ms = json_get_int(request, "productive_ms", 0),
         .reason = json_get_str(request, "reason", NULL)};
 

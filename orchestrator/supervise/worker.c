@@ -35,6 +35,7 @@ worker_new(const struct worker_config *config)
                                       .for_ms = config->for_ms,
                                       .sliced = config->sliced};
     uint64_t seed = (uint64_t)clock_wall_ms() * 2654435761U + (uint64_t)(uintptr_t)worker;
+    worker->numbers.stability = -1;
     machine_init(&worker->machine, &config->ops->policy, seed);
     engine_view_begin(&worker->view);
     worker->source = inbox_add(config->inbox, config->ops, &worker->job);
@@ -468,6 +469,8 @@ worker_message(const struct worker *worker)
     json_put(message, "execs_per_sec", json_real(numbers->execs_per_sec));
     json_put(message, "edges", json_integer(numbers->edges));
     json_put(message, "corpus", json_integer(numbers->corpus));
+    json_put(message, "edges_known", json_integer(numbers->edges_known));
+    json_put(message, "stability", json_real(numbers->stability));
     json_put(message, "productive_ms", json_integer(numbers->productive_ms));
     json_put(message, "reason", json_text(worker->reason));
     return message;

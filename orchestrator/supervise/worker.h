@@ -57,6 +57,8 @@ struct worker_numbers {
     int64_t execs;        /* over all runs, never less than before */
     double execs_per_sec; /* of the present run; 0 without one */
     int64_t edges, corpus;
+    int64_t edges_known;   /* see store.h */
+    double stability;      /* the same; of the last run that said it */
     int64_t restarts;      /* starts after an end that was not asked for */
     int64_t finds;         /* files submitted */
     int64_t productive_ms; /* in state running or plateaued, with progress */

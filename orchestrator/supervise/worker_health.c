@@ -55,6 +55,10 @@ worker_count(struct worker *worker, int64_t now)
     worker->last_reloaded = view->reloaded;
     bool news = raise_to(&worker->numbers.edges, view->edges);
     news = raise_to(&worker->numbers.corpus, view->corpus) || news;
+    (void)raise_to(&worker->numbers.edges_known, view->edges_known);
+    if (view->stability >= 0) {
+        worker->numbers.stability = view->stability;
+    }
     if (news) {
         worker->news_ms = worker->numbers.productive_ms;
     }

@@ -84,7 +84,7 @@ serve_metrics(const struct server *server, struct MHD_Connection *connection,
         accepts != NULL && strstr(accepts, "application/openmetrics-text") != NULL;
     int rc = store_open(server->config.state, DB_READ, &store, &err);
 
-    rc = rc < 0 ? rc : collect_metrics(store, server->config.slo, &metrics, &err);
+    rc = rc < 0 ? rc : collect_metrics(store, &server->config.numbers, &metrics, &err);
     if (rc < 0) {
         say(answer, MHD_HTTP_SERVICE_UNAVAILABLE, err.msg);
         return;

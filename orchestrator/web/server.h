@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "orchestrator/gate/slo.h"
+#include "orchestrator/publish/collect.h"
 
 enum {
     SERVER_IDLE_S = 15,
@@ -23,7 +23,7 @@ enum {
 
 struct server_config {
     const char *state;
-    const struct slo_policy *slo;
+    struct collect_policy numbers;
     const char *listen; /* "127.0.0.1:9190", "[::1]:9190"; port 0: any */
     const char *token;  /* "Authorization: Bearer TOKEN" is wanted; NULL: it is not */
     const struct strv *hosts; /* names of this server beside the address; NULL: none */

@@ -425,7 +425,8 @@ test_stats_count_unless_they_are_of_the_session_before(void **state)
     AUTO(mem_free)
     char *text = mem_printf(
         "start_time        : 1795458670\nlast_update       : %lld\n"
-        "execs_done        : 5000\ncorpus_count      : 70\nedges_found       : 33\n",
+        "execs_done        : 5000\ncorpus_count      : 70\nedges_found       : 33\n"
+        "stability         : 98.76%%\ntotal_edges       : 512\n",
         (long long)clock_wall_ms() / 1000);
 
     put(fix, "w1/fuzzer_stats",
@@ -434,12 +435,40 @@ test_stats_count_unless_they_are_of_the_session_before(void **state)
     fix->view.begun_ms = (int64_t)1795458700 * 1000;
     engine_aflpp.poll(&fix->job, &fix->view);
     assert_int_equal(fix->view.execs, -1);
+    assert_true(fix->view.stability < 0);
     fix->view.begun_ms = clock_wall_ms();
     put(fix, "w1/fuzzer_stats", text);
     engine_aflpp.poll(&fix->job, &fix->view);
     assert_int_equal(fix->view.execs, 5000);
     assert_int_equal(fix->view.corpus, 70);
     assert_int_equal(fix->view.edges, 33);
+    assert_int_equal(fix->view.edges_known, 512);
+    assert_true(fix->view.stability > 0.98759 && fix->view.stability < 0.98761);
+}
+
+static void
+test_a_stability_that_cannot_be_is_not_believed(void **state)
+{
+    static const struct {
+        const char *said;
+        double stability;
+    } rows[] = {{"100.00%", 1}, {"0.00%", 0}, {"101.00%", -1}, {"-3%", -1},   {"nan", -1},
+                {"99", 0.99},   {"", -1},     {"50.999%", -1}, {"1e9%", 0.01}};
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(mem_free)
+        char *text = mem_printf("start_time : 1795458670\nlast_update : %lld\n"
+                                "execs_done : 5\nstability : %s\n",
+                                (long long)clock_wall_ms() / 1000, rows[i].said);
+        put(fix, "w1/fuzzer_stats", text);
+        fix->view.stability = -1;
+        engine_aflpp.poll(&fix->job, &fix->view);
+        double off = fix->view.stability - rows[i].stability;
+        if (off < -1e-9 || off > 1e-9) {
+            fail_msg("%s: %f", rows[i].said, fix->view.stability);
+        }
+    }
 }
 
 static void
@@ -740,6 +769,7 @@ main(void)
         TEST(test_plot_data_without_a_row_or_cut_short_says_nothing),
         TEST(test_names_of_new_queue_files_count_in_the_first_minute),
         TEST(test_stats_count_unless_they_are_of_the_session_before),
+        TEST(test_a_stability_that_cannot_be_is_not_believed),
         TEST(test_hostile_files_are_not_read),
         TEST(test_ends_have_reasons_in_words),
         TEST(test_when_all_seeds_crash_minimal_ones_are_tried_once),

@@ -55,6 +55,8 @@ put_worker(struct fixture *fix, const char *target, const char *name,
                              .execs_per_sec = 250.5,
                              .edges = 40,
                              .corpus = 7,
+                             .edges_known = 99,
+                             .stability = execs >= 1000 ? 0.75 : 0.5,
                              .productive_ms = 1500};
 
     strv_add(&command.argv, "/bin/true");
@@ -72,7 +74,9 @@ assert_text_has(struct fixture *fix, const char *line)
     AUTO(metrics_clear) struct metrics metrics = {0};
     AUTO(buf_clear) struct buf text = BUF_INIT;
 
-    const struct slo_policy policy = slo_policy_default();
+    const struct slo_policy slo = slo_policy_default();
+    const struct gate_waivers none = {0};
+    const struct collect_policy policy = {&slo, &none};
     assert_int_equal(collect_metrics(fix->store, &policy, &metrics, &fix->err), 0);
     exposition_print(&metrics, EXPOSITION_PROMETHEUS, &text);
     if (strstr(buf_str(&text), line) == NULL) {
@@ -111,6 +115,8 @@ test_collect_sums_workers_of_a_target(void **state)
         fix, "nightjar_worker_executions_per_second{target=\"png\",engine=\"aflpp\"} "
              "250.5\n");
     assert_text_has(fix, "nightjar_coverage_edges{target=\"png\"} 40\n");
+    assert_text_has(fix, "nightjar_coverage_edges_known{target=\"png\"} 99\n");
+    assert_text_has(fix, "nightjar_stability_ratio{target=\"png\"} 0.5\n");
     assert_text_has(fix, "nightjar_fuzz_seconds_total{target=\"png\"} 0\n");
 }
 

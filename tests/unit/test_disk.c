@@ -85,6 +85,8 @@ test_corpus_counts(void **state)
     must(fix, disk_measure(fix->store, "t", &after, &fix->err));
     assert_int_equal(after.files, before.files + 1);
     assert_true(after.bytes > before.bytes);
+    assert_int_equal(before.corpus_bytes, 0);
+    assert_true(after.corpus_bytes > 0 && after.corpus_bytes <= after.bytes);
 }
 
 static char *

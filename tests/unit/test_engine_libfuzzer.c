@@ -190,6 +190,8 @@ test_status_lines(void **state)
 
     say(fix, "INFO: Seed: 3389013735");
     assert_int_equal(fix->view.execs, -1);
+    say(fix, "INFO: Loaded 1 modules   (2061 inline 8-bit counters): 2061 [0x5, 0x6), ");
+    assert_int_equal(fix->view.edges_known, 2061);
     say(fix, "#2\tpulse  cov: 4 ft: 5 corp: 1/1b exec/s: 1 rss: 28Mb");
     assert_false(fix->view.ready);
     say(fix, "#15\tINITED cov: 675 ft: 1300 corp: 13/13642b exec/s: 200 rss: 40Mb");

@@ -538,7 +538,8 @@ test_the_message_for_the_store(void **state)
         line, "{\"op\":\"worker\",\"name\":\"png-fake-1\",\"target\":\"png\",\"engine\":"
               "\"fake\","
               "\"state\":\"starting\",\"pid\":4711,\"restarts\":0,\"execs\":0,"
-              "\"execs_per_sec\":0.0,\"edges\":0,\"corpus\":0,\"productive_ms\":0,"
+              "\"execs_per_sec\":0.0,\"edges\":0,\"corpus\":0,\"edges_known\":0,"
+              "\"stability\":-1.0,\"productive_ms\":0,"
               "\"reason\":\"\"}");
 }
 

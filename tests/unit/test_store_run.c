@@ -12,6 +12,8 @@ row_of(struct fixture *fix, const char *state, int64_t execs)
                                .execs = execs,
                                .execs_per_sec = 12.5,
                                .edges = 40,
+                               .edges_known = 99,
+                               .stability = execs > 80 ? 0.5 : -1,
                                .corpus = 9,
                                .productive_ms = execs,
                                .reason =
@@ -36,8 +38,9 @@ list_worker(void *user, const struct worker_row *row, const char *target, int64_
     struct buf *out = user;
 
     (void)err;
-    buf_addf(out, "%s %s %s %s %lld %.1f %s%s\n", row->name, target, row->engine,
-             row->state, (long long)row->execs, row->execs_per_sec,
+    buf_addf(out, "%s %s %s %s %lld %.1f %lld %.1f %s%s\n", row->name, target,
+             row->engine, row->state, (long long)row->execs, row->execs_per_sec,
+             (long long)row->edges_known, row->stability,
              row->reason == NULL ? "-" : row->reason, updated > 0 ? "" : "?");
     return 0;
 }
@@ -73,7 +76,12 @@ test_worker_changes_are_events_and_repeats_are_none(void **state)
     assert_int_equal(
         number(fix, "SELECT count(*) FROM event WHERE kind = 'worker.state'"), 4);
     must(fix, store_workers(fix->store, list_worker, &out, &fix->err));
-    assert_string_equal(buf_str(&out), "t-aflpp-1 t aflpp running 400 12.5 -\n");
+    assert_string_equal(buf_str(&out), "t-aflpp-1 t aflpp running 400 12.5 99 0.5 -\n");
+    buf_cut(&out, 0);
+    struct worker_row silent = row_of(fix, "running", 1);
+    must(fix, store_put_worker(fix->store, id, &silent, &fix->err));
+    must(fix, store_workers(fix->store, list_worker, &out, &fix->err));
+    assert_string_equal(buf_str(&out), "t-aflpp-1 t aflpp running 1 12.5 99 -1.0 -\n");
     assert_clean(fix);
 }
 

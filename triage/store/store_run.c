@@ -23,19 +23,22 @@ static const char *const sql[STATEMENTS] = {
                    " FROM worker w WHERE w.name = ?1",
     [WORKER_PUT] =
         "INSERT INTO worker(name, campaign, target, engine, state, reason, pid, restarts,"
-        " execs, execs_per_sec, edges, corpus, productive_ms, updated) VALUES(?1, ?2, "
-        "?3, ?4,"
-        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-        " ON CONFLICT(name) DO UPDATE SET campaign = ?2, target = ?3, engine = ?4, state "
-        "= ?5,"
-        " reason = ?6, pid = ?7, restarts = ?8, execs = ?9, execs_per_sec = ?10, edges = "
-        "?11,"
-        " corpus = ?12, productive_ms = ?13, updated = ?14 RETURNING id, "
-        "(SELECT name FROM target WHERE id = ?3)",
-    [WORKERS] =
-        "SELECT w.name, w.target, w.engine, w.state, w.pid, w.restarts, w.execs,"
-        " w.execs_per_sec, w.edges, w.corpus, w.productive_ms, w.reason, t.name,"
-        " w.updated FROM worker w JOIN target t ON t.id = w.target ORDER BY w.name",
+        " execs, execs_per_sec, edges, corpus, productive_ms, updated, edges_known, "
+        "stability)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+        " iif(?16 >= 0, ?16, NULL)) ON CONFLICT(name) DO UPDATE SET"
+        " campaign = excluded.campaign, target = excluded.target,"
+        " engine = excluded.engine, state = excluded.state, reason = excluded.reason,"
+        " pid = excluded.pid, restarts = excluded.restarts, execs = excluded.execs,"
+        " execs_per_sec = excluded.execs_per_sec, edges = excluded.edges,"
+        " corpus = excluded.corpus, productive_ms = excluded.productive_ms,"
+        " updated = excluded.updated, edges_known = excluded.edges_known,"
+        " stability = excluded.stability"
+        " RETURNING id, (SELECT name FROM target WHERE id = ?3)",
+    [WORKERS] = "SELECT w.name, w.target, w.engine, w.state, w.pid, w.restarts, w.execs,"
+                " w.execs_per_sec, w.edges, w.corpus, w.productive_ms, w.reason, t.name,"
+                " w.updated, w.edges_known, coalesce(w.stability, -1) FROM worker w JOIN "
+                "target t ON t.id = w.target ORDER BY w.name",
 };
 const struct store_sql store_run_sql = {sql, STATEMENTS};
 
@@ -176,10 +179,11 @@ put_worker(struct store *store, int64_t campaign, const struct worker_row *row,
 {
     struct stmt *stmt = NULL;
     bool changed = !before->known || strcmp(before->state, row->state) != 0;
-    int rc = db_query(store->db, &stmt, err, sql[WORKER_PUT], "tiitttiiidiiii", row->name,
-                      campaign, row->target, row->engine, row->state, row->reason,
-                      row->pid, row->restarts, row->execs, row->execs_per_sec, row->edges,
-                      row->corpus, row->productive_ms, clock_wall_ms());
+    int rc =
+        db_query(store->db, &stmt, err, sql[WORKER_PUT], "tiitttiiidiiiiid", row->name,
+                 campaign, row->target, row->engine, row->state, row->reason, row->pid,
+                 row->restarts, row->execs, row->execs_per_sec, row->edges, row->corpus,
+                 row->productive_ms, clock_wall_ms(), row->edges_known, row->stability);
 
     rc = rc < 0 ? rc : stmt_step(stmt, err);
     if (rc < 0) {
@@ -269,6 +273,8 @@ read_worker(struct stmt *row, struct worker_copy *out)
                                    .edges = stmt_int(row, 8),
                                    .corpus = stmt_int(row, 9),
                                    .productive_ms = stmt_int(row, 10),
+                                   .edges_known = stmt_int(row, 14),
+                                   .stability = stmt_real(row, 15),
                                    .reason = out->texts[3]};
 }
 

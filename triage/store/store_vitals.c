@@ -1,12 +1,20 @@
 #include "triage/vitals.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "triage/store/store_private.h"
 
-enum { STATEMENTS = VITALS + 1, PUSHED = VITALS };
+enum { STATEMENTS = VITALS + 1, PUT = VITALS };
 
-#define PUSHED_BEFORE "pushed:"
+/* What is only remembered is a setting of this name, and of the label behind it. */
+#define PUSHED "pushed:"
+#define CORPUS "corpus_bytes:"
+#define CANARY "canary:"
+#define REMEMBERED(prefix)                                     \
+    "SELECT substr(name, length('" prefix "') + 1), '', value" \
+    " FROM setting WHERE name GLOB '" prefix "*'"
 
 static const char *const sql[STATEMENTS] = {
     [VITAL_HEARTBEAT] =
@@ -34,10 +42,11 @@ static const char *const sql[STATEMENTS] = {
         "  coalesce(lag(c.lines_covered) OVER (PARTITION BY t.id ORDER BY c.id), -1)"
         "  AS grew FROM target t CROSS JOIN coverage c ON c.target = t.id)"
         " WHERE grew GROUP BY name",
-    [VITAL_PUSHED] = "SELECT substr(name, length('" PUSHED_BEFORE "') + 1), '', value"
-                     " FROM setting WHERE name GLOB '" PUSHED_BEFORE "*'",
-    [PUSHED] = "INSERT INTO setting(name, value) VALUES('" PUSHED_BEFORE "' || ?1, ?2)"
-               " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [VITAL_PUSHED] = REMEMBERED(PUSHED),
+    [VITAL_CORPUS] = REMEMBERED(CORPUS),
+    [VITAL_CANARY] = REMEMBERED(CANARY),
+    [PUT] = "INSERT INTO setting(name, value) VALUES(?1, ?2)"
+            " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
 };
 const struct store_sql store_vitals_sql = {sql, STATEMENTS};
 
@@ -58,6 +67,28 @@ store_vitals(struct store *store, vital_visit *visit, void *user, struct err *er
     return rc;
 }
 
+static int
+put(struct store *store, const char *prefix, const char *one, int64_t value,
+    struct err *err)
+{
+    AUTO(mem_free) char *name = mem_printf("%s%s", prefix, one);
+
+    return db_run(store->db, err, sql[PUT], "ti", name, value);
+}
+
+int
+store_vital_put(struct store *store, enum vital vital, const char *one, int64_t value,
+                struct err *err)
+{
+    static const char *const prefixes[VITALS] = {
+        [VITAL_CORPUS] = CORPUS, [VITAL_CANARY] = CANARY};
+    int rc = db_begin_lazy(store->db, err);
+
+    assert(prefixes[vital] != NULL);
+    return rc < 0 ? rc
+                  : store_end(store, put(store, prefixes[vital], one, value, err), err);
+}
+
 int
 store_pushed(struct store *store, const char *sink, bool ok, struct err *err)
 {
@@ -68,8 +99,7 @@ store_pushed(struct store *store, const char *sink, bool ok, struct err *err)
         return rc;
     }
     rc = store_count(store, "push_total", labels, 1, err);
-    rc = rc < 0 || !ok ? rc
-                       : db_run(store->db, err, sql[PUSHED], "ti", sink, clock_wall_ms());
+    rc = rc < 0 || !ok ? rc : put(store, PUSHED, sink, clock_wall_ms(), err);
     return store_end(store, rc, err);
 }
 
