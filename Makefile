@@ -8,7 +8,7 @@ endif
 PREFIX ?= /usr/local
 B := $(O)/$(BUILD)
 
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/.* NIGHTJAR_VERSION "\(.*\)"/\1/p' orchestrator/version.h)
 
 ifeq ($(filter $(BUILD),release debug asan tsan cov),)
 $(error BUILD=$(BUILD) is not one of release debug asan tsan cov)
@@ -56,9 +56,9 @@ LDMODE_tsan := -fsanitize=thread
 LDMODE_cov := --coverage
 
 # -iquote only: a plain -I would put our err.h before the system's
-CPPFLAGS_ALL = -D_GNU_SOURCE -DNIGHTJAR_VERSION='"$(VERSION)"' \
-  -DPRELOAD_FILE='"$(B)/gen/forkserver.so"' -iquote . -iquote triage -iquote $(B)/gen \
-  -include triage/base/banned.h $(PKG_CFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -DPRELOAD_FILE='"$(B)/gen/forkserver.so"' \
+  -iquote . -iquote triage -iquote $(B)/gen -include triage/base/banned.h $(PKG_CFLAGS) \
+  $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(WARN) $(MODE_$(BUILD)) $(CFLAGS)
 LDFLAGS_ALL = $(LDMODE_$(BUILD)) $(LDFLAGS)
 

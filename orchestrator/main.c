@@ -14,6 +14,7 @@
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/measure.h"
+#include "orchestrator/version.h"
 #include "triage/runner.h"
 #include "triage/sandbox.h"
 

@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/version.h"
 #include "triage/program.h"
 #include "triage/sandbox.h"
 

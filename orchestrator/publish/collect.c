@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "orchestrator/publish/collect_private.h"
 #include "orchestrator/publish/sink.h"
+#include "orchestrator/version.h"
 #include "triage/vitals.h"
 
 const char *const collect_severities[] = {"info", "low",      "medium",

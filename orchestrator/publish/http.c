@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/late.h"
 #include "base/str.h"
+#include "orchestrator/version.h"
 
 enum { SHOWN_MAX = 300, HEADER_MAX = 256, RETRY_MS = 200, RETRY_MAX = 86400 /* s */ };
 

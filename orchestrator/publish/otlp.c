@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "orchestrator/publish/http.h"
 #include "orchestrator/publish/sink.h"
+#include "orchestrator/version.h"
 
 enum { AGGREGATION_CUMULATIVE = 2, MESSAGE_MAX = 300 };
 

@@ -23,6 +23,7 @@
 #include "base/str.h"
 #include "orchestrator/publish/report.h"
 #include "orchestrator/publish/report_text.h"
+#include "orchestrator/version.h"
 
 enum {
     RULE_ID_MAX = 128,

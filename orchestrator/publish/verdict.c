@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "orchestrator/publish/bug.h"
 #include "orchestrator/publish/report.h"
+#include "orchestrator/version.h"
 
 static json_t *
 runs_json(const struct finding_runs *runs)

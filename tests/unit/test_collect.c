@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "orchestrator/publish/collect.h"
 #include "orchestrator/publish/exposition.h"
+#include "orchestrator/version.h"
 
 struct fixture {
     char folder[64];
