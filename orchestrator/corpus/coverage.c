@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "orchestrator/corpus/library.h"
 #include "orchestrator/engine/folder.h"
 #include "triage/program.h"
 #include "triage/replay.h"
@@ -127,8 +128,7 @@ collect(struct measuring *m, struct err *err)
     AUTO(mem_free) char *base = mem_printf("%s/fuzz/%s", m->call->state, name);
     AUTO(mem_free) char *aflpp = fs_join(base, "aflpp");
     AUTO(mem_free) char *seeds = fs_join(m->scratch, "seeds");
-    AUTO(mem_free)
-    char *library = mem_printf("%s/corpus/%s/inputs", m->call->state, name);
+    AUTO(mem_free) char *library = library_inputs_path(m->call->state, name);
     int64_t count = 0;
     int rc = target_unpack_seeds(m->call->target, seeds, &count, err);
 

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/corpus/library.h"
 
 static void
 note_seed(void *user, const char *sha256, const char *path)
@@ -40,8 +41,7 @@ int
 gather_seeds(const char *state, struct target *target, const char *folder,
              struct err *err)
 {
-    AUTO(mem_free)
-    char *corpus = mem_printf("%s/corpus/%s/inputs", state, target->name);
+    AUTO(mem_free) char *corpus = library_inputs_path(state, target->name);
     AUTO(strv_clear) struct strv seeds = {0};
     int64_t count = 0;
 

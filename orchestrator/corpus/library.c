@@ -25,6 +25,26 @@ struct library {
     struct buf lines; /* for the index */
 };
 
+char *
+library_inputs_path(const char *state, const char *target)
+{
+    return mem_printf("%s/corpus/%s/inputs", state, target);
+}
+
+char *
+library_input_path(const char *state, const char *target, const char *sha256)
+{
+    AUTO(mem_free) char *inputs = library_inputs_path(state, target);
+
+    return mem_printf("%s/%.2s/%s", inputs, sha256, sha256);
+}
+
+char *
+library_index_path(const char *state, const char *target)
+{
+    return mem_printf("%s/corpus/%s/index", state, target);
+}
+
 /* how: LOCK_NB, then -EBUSY says that somebody else has it, or 0. */
 static int
 take_lock(const struct library *library, const char *name, int how, int *held,
@@ -64,8 +84,8 @@ library_open(const char *state, const char *target, bool create, struct library 
     AUTO(mem_free) char *root = fs_absolute(state);
     library->target = mem_strdup(target);
     library->folder = mem_printf("%s/corpus/%s", root, target);
-    library->inputs = fs_join(library->folder, "inputs");
-    library->index = fs_join(library->folder, "index");
+    library->inputs = library_inputs_path(root, target);
+    library->index = library_index_path(root, target);
     library->quarantine = fs_join(library->folder, "quarantine");
     library->traces = fs_join(library->folder, "traces");
     library->made = fs_join(library->folder, "new");

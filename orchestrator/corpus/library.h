@@ -29,6 +29,13 @@
 
 struct library;
 
+/* Where the inputs of a target lie, one of them, and the index, be they there or not; new
+ * strings. `state` may also be a copy of the state folder, or a cache laid out like it.
+ */
+char *library_inputs_path(const char *state, const char *target);
+char *library_input_path(const char *state, const char *target, const char *sha256);
+char *library_index_path(const char *state, const char *target);
+
 /* `create` makes it; else -ENOENT says how one is made. -EINVAL for a name that is none
  * of a target. What changes it answers -EBUSY while somebody else does. */
 int library_open(const char *state, const char *target, bool create, struct library **out,

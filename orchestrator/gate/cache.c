@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "orchestrator/corpus/library.h"
 #include "orchestrator/gate/cache_private.h"
 #include "triage/regression.h"
 #include "triage/upkeep.h"
@@ -190,11 +191,8 @@ fetch_inputs(const char *folder, const struct buf *list, const char *target,
         if (!cache_is_hash(name) || list->data[at + HASH_HEX_MAX - 1] != '\n') {
             return err_set(err, -EBADMSG, "the list of the corpus of %s", target);
         }
-        AUTO(mem_free)
-        char *from =
-            mem_printf("%s/corpus/%s/inputs/%.2s/%s", folder, target, name, name);
-        AUTO(mem_free)
-        char *to = mem_printf("%s/corpus/%s/inputs/%.2s/%s", state, target, name, name);
+        AUTO(mem_free) char *from = library_input_path(folder, target, name);
+        AUTO(mem_free) char *to = library_input_path(state, target, name);
         rc = cache_copy_input(out, from, to, err);
     }
     return rc;
@@ -206,7 +204,7 @@ fetch_corpus(const char *folder, const char *target, const json_t *entry,
 {
     AUTO(buf_clear) struct buf list = BUF_INIT;
     AUTO(buf_clear) struct buf index = BUF_INIT;
-    AUTO(mem_free) char *to = mem_printf("%s/corpus/%s/index", state, target);
+    AUTO(mem_free) char *to = library_index_path(state, target);
     const char *known = json_get_str(entry, "index", "");
 
     if (!target_name_valid(target)) {

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "orchestrator/corpus/library.h"
 #include "orchestrator/gate/cache_private.h"
 
 enum {
@@ -93,8 +94,7 @@ save_input(void *user, const char *path, const struct stat *st, struct err *err)
     struct listing *listing = user;
     const char *name = fs_base(path);
     AUTO(mem_free)
-    char *to = mem_printf("%s/corpus/%s/inputs/%.2s/%s", listing->saving->folder,
-                          listing->target, name, name);
+    char *to = library_input_path(listing->saving->folder, listing->target, name);
 
     if (st == NULL || !cache_is_hash(name)) {
         return 0;
@@ -127,9 +127,8 @@ save_corpus(struct saving *saving, json_t *corpora, const char *target, struct e
     struct listing listing = {.saving = saving, .target = target};
     AUTO(buf_clear) struct buf list = BUF_INIT;
     AUTO(buf_clear) struct buf index = BUF_INIT;
-    AUTO(mem_free)
-    char *inputs = mem_printf("%s/corpus/%s/inputs", saving->state, target);
-    AUTO(mem_free) char *known = mem_printf("%s/corpus/%s/index", saving->state, target);
+    AUTO(mem_free) char *inputs = library_inputs_path(saving->state, target);
+    AUTO(mem_free) char *known = library_index_path(saving->state, target);
     char sha256[HASH_HEX_MAX] = "";
     json_t *entry = json_object();
     int rc = fs_is_folder(inputs) ? fs_walk(inputs, save_input, &listing, err) : 0;

@@ -99,8 +99,7 @@ weigh_folder(void *user, const char *folder, bool consume)
 static void
 weigh_target(const struct exchange *exchange, const char *target, struct sample *sample)
 {
-    AUTO(mem_free)
-    char *library = mem_printf("%s/corpus/%s/inputs", exchange->config.state, target);
+    AUTO(mem_free) char *library = library_inputs_path(exchange->config.state, target);
 
     sample->target = target;
     for (size_t e = 0; engine_table[e] != NULL; e++) {

@@ -71,11 +71,46 @@ has "files them" "$OUT" "filed: 2 inputs"
 is "as crashes of the target" "$("$NIGHTJAR" bugs --crashes --json | grep -c quarantine)" 2
 is "none is left in quarantine" "$(number .nightjar/corpus/t/quarantine)" 0
 
+# --- a prune that is killed, at points by chance: nothing is lost, and it ends as an undisturbed one ---
+mkdir many
+for n in $(seq 200); do printf 'a%sb' "$n" >"many/$n"; done
+cp in/hang in/all in/c* in/d* many
+exits 0 "a corpus" "$NIGHTJAR" corpus import killed many
+cp -a .nightjar/corpus/killed as_it_was
+prune_killed() { "$NIGHTJAR" corpus prune killed --timeout 100ms --json -- ./plain; }
+inputs_in() { (cd "$1/inputs" && find . -type f | sort); }
+filed() { "$NIGHTJAR" bugs --crashes --json | grep -c '/killed/quarantine/'; }
+exits 0 "a straight prune" calls prune_killed
+jq -S 'del(.resumed)' "$OUT" >straight.json
+inputs_in .nightjar/corpus/killed >straight.list
+is "files both offenders" "$(filed)" 2
+whole() { [ -z "$(comm -13 <(inputs_in .nightjar/corpus/killed) straight.list)" ]; }
+"$NIGHTJAR" corpus export killed straight.inputs >/dev/null
+reach many ./plain >before
+reach straight.inputs ./plain >after
+ok "loses no edge" cmp before after
+hits=0
+for round in $(seq "$([ "${SOAK:-0}" = 1 ] && echo 40 || echo 3)"); do
+  rm -rf .nightjar/corpus/killed
+  cp -a as_it_was .nightjar/corpus/killed
+  for _ in 1 2 3; do
+    ! killed prune_killed || hits=$((hits + 1))
+    whole || fail "round $round: what an undisturbed one leaves is there after a kill" "$(inputs_in .nightjar/corpus/killed)"
+  done
+  prune_killed >"$OUT" 2>"$ERR" || fail "round $round: then it comes to its end" "$(cat "$ERR")"
+  is "round $round: with the same files" "$(inputs_in .nightjar/corpus/killed)" "$(cat straight.list)"
+  is "verified, with the same edges" "$(jq -c '[.edges, .kept_edges, .tuples, .kept_tuples]' "$OUT")" \
+    "$(jq -c '[.edges, .kept_edges, .tuples, .kept_tuples]' straight.json)"
+  is "each offender is filed once, and none waits" "$(filed) $(number .nightjar/corpus/killed/quarantine)" "2 0"
+done
+ok "kill -9, $hits times" test "$hits" -ge 4
+ok "the state is sound" "$NIGHTJAR" db check
+
 # --- what another one has ---
 mkdir more
 printf 'abcd' >more/known
 printf 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' >more/further
-exits 0 "diff" "$NIGHTJAR" corpus diff --json in more -- ./plain
+exits 0 "diff" "$NIGHTJAR" corpus diff --timeout 300ms --json in more -- ./plain
 cp "$OUT" diff.json
 is "one input is in both" "$(jq .inputs_common diff.json)" 1
 is "one only in the second" "$(jq '.b.only | length' diff.json)" 1

@@ -15,6 +15,8 @@
 #   retry SECONDS COMMAND...  repeats the command until it succeeds; fails when the time is up
 #   start COMMAND...          runs it in the background in a session of its own; sets $STARTED
 #   stop PID [SIGNAL]         signals what start began, waits for it, returns its exit status
+#   calls COMMAND...          counts the calls by which the command changes files (killer.c) in $CALLS; its exit status
+#   killed COMMAND...         kills it at one of so many, by chance; passes when that hit it before its end
 #   keep_mount PATH           unmounts it at the end
 #   processes STRING          the pids whose command line holds it, one a line
 #   segments                  prints the ids of SysV segments that nobody is attached to
@@ -181,6 +183,26 @@ gone() {
 stop() {
   kill "-${2:-TERM}" "$1" 2>/dev/null
   wait "$1" 2>/dev/null
+}
+
+need_killer() {
+  [ -e "$WORK/killer.so" ] ||
+    ${CC:-cc} -D_GNU_SOURCE -O1 -shared -fPIC -o "$WORK/killer.so" "$HERE/killer.c" || fail "killer.c compiles"
+}
+
+calls() {
+  local status=0
+  need_killer
+  LD_PRELOAD=$WORK/killer.so KILL_COUNT=$WORK/killer.count "$@" || status=$?
+  CALLS=$(cat "$WORK/killer.count")
+  return "$status"
+}
+
+killed() {
+  local status=0
+  need_killer
+  { LD_PRELOAD=$WORK/killer.so KILL_AT=$((1 + (RANDOM * 32768 + RANDOM) % CALLS)) "$@"; } >"$OUT" 2>&1 || status=$?
+  [ "$status" -eq 137 ]
 }
 
 segments() {
