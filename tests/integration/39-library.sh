@@ -181,7 +181,7 @@ has "inputs with other arguments are told" "$ERR" "Go's inputs that are not one"
 is "Go's stand for their bytes" "$(od -An -tx1 gone/* | tr -d ' ')" 74776f00
 # a dictionary that no engine reads as it is
 printf '# words\nkw="abab\nCC\n"d\\q"\n' >bad.dict
-printf 'targets:\n  - name: d\n    binary: ./driver\n    seeds: [./in]\n    dictionary: bad.dict\n' >nightjar.yaml
+printf 'targets:\n  - name: d\n    binary: ./driver\n    seeds: [./more]\n    dictionary: bad.dict\n' >nightjar.yaml
 exits 0 "workers start with it" "$NIGHTJAR" fuzz --for 3s --jobs 1 --minimize no
 has "its lines are told" "$ERR" "bad.dict:2: the closing quote was missing"
 has "each of them" "$ERR" "bad.dict:4: a lone backslash was doubled"

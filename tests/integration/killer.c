@@ -29,7 +29,7 @@ begin(void)
     const char *text = getenv("KILL_AT");
 
     owner = getpid();
-    at = text == NULL ? 0 : atol(text);
+    at = text == NULL ? 0 : strtol(text, NULL, 10);
 }
 
 __attribute__((destructor)) static void
