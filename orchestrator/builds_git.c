@@ -1,45 +1,22 @@
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/mem.h"
-#include "base/proc.h"
-#include "base/str.h"
 #include "orchestrator/builds.h"
+#include "orchestrator/git.h"
 
-enum { GIT_MS = 20 * 1000, GIT_BYTES = 4096 };
-
-/* The first line that git says of a folder; new, NULL: it fails. It runs no hook, monitor
- * or signature check that the tree's settings name; the filters of its files it does run,
- * for without them nothing can be said of changes. */
+/* The first line that git says of a folder; new, NULL: it fails, or there is none. */
 static char *
 ask(const char *folder, const char *const *words, size_t n)
 {
-    AUTO(strv_clear) struct strv argv = {0};
-    struct proc_spec spec = PROC_SPEC_INIT;
-    AUTO(proc_run_clear) struct proc_run run = {.output = {.max = GIT_BYTES}};
+    AUTO(buf_clear) struct buf said = {.max = GIT_OUTPUT_MAX};
+    bool good = false;
 
-    strv_add(&argv, "git");
-    strv_add(&argv, "--no-optional-locks");
-    strv_add(&argv, "-C");
-    strv_add(&argv, folder);
-    strv_add(&argv, "-c");
-    strv_add(&argv, "core.fsmonitor=false");
-    strv_add(&argv, "-c");
-    strv_add(&argv, "core.hooksPath=/dev/null");
-    strv_add(&argv, "-c");
-    strv_add(&argv, "log.showSignature=false");
-    for (size_t i = 0; i < n; i++) {
-        strv_add(&argv, words[i]);
-    }
-    spec.argv = argv.v;
-    if (proc_run(&spec, GIT_MS, &run, NULL) < 0 || !WIFEXITED(run.status) ||
-        WEXITSTATUS(run.status) != 0) {
+    if (git_run(folder, words, n, &said, &good, NULL) < 0 || !good) {
         return NULL;
     }
-    const char *line = buf_str(&run.output);
-    size_t len = strcspn(line, "\n");
-    return len == 0 ? NULL : mem_printf("%.*s", (int)len, line);
+    size_t len = strcspn(buf_str(&said), "\n");
+    return len == 0 ? NULL : mem_dup(buf_str(&said), len);
 }
 #define ASK(folder, ...)                              \
     ask((folder), (const char *const[]){__VA_ARGS__}, \

@@ -7,8 +7,8 @@
 #include "base/str.h"
 #include "orchestrator/cmd/ci.h"
 #include "orchestrator/gate/cifuzz.h"
-#include "orchestrator/gate/git.h"
 #include "orchestrator/gate/workflow.h"
+#include "orchestrator/git.h"
 
 enum {
     FOR_DEFAULT_MS = 600 * 1000, /* CIFuzz's fuzz-seconds */

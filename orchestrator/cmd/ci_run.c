@@ -14,7 +14,7 @@
 #include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/gate/affected.h"
-#include "orchestrator/gate/git.h"
+#include "orchestrator/git.h"
 #include "orchestrator/supervise/verifier.h"
 
 enum {

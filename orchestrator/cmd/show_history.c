@@ -54,15 +54,6 @@ show_variants(struct page *page, const struct show *show, struct err *err)
     return 0;
 }
 
-static json_t *
-json_time(int64_t wall_ms)
-{
-    char at[CLOCK_TEXT_MAX];
-
-    clock_iso(at, wall_ms);
-    return json_string(at);
-}
-
 static int
 variant_json(void *user, const struct variant *variant, struct err *err)
 {

@@ -55,6 +55,8 @@ struct finding_place {
     bool in_source;   /* the file was found below findings.source_root */
 };
 
+enum { FINDING_FINGERPRINT_MAX = 41 };
+
 struct finding {
     struct bug bug; /* with its record */
     enum finding_class class;
@@ -65,7 +67,8 @@ struct finding {
     char *artifacts; /* its folder, relative to the report folder; NULL: none */
     /* set by report_write_all(), for the formats */
     struct finding_place place;
-    bool withheld; /* all but number and severity is */
+    char fingerprint[FINDING_FINGERPRINT_MAX]; /* publish/report_text.h */
+    bool withheld;                             /* all but number and severity is */
 };
 
 /* How a target was looked at: control health. */

@@ -8,7 +8,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "orchestrator/gate/git.h"
+#include "orchestrator/git.h"
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -97,7 +97,7 @@ same_as(const char *commit, const struct strv *files, bool *same, struct err *er
     for (size_t i = 0; i < files->n; i++) {
         words[n++] = files->v[i];
     }
-    return git_run(words, n, &nothing, same, err);
+    return git_run(NULL, words, n, &nothing, same, err);
 }
 
 static int
@@ -209,7 +209,7 @@ overrides(const struct freeze *freeze, struct store *store, char **why, struct e
     AUTO(mem_free) char *config = mem_printf("gpg.ssh.allowedSignersFile=%s", path);
     const char *const verify[] = {"-c",   "gpg.format=ssh", "-c",
                                   config, "verify-commit",  "HEAD"};
-    int rc = git_run(verify, COUNT(verify), &nothing, &good, err);
+    int rc = git_run(NULL, verify, COUNT(verify), &nothing, &good, err);
     rc = rc < 0 || !good ? rc : read_override(config, &said, err);
     (void)unlink(path);
     if (rc < 0 || !good || said.n != 4 ||

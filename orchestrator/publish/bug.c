@@ -2,17 +2,7 @@
 
 #include <math.h>
 
-#include "base/clock.h"
 #include "triage/rate.h"
-
-static json_t *
-json_time(int64_t wall_ms)
-{
-    char at[CLOCK_TEXT_MAX];
-
-    clock_iso(at, wall_ms);
-    return json_string(at);
-}
 
 static json_t *
 json_when(int64_t wall_ms)

@@ -3,12 +3,8 @@
  * with those of the target branch to tell what a merge request adds. So it holds all open
  * bugs, as SARIF does, and a fingerprint that stays.
  */
-#include <string.h>
-
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "orchestrator/publish/report.h"
 #include "orchestrator/publish/report_text.h"
 
@@ -17,16 +13,6 @@ static const char *const severities[] = {[SEVERITY_CRITICAL] = "blocker",
                                          [SEVERITY_MEDIUM] = "major",
                                          [SEVERITY_LOW] = "minor",
                                          [SEVERITY_INFO] = "info"};
-
-/* One printable line. */
-static json_t *
-line_json(const char *text)
-{
-    AUTO(buf_clear) struct buf out = {.max = REPORT_LINE_MAX};
-
-    str_visible(&out, text, strlen(text));
-    return json_text(buf_str(&out));
-}
 
 static json_t *
 issue_json(const struct finding *finding)
@@ -37,22 +23,16 @@ issue_json(const struct finding *finding)
     AUTO(mem_free)
     char *description = mem_printf("%s (%s, %s): %s", title, severity_name(bug->severity),
                                    finding_class_name(finding->class), why);
-    char print[HASH_HEX_MAX];
     json_t *o = json_object();
 
-    if (finding->withheld) {
-        hash_sha256(bug->name, strlen(bug->name), print);
-    } else {
-        report_fingerprint(bug, print);
-    }
     json_put(o, "description", json_text(description));
     json_put(o, "check_name",
-             line_json(bug->class_name[0] == '\0' ? "crash" : bug->class_name));
-    json_put(o, "fingerprint", json_string(print));
+             report_line(bug->class_name[0] == '\0' ? "crash" : bug->class_name));
+    json_put(o, "fingerprint", json_string(finding->fingerprint));
     json_put(o, "severity", json_string(severities[bug->severity]));
     json_put(o, "location",
-             json_pack("{s:o, s:{s:i}}", "path", line_json(finding->place.path), "lines",
-                       "begin", finding->place.line));
+             json_pack("{s:o, s:{s:i}}", "path", report_line(finding->place.path),
+                       "lines", "begin", finding->place.line));
     return o;
 }
 

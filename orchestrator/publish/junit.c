@@ -100,9 +100,7 @@ add_details(struct buf *out, const struct finding *finding)
         add_line(out, where);
         buf_addc(out, '\n');
     }
-    for (size_t i = 0; record != NULL && i < record->n_frames && i < FRAMES_SHOWN &&
-                       record->frames[i].stack == STACK_CRASH;
-         i++) {
+    for (size_t i = 0; i < report_stack(record, FRAMES_SHOWN); i++) {
         AUTO(mem_free) char *line = report_frame(&record->frames[i], i);
         add_line(out, line);
         buf_addc(out, '\n');

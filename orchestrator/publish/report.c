@@ -83,6 +83,7 @@ show(const struct findings *findings, struct findings *out)
     for (size_t i = 0; i < findings->n; i++) {
         out->v[i] = findings->v[i];
         out->v[i].place = report_place(&sources, findings->v[i].bug.record);
+        report_fingerprint(&findings->v[i].bug, out->v[i].fingerprint);
         if (findings->untrusted) {
             withhold(findings, &out->v[i]);
         }

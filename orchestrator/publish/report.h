@@ -8,8 +8,9 @@
  *
  * Of an untrusted change (findings.untrusted) a format is given what may be told to
  * anybody: no stack, no input and no artifacts at all; of bugs with consequences for
- * security that were there before the change, their number and severity alone. That is
- * taken out here, before any format sees it.
+ * security that were there before the change, their number and severity alone, and
+ * the fingerprint, by which a reader knows them again. That is taken out here, before any
+ * format sees it.
  */
 #ifndef ORCHESTRATOR_PUBLISH_REPORT_H
 #define ORCHESTRATOR_PUBLISH_REPORT_H

@@ -75,6 +75,27 @@ report_frame(const struct frame *frame, size_t number)
     return buf_steal(&out);
 }
 
+size_t
+report_stack(const struct record *record, size_t max)
+{
+    size_t n = 0;
+
+    while (record != NULL && n < record->n_frames && n < max &&
+           record->frames[n].stack == STACK_CRASH) {
+        n++;
+    }
+    return n;
+}
+
+json_t *
+report_line(const char *text)
+{
+    AUTO(buf_clear) struct buf out = {.max = REPORT_LINE_MAX};
+
+    str_visible(&out, text, strlen(text));
+    return json_text(buf_str(&out));
+}
+
 void
 report_console(struct buf *out, const char *text)
 {
@@ -91,14 +112,14 @@ report_console(struct buf *out, const char *text)
 }
 
 void
-report_fingerprint(const struct bug *bug, char out[REPORT_FINGERPRINT_MAX])
+report_fingerprint(const struct bug *bug, char out[FINDING_FINGERPRINT_MAX])
 {
     AUTO(mem_free) char *key = mem_printf("%s\n%s", bug->target, bug->signature);
     char hex[HASH_HEX_MAX];
 
     hash_sha256(key, strlen(key), hex);
-    memcpy(out, hex, REPORT_FINGERPRINT_MAX - 1);
-    out[REPORT_FINGERPRINT_MAX - 1] = '\0';
+    memcpy(out, hex, FINDING_FINGERPRINT_MAX - 1);
+    out[FINDING_FINGERPRINT_MAX - 1] = '\0';
 }
 
 /* --- places --- */

@@ -6,6 +6,7 @@
 #define ORCHESTRATOR_PUBLISH_REPORT_TEXT_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "orchestrator/gate/finding.h"
 
 enum { REPORT_LINE_MAX = 1000 }; /* bytes of each text here; longer ones are cut */
@@ -21,16 +22,22 @@ char *report_why(const struct finding *finding);
 /* "#0 parse at /src/png/read.c:12" */
 char *report_frame(const struct frame *frame, size_t number);
 
+/* How many frames of a record stand first and are the crash's own stack, `max` at most.
+ * NULL: none. */
+size_t report_stack(const struct record *record, size_t max);
+
+/* One printable line, as JSON. */
+json_t *report_line(const char *text);
+
 /* For a console that reads commands out of what is printed ("##[...]", "##vso[...]"
  * anywhere in a line): one printable line that holds none. Appends. "::name::" is one at
  * the begin of a line only, where the caller puts words of his own. */
 void report_console(struct buf *out, const char *text);
 
-enum { REPORT_FINGERPRINT_MAX = 41 };
-
 /* 40 hex digits, the same for a bug as long as its signature and its target's name stay:
- * in every run, folder and database. */
-void report_fingerprint(const struct bug *bug, char out[REPORT_FINGERPRINT_MAX]);
+ * in every run, folder and database. Who knows both can tell that a bug is known by it,
+ * and nobody what it is. */
+void report_fingerprint(const struct bug *bug, char out[FINDING_FINGERPRINT_MAX]);
 
 /* --- places --- */
 

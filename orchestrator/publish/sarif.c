@@ -58,20 +58,10 @@ struct sarif {
     size_t frames;
 };
 
-/* One printable line, cut. */
-static json_t *
-line_json(const char *text)
-{
-    AUTO(buf_clear) struct buf out = {.max = TEXT_MAX};
-
-    str_visible(&out, text, strlen(text));
-    return json_text(buf_str(&out));
-}
-
 static json_t *
 message_json(const char *text)
 {
-    return json_pack("{s:o}", "text", line_json(text));
+    return json_pack("{s:o}", "text", report_line(text));
 }
 
 /* --- rules --- */
@@ -263,7 +253,7 @@ frame_location(struct sarif *sarif, const struct frame *frame)
     if (frame->function != NULL) {
         json_put(o, "logicalLocations",
                  json_pack("[{s:o, s:s}]", "fullyQualifiedName",
-                           line_json(frame->function), "kind", "function"));
+                           report_line(frame->function), "kind", "function"));
     }
     return o;
 }
@@ -390,7 +380,7 @@ result_properties(const struct finding *finding)
     json_put(o, "finding", json_string(finding_class_name(finding->class)));
     json_put(o, "blocking", json_boolean(finding->blocking));
     if (!finding->withheld) {
-        json_put(o, "target", line_json(bug->target));
+        json_put(o, "target", report_line(bug->target));
         json_put(o, "state", json_string(bug->state));
         json_put(o, "severityScore", json_real(bug->severity_score));
         json_put(o, "reproducibility", json_string(bug->reproducibility));
@@ -401,13 +391,10 @@ result_properties(const struct finding *finding)
 static json_t *
 fingerprints_json(const struct finding *finding)
 {
-    char print[REPORT_FINGERPRINT_MAX];
+    AUTO(mem_free) char *line = mem_printf("%.16s:1", finding->fingerprint);
 
-    report_fingerprint(&finding->bug, print);
-    AUTO(mem_free) char *line = mem_printf("%.16s:1", print);
-    return json_pack("{s:s, s:s}", "primaryLocationLineHash",
-                     finding->withheld ? finding->bug.name : line, "nightjar/v1",
-                     finding->withheld ? finding->bug.name : print);
+    return json_pack("{s:s, s:s}", "primaryLocationLineHash", line, "nightjar/v1",
+                     finding->fingerprint);
 }
 
 static void
@@ -431,7 +418,7 @@ add_result(struct sarif *sarif, const struct finding *finding)
     if (finding->waiver != NULL) {
         json_put(result, "suppressions",
                  json_pack("[{s:s, s:s, s:o}]", "kind", "external", "status", "accepted",
-                           "justification", line_json(finding->waiver)));
+                           "justification", report_line(finding->waiver)));
     }
     if (bug->record != NULL) {
         add_stacks(sarif, bug->record, result);

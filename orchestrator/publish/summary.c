@@ -21,9 +21,7 @@ static void
 add_stack(struct page *page, const struct record *record)
 {
     page_block(page);
-    for (size_t i = 0; i < record->n_frames && i < FRAMES_SHOWN &&
-                       record->frames[i].stack == STACK_CRASH;
-         i++) {
+    for (size_t i = 0; i < report_stack(record, FRAMES_SHOWN); i++) {
         AUTO(mem_free) char *line = report_frame(&record->frames[i], i);
         page_line(page, line, STYLE_PLAIN);
     }

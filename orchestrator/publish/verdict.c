@@ -1,5 +1,4 @@
 /* verdict.json: all of it for a machine, one object on one line. */
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "orchestrator/publish/bug.h"
@@ -51,15 +50,6 @@ target_json(const struct finding_target *target)
     json_put(o, "replays", json_integer(target->replays));
     json_put(o, "inputs", json_integer(target->inputs));
     return o;
-}
-
-static json_t *
-json_time(int64_t wall_ms)
-{
-    char at[CLOCK_TEXT_MAX];
-
-    clock_iso(at, wall_ms);
-    return json_string(at);
 }
 
 static int

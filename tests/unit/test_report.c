@@ -384,8 +384,8 @@ static void
 test_a_fingerprint_stays_when_all_but_signature_and_target_changes(void **state)
 {
     struct fixture *fix = *state;
-    char first[REPORT_FINGERPRINT_MAX];
-    char second[REPORT_FINGERPRINT_MAX];
+    char first[FINDING_FINGERPRINT_MAX];
+    char second[FINDING_FINGERPRINT_MAX];
 
     add_usual(fix);
     struct bug *bug = &fix->findings.v[0].bug;
@@ -397,6 +397,32 @@ test_a_fingerprint_stays_when_all_but_signature_and_target_changes(void **state)
     bug->target[0] = 'x';
     report_fingerprint(bug, second);
     assert_string_not_equal(first, second);
+}
+
+/* Else a reader takes it for fixed, and for another that is new. */
+static void
+test_a_fingerprint_stays_where_all_else_is_withheld(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(buf_clear) struct buf shown = BUF_INIT;
+    AUTO(buf_clear) struct buf withheld = BUF_INIT;
+    AUTO(json_decref) json_t *first = NULL;
+    AUTO(json_decref) json_t *second = NULL;
+
+    add_usual(fix);
+    write_all(fix);
+    read_report(fix, report_code_quality.file, &shown);
+    fix->findings.untrusted = true;
+    write_all(fix);
+    read_report(fix, report_code_quality.file, &withheld);
+    assert_int_equal(json_parse(buf_str(&shown), shown.len, &first, NULL), 0);
+    assert_int_equal(json_parse(buf_str(&withheld), withheld.len, &second, NULL), 0);
+    assert_true(json_array_size(first) > 2);
+    for (size_t i = 0; i < json_array_size(first); i++) {
+        assert_string_equal(
+            json_get_str(json_array_get(first, i), "fingerprint", ""),
+            json_get_str(json_array_get(second, i), "fingerprint", "none"));
+    }
 }
 
 int
@@ -412,6 +438,7 @@ main(void)
         TEST(test_texts_of_10_mb_are_cut),
         TEST(test_a_flood_stays_within_what_readers_take),
         TEST(test_a_fingerprint_stays_when_all_but_signature_and_target_changes),
+        TEST(test_a_fingerprint_stays_where_all_else_is_withheld),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

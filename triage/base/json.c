@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -40,6 +41,15 @@ json_name(const char *name)
     AUTO(mem_free) char *shown = name == NULL ? NULL : str_name_dup(name);
 
     return shown == NULL ? json_null() : made(json_string(shown));
+}
+
+json_t *
+json_time(int64_t wall_ms)
+{
+    char at[CLOCK_TEXT_MAX];
+
+    clock_iso(at, wall_ms);
+    return made(json_string(at));
 }
 
 json_t *

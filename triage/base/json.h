@@ -25,6 +25,8 @@ json_t *json_text(const char *text);
 json_t *json_text_n(const char *data, size_t len);
 json_t *json_name(const char *name);
 
+json_t *json_time(int64_t wall_ms); /* "2026-11-23T17:55:54Z" */
+
 /* A new array of report-text strings. */
 json_t *json_strv(const struct strv *list);
 

@@ -278,22 +278,11 @@ check_state(const char *state, struct err *err)
                                          "fixed",   "regressed", "ignored",
                                          "wontfix", "duplicate", NULL};
 
-    for (size_t i = 0; state != NULL && states[i] != NULL; i++) {
-        if (strcmp(states[i], state) == 0) {
-            return 0;
-        }
-    }
-    if (state == NULL) {
-        return 0;
-    }
-    AUTO(mem_free) char *name = str_name_dup(state);
-    const char *near = str_suggest(state, states);
-    return err_set(
-        err, -EINVAL,
-        "'%.80s' is no state of a bug%s%s%s: new open fixing fixed regressed ignored "
-        "wontfix duplicate",
-        name, near == NULL ? "" : " (did you mean '", near == NULL ? "" : near,
-        near == NULL ? "" : "'?)");
+    return state == NULL
+               ? 0
+               : store_check_state(
+                     state, states, "of a bug",
+                     "new open fixing fixed regressed ignored wontfix duplicate", err);
 }
 
 /* All numbers first: the visitor may use the store, and change it. */

@@ -27,8 +27,6 @@ enum {
     STATEMENTS,
 };
 
-#define SHOWS " r.k > 0 AND r.outcome IN ('crash', 'timeout', 'unparsed')"
-
 /* Builds that showed bug ?1 by another crash than ?2: what is kept of it has one of each.
  */
 #define SHOWN                                                                   \
@@ -36,7 +34,7 @@ enum {
     "  UNION SELECT g.crash FROM bug g WHERE g.id = ?1),"                       \
     " shown(id, kind, build_id) AS (SELECT b.id, b.kind, b.build_id"            \
     "  FROM kept_crash CROSS JOIN replay r ON r.crash = kept_crash.crash"       \
-    "  JOIN build b ON b.id = r.build WHERE kept_crash.crash <> ?2 AND" SHOWS ")"
+    "  JOIN build b ON b.id = r.build WHERE kept_crash.crash <> ?2 AND" STORE_SHOWS ")"
 
 /* When the newest commit was made that holds a build; NULL: none is known. */
 #define COMMITTED(build_id)                                                 \
@@ -125,7 +123,7 @@ static const char *const sql[STATEMENTS] = {
     [IS_BACK] = SHOWN
     " SELECT EXISTS (SELECT 1 FROM replay r"
     "  JOIN build b ON b.id = r.build WHERE r.crash = ?2"
-    "  AND b.build_id <> '' AND" SHOWS
+    "  AND b.build_id <> '' AND" STORE_SHOWS
     "  AND b.build_id NOT IN (SELECT build_id FROM shown)"
     "  AND NOT EXISTS (" VERIFIED(
         "('clean')", COMMITTED("json_extract(d.detail, '$.build_id')") " > " COMMITTED(

@@ -97,7 +97,15 @@ struct store {
     } release;
 };
 
+/* Whether a state is one of a list; else -EINVAL, "'opne' is no state KIND (did you mean
+ * 'open'?): LIST". */
+int store_check_state(const char *state, const char *const *states, const char *kind,
+                      const char *list, struct err *err);
+
 /* --- statements --- */
+
+/* What a row r of `replay` says: the input showed something on that build. */
+#define STORE_SHOWS " r.k > 0 AND r.outcome IN ('crash', 'timeout', 'unparsed')"
 
 struct store_sql { /* a test prepares each and looks at its plan */
     const char *const *v;

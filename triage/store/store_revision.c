@@ -34,8 +34,6 @@ enum {
     STATEMENTS,
 };
 
-#define SHOWS " r.k > 0 AND r.outcome IN ('crash', 'timeout', 'unparsed')"
-
 /* Build ids on which bug ?1 showed: by what is kept of its crashes (of each build one),
  * and by nightjar verify. */
 #define SHOWN_IDS                                                               \
@@ -43,7 +41,7 @@ enum {
     "  UNION SELECT g.crash FROM bug g WHERE g.id = ?1),"                       \
     " shown(build_id) AS (SELECT b.build_id FROM kept_crash k"                  \
     "  CROSS JOIN replay r ON r.crash = k.crash JOIN build b ON b.id = r.build" \
-    "  WHERE" SHOWS " UNION SELECT json_extract(v.detail, '$.build_id')"        \
+    "  WHERE" STORE_SHOWS " UNION SELECT json_extract(v.detail, '$.build_id')"  \
     "  FROM event v WHERE v.subject = 'bug' AND v.subject_id = ?1"              \
     "  AND v.kind = 'bug.verify' AND json_extract(v.detail, '$.result') = 'same')"
 #define SHOWN_ON                                              \
@@ -70,7 +68,7 @@ static const char *const sql[STATEMENTS] = {
         "  ON b.build_id = x.build_id JOIN replay r ON r.build = b.id"
         "  JOIN crash c ON c.id = r.crash JOIN bug g ON g.id = c.bug"
         "  WHERE x.revision = ?1 AND g.state IN ('new', 'open', 'fixing', 'regressed')"
-        "  AND" SHOWS ")",
+        "  AND" STORE_SHOWS ")",
     [OF_BUILD] = "SELECT v.id FROM program x JOIN revision v ON v.id = x.revision"
                  " WHERE x.build_id = ?1 ORDER BY v.at, v.id LIMIT 1",
     [BY_COMMIT] = "SELECT id FROM revision WHERE commit_id = ?1"

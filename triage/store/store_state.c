@@ -44,13 +44,10 @@ static const char *const sql[STATEMENTS] = {
 };
 const struct store_sql store_state_sql = {sql, STATEMENTS};
 
-/* new, regressed and duplicate come of what happens, not of a decision. */
-static int
-check_state(const char *state, struct err *err)
+int
+store_check_state(const char *state, const char *const *states, const char *kind,
+                  const char *list, struct err *err)
 {
-    static const char *const states[] = {"open",    "fixing",  "fixed",
-                                         "ignored", "wontfix", NULL};
-
     for (size_t i = 0; states[i] != NULL; i++) {
         if (strcmp(states[i], state) == 0) {
             return 0;
@@ -58,12 +55,21 @@ check_state(const char *state, struct err *err)
     }
     AUTO(mem_free) char *name = str_name_dup(state);
     const char *near = str_suggest(state, states);
-    return err_set(
-        err, -EINVAL,
-        "'%.80s' is no state that a hand gives%s%s%s: open fixing fixed ignored "
-        "wontfix (duplicate: nightjar bugs merge)",
-        name, near == NULL ? "" : " (did you mean '", near == NULL ? "" : near,
-        near == NULL ? "" : "'?)");
+    return err_set(err, -EINVAL, "'%.80s' is no state %s%s%s%s: %s", name, kind,
+                   near == NULL ? "" : " (did you mean '", near == NULL ? "" : near,
+                   near == NULL ? "" : "'?)", list);
+}
+
+/* new, regressed and duplicate come of what happens, not of a decision. */
+static int
+check_by_hand(const char *state, struct err *err)
+{
+    static const char *const states[] = {"open",    "fixing",  "fixed",
+                                         "ignored", "wontfix", NULL};
+
+    return store_check_state(
+        state, states, "that a hand gives",
+        "open fixing fixed ignored wontfix (duplicate: nightjar bugs merge)", err);
 }
 
 /* An accepted risk is somebody's word, and ends. */
@@ -194,7 +200,7 @@ int
 store_set_bug_state(struct store *store, int64_t bug, const char *state,
                     const struct decision *decision, struct err *err)
 {
-    int rc = check_state(state, err);
+    int rc = check_by_hand(state, err);
 
     rc = rc < 0 ? rc : check_until(state, decision, err);
     rc = rc < 0 ? rc : db_begin(store->db, err);

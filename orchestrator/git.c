@@ -1,4 +1,4 @@
-#include "orchestrator/gate/git.h"
+#include "orchestrator/git.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,13 +13,23 @@ git_is_commit(const char *text)
 }
 
 int
-git_run(const char *const *words, size_t n, struct buf *out, bool *good, struct err *err)
+git_run(const char *folder, const char *const *words, size_t n, struct buf *out,
+        bool *good, struct err *err)
 {
+    static const char *const settings[] = {
+        "core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false"};
     AUTO(proc_run_clear) struct proc_run git = {.output = {.max = GIT_OUTPUT_MAX}};
     AUTO(strv_clear) struct strv argv = {0};
     struct proc_spec spec = PROC_SPEC_INIT;
 
     strv_add(&argv, "git");
+    strv_add(&argv, "--no-optional-locks");
+    strv_add(&argv, "-C");
+    strv_add(&argv, folder == NULL ? "." : folder);
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        strv_add(&argv, "-c");
+        strv_add(&argv, settings[i]);
+    }
     for (size_t i = 0; i < n; i++) {
         strv_add(&argv, words[i]);
     }
@@ -38,7 +48,7 @@ git_ask(const char *const *words, size_t n, struct buf *out, struct err *err)
 {
     AUTO(buf_clear) struct buf said = BUF_INIT;
     bool good = false;
-    int rc = git_run(words, n, out, &good, err);
+    int rc = git_run(NULL, words, n, out, &good, err);
 
     if (rc < 0 || good) {
         return rc;
