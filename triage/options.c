@@ -12,14 +12,18 @@
  * - detect_leaks=1 as in OSS-Fuzz's base-runner and as a person sees it at a shell;
  * - redzone=64: far overflows that hit a neighbour at 16 are caught every time;
  * - the slow unwinder stays on: it reads programs that were built without frame pointers;
+ * - frames look as they always do, but for the build id: a runtime writes it in twenty
+ * pieces, and clears a page for each, which is a tenth of what a crash costs (symbolize.c
+ * adds it);
  * - dump_instruction_bytes=1 tells a fault of the program from one of ASan's check before
  * it, which says READ whatever the program was about to do.
  */
+#define FRAME "'    #%n %p  (%m+%o)'"
 #define COMMON                                                                           \
     "dump_instruction_bytes=1:exitcode=77:handle_abort=1:handle_segv=1:handle_sigbus=1:" \
     "handle_sigfpe=1:"                                                                   \
     "handle_sigill=1:allow_user_segv_handler=0:use_sigaltstack=1:print_summary=1:"       \
-    "print_suppressions=0:disable_coredump=1"
+    "print_suppressions=0:disable_coredump=1:stack_trace_format=" FRAME
 /* What afl-fuzz sets itself when these variables are absent (4.04c); it refuses to start
  * when they are there without abort_on_error=1, symbolize=0 or, for MSan, exit_code=86.
  */
@@ -52,7 +56,7 @@ static const struct sanitizer {
      true},
     {"TSAN_OPTIONS",
      {COMMON ":allocator_may_return_null=1:history_size=3:report_thread_leaks=0:"
-             "report_signal_unsafe=0:stack_trace_format=DEFAULT",
+             "report_signal_unsafe=0",
       NULL},
      {"symbolize=0", NULL},
      true},
@@ -78,20 +82,12 @@ is_refused(const char *option)
 bool
 options_is_cosmetic(const char *option)
 {
-    static const char *const cosmetic[] = {"symbolize=",
-                                           "dump_instruction_bytes=",
-                                           "exitcode=",
-                                           "handle_segv=",
-                                           "handle_sigbus=",
-                                           "handle_sigfpe=",
-                                           "handle_sigill=",
-                                           "use_sigaltstack=",
-                                           "print_summary=",
-                                           "print_suppressions=",
-                                           "disable_coredump=",
-                                           "print_scariness=",
-                                           "max_uar_stack_size_log=",
-                                           "check_malloc_usable_size="};
+    static const char *const cosmetic[] = {
+        "symbolize=",          "dump_instruction_bytes=", "exitcode=",
+        "handle_segv=",        "handle_sigbus=",          "handle_sigfpe=",
+        "handle_sigill=",      "use_sigaltstack=",        "print_summary=",
+        "print_suppressions=", "disable_coredump=",       "print_scariness=",
+        "stack_trace_format=", "max_uar_stack_size_log=", "check_malloc_usable_size="};
 
     for (size_t i = 0; i < COUNT(cosmetic); i++) {
         if (str_starts(option, cosmetic[i])) {

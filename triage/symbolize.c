@@ -19,6 +19,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "triage/program.h"
+#include "triage/symbol_table.h"
 #include "triage/symbolize_answer.h"
 
 enum {
@@ -41,8 +42,10 @@ struct answer {
 /* A file that was named as a module, and what it was then: a rebuilt one is another
  * module. */
 struct module {
-    char *path; /* as the report spells it */
-    char *real; /* resolved; NULL: never to be opened */
+    char *path;                 /* as the report spells it */
+    char *real;                 /* resolved; NULL: never to be opened */
+    char *build_id;             /* NULL: it has none */
+    struct symbol_table *table; /* answers in the symbolizer's place; NULL: it does */
     struct stat st;
     bool dead; /* the symbolizer did not survive it */
 };
@@ -76,6 +79,8 @@ cache_clear(struct symbolizer *s)
     for (size_t i = 0; i < s->n_modules; i++) {
         mem_free(s->modules[i].path);
         mem_free(s->modules[i].real);
+        mem_free(s->modules[i].build_id);
+        symbol_table_free(s->modules[i].table);
     }
     s->n_modules = 0;
 }
@@ -197,8 +202,8 @@ await(struct symbolizer *s, size_t *line, struct err *err)
 /* --- answers --- */
 
 static int
-look_up(struct symbolizer *s, const struct module *module, struct answer *answer,
-        struct err *err)
+ask_symbolizer(struct symbolizer *s, const struct module *module, struct answer *answer,
+               struct err *err)
 {
     AUTO(buf_clear) struct buf question = BUF_INIT;
     AUTO(json_decref) json_t *reply = NULL;
@@ -220,6 +225,18 @@ look_up(struct symbolizer *s, const struct module *module, struct answer *answer
     buf_drop(&s->pending, len + 1);
     symbol_names_read(reply, &answer->names);
     s->start_failures = 0;
+    return 0;
+}
+
+static int
+look_up(struct symbolizer *s, const struct module *module, struct answer *answer,
+        struct err *err)
+{
+    if (module->table == NULL) {
+        return ask_symbolizer(s, module, answer, err);
+    }
+    const char *name = symbol_table_find(module->table, answer->offset);
+    symbol_names_one(name == NULL ? "" : name, &answer->names);
     return 0;
 }
 
@@ -278,6 +295,16 @@ resolve_module(const struct symbolizer *s, const char *path, struct stat *st)
     return STEAL(real);
 }
 
+/* None of its frames counts (stack_rules.c), and to read its debug information, where
+ * that is installed, costs more than all else that a symbolizer does in its life. */
+static bool
+is_libc(const char *path)
+{
+    const char *base = fs_base(path);
+
+    return str_starts(base, "libc.so") || str_starts(base, "libc-2.");
+}
+
 static bool
 same_file(const struct stat *a, const struct stat *b)
 {
@@ -313,6 +340,9 @@ find_module(struct symbolizer *s, const char *path)
     struct module *module = &s->modules[s->n_modules];
     *module = (struct module){.path = mem_strdup(path)};
     module->real = resolve_module(s, path, &module->st);
+    module->build_id = module->real == NULL ? NULL : program_build_id(module->real);
+    module->table =
+        module->real != NULL && is_libc(path) ? symbol_table_read(module->real) : NULL;
     s->n_modules++;
     return module->real == NULL ? MODULES_MAX : s->n_modules - 1;
 }
@@ -320,20 +350,10 @@ find_module(struct symbolizer *s, const char *path)
 /* What is known of a frame's address; NULL when nothing is. Borrowed until the next call.
  */
 static const struct answer *
-answer_of(struct symbolizer *s, const struct frame *frame)
+answer_of(struct symbolizer *s, size_t index, const struct frame *frame)
 {
     struct err err = ERR_INIT;
 
-    if (frame->function != NULL || frame->module == NULL || !frame->has_offset) {
-        return NULL;
-    }
-    if (s->cached >= CACHE_MAX) {
-        cache_clear(s);
-    }
-    size_t index = find_module(s, frame->module);
-    if (index == MODULES_MAX) {
-        return NULL;
-    }
     struct answer *answer = cache_slot(s, index + 1, frame->offset);
     if (answer->module != 0) {
         return answer;
@@ -397,14 +417,26 @@ is_main(const struct frame *frame)
     return frame->function != NULL && strcmp(frame->function, "main") == 0;
 }
 
-/* libc's part of the start of any program, which no rule counts. To read libc's own debug
- * information for it would cost more than all else that a symbolizer does in its life. */
-static bool
-is_start(const struct frame *frame)
+/* The names of a frame that has none, and the build id of its module, which not every
+ * report tells; NULL when nothing is known. libc's part of the start of any program stays
+ * bare. */
+static const struct answer *
+find_names(struct symbolizer *s, struct frame *frame, bool below_main)
 {
-    const char *base = frame->module == NULL ? "" : fs_base(frame->module);
-
-    return str_starts(base, "libc.so") || str_starts(base, "libc-2.");
+    if (frame->function != NULL || frame->module == NULL || !frame->has_offset) {
+        return NULL;
+    }
+    if (s->cached >= CACHE_MAX) {
+        cache_clear(s);
+    }
+    size_t index = find_module(s, frame->module);
+    if (index == MODULES_MAX) {
+        return NULL;
+    }
+    if (frame->build_id == NULL) {
+        frame->build_id = mem_strdup(s->modules[index].build_id);
+    }
+    return below_main && is_libc(frame->module) ? NULL : answer_of(s, index, frame);
 }
 
 void
@@ -425,8 +457,7 @@ symbolize_record(struct symbolizer *symbolizer, struct record *record)
             inserted = 0;
             below_main = false;
         }
-        const struct answer *answer =
-            below_main && is_start(frame) ? NULL : answer_of(symbolizer, frame);
+        const struct answer *answer = find_names(symbolizer, frame, below_main);
         size_t first = record->n_frames;
         int number = frame->n;
         if (answer != NULL && answer->names.n > 0) {

@@ -33,9 +33,10 @@ void symbolizer_set_timeout(struct symbolizer *symbolizer, int64_t answer_ms);
 void symbolizer_prepare(struct symbolizer *symbolizer);
 
 /* Fill in function, file, line, column, start_line of the frames that have module+offset
- * and no function; inlined frames are inserted before the frame that they are inlined
- * into and marked. What cannot be named stays as it is, and so do libc's frames below
- * main(): this never fails. */
+ * and no function, and the build id where the report does not tell it; inlined frames are
+ * inserted before the frame that they are inlined into and marked. libc's frames get the
+ * names of its symbol table and no lines. What cannot be named stays as it is, and so do
+ * libc's frames below main(): this never fails. */
 void symbolize_record(struct symbolizer *symbolizer, struct record *record);
 
 /* The version line of the program, for doctor. New string. */

@@ -72,3 +72,15 @@ symbol_names_read(const json_t *reply, struct symbol_names *out)
         }
     }
 }
+
+void
+symbol_names_one(const char *function, struct symbol_names *out)
+{
+    AUTO(mem_free) char *name = clean_text(function, RECORD_FUNCTION_MAX);
+
+    if (name != NULL) {
+        out->v = mem_array(1, sizeof(*out->v));
+        out->n = 1;
+        out->v[0].function = STEAL(name);
+    }
+}

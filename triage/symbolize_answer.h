@@ -32,4 +32,7 @@ AUTO_DEFINE_CLEAR(struct symbol_names, symbol_names_clear)
  * a reply that holds none. */
 void symbol_names_read(const json_t *reply, struct symbol_names *out);
 
+/* The name of a symbol table as the only one; *out is new, empty for "". */
+void symbol_names_one(const char *function, struct symbol_names *out);
+
 #endif

@@ -127,7 +127,8 @@ test_the_user_cannot_send_the_report_away(void **state)
     options_environment(OPTIONS_REPLAY, &fix->user, 0, &fix->env);
     const char *value = options_variable(&fix->env, "ASAN_OPTIONS");
     assert_null(strstr(value, "log_path"));
-    assert_null(strstr(value, "stack_trace_format"));
+    assert_null(strstr(value, "stack_trace_format='%p'"));
+    assert_true(has(fix, "ASAN_OPTIONS", "stack_trace_format='    #%n %p  (%m+%o)'"));
     assert_null(strstr(value, "syslog"));
     assert_null(strstr(value, "coverage"));
     assert_null(strstr(value, "symbolize=1"));

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ struct fixture {
     char *input;
     struct proc server;
     int control, status; /* our ends */
+    int said;            /* a file: what server and runs print */
     struct err err;
 };
 
@@ -56,6 +58,7 @@ setup(void **state)
     fix->input = fs_join(fix->folder, "input");
     fix->server = (struct proc)PROC_INIT;
     fix->control = fix->status = -1;
+    fix->said = memfd_create("said", MFD_CLOEXEC);
     assert_int_equal(fs_write(fix->object, bytes, len, 0755, &fix->err), 0);
     *state = fix;
     return 0;
@@ -68,6 +71,7 @@ teardown(void **state)
 
     fd_close(fix->control);
     fd_close(fix->status);
+    fd_close(fix->said);
     proc_clear(&fix->server);
     (void)fs_remove(fix->folder, NULL);
     mem_free(fix->folder);
@@ -104,6 +108,7 @@ start(struct fixture *fix, const char *program)
     fix->status = status[0];
     spec.argv = argv;
     spec.envp = envp;
+    spec.err_fd = fix->said;
     spec.keep = keep;
     spec.n_keep = 2;
     assert_int_equal(proc_spawn(&spec, &fix->server, &fix->err), 0);
@@ -157,6 +162,27 @@ test_server_forks_before_main(void **state)
     expect_runs(fix, program);
 }
 
+/* A report from its first line to its last, and nothing of what the server did to be
+ * ready for it. */
+static void
+expect_report(struct fixture *fix)
+{
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+
+    assert_int_equal(ftruncate(fix->said, 0), 0);
+    assert_int_equal(lseek(fix->said, 0, SEEK_SET), 0);
+    assert_int_equal(run(fix, "o"), 1 << 8);
+    assert_int_equal(lseek(fix->said, 0, SEEK_SET), 0);
+    while (fd_read_some(fix->said, &said, 1 << 20, &fix->err) > 0) {
+    }
+    assert_int_equal(strspn(buf_str(&said), "="), 65);
+    assert_non_null(
+        strstr(buf_str(&said), "ERROR: AddressSanitizer: heap-buffer-overflow"));
+    assert_non_null(strstr(buf_str(&said), "SUMMARY: AddressSanitizer"));
+    assert_non_null(strstr(buf_str(&said), "ABORTING\n"));
+    assert_true(said.len < 8 << 10);
+}
+
 static void
 test_server_in_clang_asan(void **state)
 {
@@ -165,7 +191,7 @@ test_server_in_clang_asan(void **state)
     char *program = victim_build(fix->folder, "p", source, VICTIM_CLANG_ASAN);
 
     expect_runs(fix, program);
-    assert_int_equal(run(fix, "o"), 1 << 8);
+    expect_report(fix);
     assert_int_equal(run(fix, "l"), 1 << 8); /* LeakSanitizer wants to trace the child */
 }
 
@@ -177,7 +203,7 @@ test_server_stands_behind_libasan(void **state)
     AUTO(mem_free) char *program = victim_build(fix->folder, "p", source, flags);
 
     expect_runs(fix, program);
-    assert_int_equal(run(fix, "o"), 1 << 8);
+    expect_report(fix);
     assert_int_equal(run(fix, "l"), 1 << 8); /* LeakSanitizer wants to trace the child */
 }
 

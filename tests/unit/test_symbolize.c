@@ -1,10 +1,13 @@
 #include "tests/unit/victim.h"
 
+#include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "triage/program.h"
 #include "triage/symbolize.h"
 
 /* Prints where the innermost of its inlined functions lies in its file. */
@@ -261,26 +264,62 @@ test_an_address_is_asked_once(void **state)
     (void)fs_remove(log, NULL);
 }
 
+/* libc answers by its own symbol table, but for the start of every program. */
 static void
-test_the_start_below_main_is_not_asked_for(void **state)
+test_libc_is_not_asked_for(void **state)
 {
     struct fixture *fix = *state;
-    AUTO(mem_free) char *libc = fs_join(the_folder, "libc.so.6");
+    AUTO(mem_free) char *log = fs_join(the_folder, "counting.log");
+    Dl_info libc;
+    void *sort = dlsym(RTLD_DEFAULT, "qsort");
 
-    assert_int_equal(symlink(the_program, libc), 0);
+    assert_int_not_equal(dladdr(sort, &libc), 0);
+    uint64_t offset = (uint64_t)((char *)sort - (char *)libc.dli_fbase);
     use(fix, "counting");
-    add(fix, 0, libc, 16); /* a function of libc that main called */
+    add(fix, 0, libc.dli_fname, offset + 1);
     add(fix, 1, the_program, 32)->function = mem_strdup("main");
-    add(fix, 2, libc, 48);
-    add(fix, 3, the_program, 64);
-    add(fix, 0, libc, 48)->stack = STACK_ALLOCATED;
+    add(fix, 2, libc.dli_fname, offset);
+    add(fix, 0, libc.dli_fname, offset)->stack = STACK_ALLOCATED;
+    add(fix, 1, libc.dli_fname, 1);
+    symbolize_record(fix->symbolizer, fix->record);
+    assert_int_equal(fix->record->n_frames, 5);
+    assert_string_equal(fix->record->frames[0].function, "qsort");
+    assert_null(fix->record->frames[0].file);
+    assert_null(fix->record->frames[2].function);
+    assert_string_equal(fix->record->frames[2].module, libc.dli_fname);
+    assert_string_equal(fix->record->frames[3].function, "qsort");
+    assert_null(fix->record->frames[4].function);
+    assert_false(fs_exists(log));
+}
+
+static void
+test_a_library_without_symbols_is_asked_for(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *bare = fs_join(the_folder, "libc.so.9");
+
+    assert_int_equal(fs_write(bare, ELFMAG "nothing", SELFMAG + 7, 0755, NULL), 0);
+    use(fix, "counting");
+    add(fix, 0, bare, 16);
     symbolize_record(fix->symbolizer, fix->record);
     assert_string_equal(fix->record->frames[0].function, "f1");
-    assert_null(fix->record->frames[2].function);
-    assert_string_equal(fix->record->frames[2].module, libc);
-    assert_string_equal(fix->record->frames[3].function, "f2");
-    assert_string_equal(fix->record->frames[4].function, "f3");
-    (void)fs_remove(libc, NULL);
+}
+
+static void
+test_a_report_that_lacks_the_build_id_gets_it(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *id = program_build_id(the_program);
+
+    assert_non_null(id);
+    use(fix, "counting");
+    add(fix, 0, the_program, 16);
+    add(fix, 1, the_program, 32)->build_id = mem_strdup("abc");
+    add(fix, 2, "/nowhere", 32);
+    symbolize_record(fix->symbolizer, fix->record);
+    assert_string_equal(fix->record->frames[0].build_id, id);
+    assert_string_equal(fix->record->frames[1].build_id, "abc");
+    assert_null(fix->record->frames[2].build_id);
 }
 
 static void
@@ -336,13 +375,13 @@ test_a_module_that_kills_is_not_tried_again(void **state)
 
     victim_write(
         the_folder, "picky",
-        "#!/bin/sh\nwhile read -r line; do echo x >>\"$0.log\"; case $line in *libc*) "
+        "#!/bin/sh\nwhile read -r line; do echo x >>\"$0.log\"; case $line in *libm*) "
         "echo '{\"Symbol\":[{\"FunctionName\":\"ok\"}]}';; *) exit 1;; esac; done\n",
         0755);
     use(fix, "picky");
     add(fix, 0, the_program, 16);
     add(fix, 1, the_program, 32);
-    add(fix, 2, "/lib/x86_64-linux-gnu/libc.so.6", 16);
+    add(fix, 2, "/lib/x86_64-linux-gnu/libm.so.6", 16);
     symbolize_record(fix->symbolizer, fix->record);
     assert_null(fix->record->frames[0].function);
     assert_null(fix->record->frames[1].function);
@@ -411,7 +450,9 @@ main(void)
         TEST(test_only_loadable_files_are_named),
         TEST(test_roots_are_kept),
         TEST(test_an_address_is_asked_once),
-        TEST(test_the_start_below_main_is_not_asked_for),
+        TEST(test_libc_is_not_asked_for),
+        TEST(test_a_library_without_symbols_is_asked_for),
+        TEST(test_a_report_that_lacks_the_build_id_gets_it),
         TEST(test_a_rebuilt_module_is_another),
         TEST(test_a_bad_symbolizer_costs_names_only),
         TEST(test_a_module_that_kills_is_not_tried_again),

@@ -37,6 +37,11 @@ parse_module(struct span s, struct raw_frame *frame)
 
     if (plus != SPAN_NONE && plus > 0 && span_eat_hex(&digits, &offset) &&
         digits.len == 0) {
+        if (span_is(span_to(s, plus),
+                    "<null>")) { /* of nightjar's own form (options.c) */
+            frame->module = span_of("<unknown module>");
+            return true;
+        }
         frame->module = span_to(s, plus);
         frame->offset = offset;
         frame->has_offset = true;

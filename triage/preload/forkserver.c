@@ -146,6 +146,39 @@ name_an_address(void)
     }
 }
 
+/* AddressSanitizer keeps what it prints for a callback, in a buffer of 64 kB whose unused
+ * rest it clears (strncpy) at each of the twenty pieces of a report: a seventh of what a
+ * crash costs. With blanks in it, said to nobody, there is no rest to clear. */
+static void
+fill_message_buffer(void)
+{
+    typedef void say_function(const char *text);
+    enum { BUFFER = 64 << 10, PIECE = 8 << 10 };
+    void *symbol = dlsym(RTLD_DEFAULT, "__sanitizer_report_error_summary");
+    say_function *say_text;
+
+    if (symbol == NULL || dlsym(RTLD_DEFAULT, "__asan_init") == NULL) {
+        return;
+    }
+    memcpy(&say_text, &symbol, sizeof(say_text));
+    int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int error_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STATUS_FD + 1);
+    char *text = calloc(1, PIECE);
+    if (text == NULL || error_fd < 0 || dup2(null_fd, STDERR_FILENO) < 0) {
+        _exit(EXIT_UNFIT);
+    }
+    memset(text, ' ', PIECE - 1);
+    for (int left = BUFFER; left > 0; left -= PIECE) {
+        say_text(text);
+    }
+    if (dup2(error_fd, STDERR_FILENO) < 0) {
+        _exit(EXIT_UNFIT);
+    }
+    free(text);
+    (void)close(error_fd);
+    (void)close(null_fd);
+}
+
 /* The target's environment is the one that it would have without us. */
 static void __attribute__((noinline)) prepare(void)
 {
@@ -160,6 +193,7 @@ static void __attribute__((noinline)) prepare(void)
             _exit(EXIT_UNFIT);
         }
         name_an_address();
+        fill_message_buffer();
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         if (!say(0)) {
             _exit(EXIT_UNFIT);
