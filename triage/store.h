@@ -158,7 +158,8 @@ enum job_kind {
     JOB_TRIAGE,
     JOB_MINIMIZE,
     JOB_REPORT,
-    JOB_RELEASE, /* what stands for a bug, on a release build that came later */
+    JOB_RELEASE,   /* what stands for a bug, on a release build that came later */
+    JOB_SANITIZED, /* a crash that no sanitizer saw, on a build that came later */
 };
 
 enum {
@@ -190,9 +191,10 @@ struct job_options {
 };
 
 /* 1: *out is filled in; 0: nothing to do now; negative: failure. Oldest queued crash
- * first; when no crash waits, open bugs that their target's release build has not seen
- * (a bounded number, once for each build); then minimization (of the worst bug whose
- * reproducer was not minimized yet and shows reliably). */
+ * first; when no crash waits, open bugs that their target's release build has not
+ * seen, and crashes that no sanitizer saw (a bounded number, once for each build); then
+ * minimization (of the worst bug whose reproducer was not minimized yet and shows
+ * reliably). */
 int store_next_job(struct store *store, const struct job_options *options,
                    struct job *out, struct err *err);
 

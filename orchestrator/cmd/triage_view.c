@@ -146,6 +146,7 @@ triage_view_summary(struct triage_view *view, const struct pipeline_stats *stats
     line(stats->unparsed, "unparsed", "failed with a report that no parser knows");
     line(stats->untriageable, "untriageable", "ended their triage worker twice");
     line(stats->broken, "broken", buf_str(&broken));
-    line(stats->released, "caught up", "bugs of before were tried on the release build");
+    line(stats->caught_up, "caught up",
+         "bugs of before were tried on a build that came later");
     line(stats->queued, "queued", "still wait for triage");
 }

@@ -51,7 +51,7 @@ struct pipeline_stats {
     int64_t new_bugs;       /* in this run */
     int64_t bugs;           /* in the store */
     int64_t minimizing, minimized, minimize_waiting;
-    int64_t released; /* bugs that a later release build was tried with, in this run */
+    int64_t caught_up;     /* bugs that a later build was tried with, in this run */
     int64_t worker_deaths; /* triage workers that died of a job */
     int64_t scribe_restarts;
 };

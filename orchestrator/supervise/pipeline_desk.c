@@ -233,11 +233,11 @@ tell_end(struct pipeline *pipeline, const struct job_end *end)
         AUTO(mem_free) char *text = tally_death(end);
         pipeline_trouble(pipeline, "%s", text);
     }
-    bool fresh = end->outcome.bug_is_new && end->kind != JOB_RELEASE;
+    bool settles = end->kind == JOB_TRIAGE || end->kind == JOB_REPORT; /* a crash */
+    bool fresh = end->outcome.bug_is_new && (settles || end->kind == JOB_MINIMIZE);
     if (fresh && events->new_bug != NULL) {
         events->new_bug(events->user, &end->outcome);
     }
-    bool settles = end->kind == JOB_TRIAGE || end->kind == JOB_REPORT; /* a crash */
     if (settles && events->finished != NULL) {
         events->finished(events->user, &end->outcome, end->reason);
     }

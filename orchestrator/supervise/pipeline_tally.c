@@ -4,6 +4,13 @@
 
 #include "base/mem.h"
 
+/* A bug of before on a build that came later: nothing about crashes that wait. */
+static bool
+is_later(enum job_kind kind)
+{
+    return kind == JOB_RELEASE || kind == JOB_SANITIZED;
+}
+
 void
 tally_end(struct pipeline_stats *stats, const struct job_end *end)
 {
@@ -20,8 +27,8 @@ tally_end(struct pipeline_stats *stats, const struct job_end *end)
         stats->minimized += !end->died;
         return;
     }
-    if (end->kind == JOB_RELEASE) {
-        stats->released += !end->died;
+    if (is_later(end->kind)) {
+        stats->caught_up += !end->died;
         return;
     }
     for (size_t i = 0; i < COUNT(table); i++) {
@@ -38,9 +45,10 @@ tally_end(struct pipeline_stats *stats, const struct job_end *end)
 char *
 tally_death(const struct job_end *end)
 {
-    if (end->kind == JOB_RELEASE) {
-        return mem_printf("a triage worker died of crash %lld on the release build: %s",
+    if (is_later(end->kind)) {
+        return mem_printf("a triage worker died of crash %lld on the %s build: %s",
                           (long long)end->crash,
+                          end->kind == JOB_RELEASE ? "release" : "sanitizer",
                           end->reason == NULL ? "no reason" : end->reason);
     }
     bool minimizes = end->kind == JOB_MINIMIZE;

@@ -7,7 +7,8 @@
 static const char *const kind_names[] = {[JOB_TRIAGE] = "triage",
                                          [JOB_MINIMIZE] = "minimize",
                                          [JOB_REPORT] = "report",
-                                         [JOB_RELEASE] = "release"};
+                                         [JOB_RELEASE] = "release",
+                                         [JOB_SANITIZED] = "sanitized"};
 
 static int
 parse_kind(const json_t *object, enum job_kind *out, struct err *err)

@@ -152,6 +152,57 @@ has "and says why" "$OUT" "crashes what we ship: 3 of 3 runs"
 exits 0 "another triage" "$NIGHTJAR" triage --runs 3 --minimize no --target tool
 hasnt "has nothing to catch up with" "$OUT" "caught up"
 exits 0 "the database is sound" "$NIGHTJAR" db check
+
+# --- a sanitizer build that comes later ---
+# glibc sees at a free() in one place what two functions did before; the sanitizer sees each of them
+cat >late.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static char *a, *b;
+__attribute__((noinline)) void names(int n) { memset(a, 'n', n); }
+__attribute__((noinline)) void sizes(int n) { for (int i = 0; i < n; i++) ((volatile char *)a)[i] = 's'; }
+__attribute__((noinline)) void shipped(volatile int *p) { *p = 1; }
+__attribute__((noinline)) void finish(void) { free(b); }
+int main(int argc, char **argv)
+{
+    FILE *f = fopen(argv[argc - 1], "r");
+    int c = f == NULL ? 0 : fgetc(f);
+    a = malloc(24);
+    b = malloc(24);
+    if (c == 'n') names(64);
+    if (c == 's') sizes(64);
+#ifndef CAREFUL
+    if (c == 'p') shipped(0);
+#endif
+    finish();
+    return 0;
+}
+END
+mkdir -p late/address late/release late-in
+clang-14 -g -O1 -fsanitize=address -DCAREFUL -o late/address/late late.c
+gcc -g -O0 -o late/release/late late.c
+printf 'name: late\nargs: ["@@"]\n' | tee late/address/late.yaml >late/release/late.yaml
+printf 'out: late\n' >nightjar.yaml
+for key in n n2 s p; do printf '%s' "$key" >"late-in/$key"; done
+mv late/address late-address
+fresh
+exits 0 "bugs are filed before there is a sanitizer build" "$NIGHTJAR" triage --runs 3 --minimize no --target late late-in
+is "two of them as one, by glibc's abort" "$(bugs '.sanitizer + " " + (.crashes | tostring)' | sort | tr '\n' ',')" "none 1,none 3,"
+old=$(bugs 'select(.crashes == 3) | .id')
+exits 0 "somebody owns it" "$NIGHTJAR" bugs owner "$old" @org/late
+mv late-address late/address
+exits 0 "the next triage asks the sanitizer" "$NIGHTJAR" triage --runs 3 --minimize no --target late
+has "and says so" "$OUT" "caught up"
+is "which tells the two apart, and leaves what it does not see" \
+  "$(bugs '[.sanitizer, (.crash_state | split("\n")[0]), .crashes] | join(" ")' | sort | tr '\n' ',')" \
+  "address names 2,address sizes 1,none shipped 1,"
+is "the bug that was keeps its number and owner" "$(bugs "select(.id == \"$old\") | .owner + \" \" + .sanitizer")" "@org/late address"
+exits 0 "and says why" "$NIGHTJAR" show "$old"
+has "it is grouped so" "$OUT" "on the sanitizer build, which came later"
+exits 0 "another triage" "$NIGHTJAR" triage --runs 3 --minimize no --target late
+hasnt "has nothing to catch up with" "$OUT" "caught up"
+exits 0 "the database is sound" "$NIGHTJAR" db check
 rm nightjar.yaml
 
 # --- core files ---

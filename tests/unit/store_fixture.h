@@ -39,6 +39,7 @@ struct said {
     int samples;       /* of a hang's stack */
     const char *words; /* the last ones of an abort, */
     const char *input; /* as the worker had it when it read them */
+    bool plain;        /* no sanitizer told of it */
 };
 
 /* The call succeeded; else its message is shown. */
@@ -222,7 +223,7 @@ record_of(const struct said *said)
     AUTO(record_free) struct record *record = mem_alloc(sizeof(*record));
     bool stock = said->frames[0] == NULL;
 
-    record->sanitizer = mem_strdup("address");
+    record->sanitizer = mem_strdup(said->plain ? "none" : "address");
     record->crash_type = mem_strdup(said->type != NULL ? said->type
                                     : said->write      ? "Heap-buffer-overflow\nWRITE 4"
                                                        : "Heap-buffer-overflow\nREAD 4");

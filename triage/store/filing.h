@@ -19,6 +19,11 @@ struct filing {
     const char *reproducibility;
     char report[HASH_HEX_MAX]; /* "" : none is kept */
     bool is_short; /* the answer names another job's: its record is that one's */
+    struct {       /* JOB_SANITIZED: the open bug that it was filed in */
+        int64_t bug;
+        bool unseen; /* by any sanitizer */
+        char minor[RECORD_HASH_MAX];
+    } before;
 };
 
 void filing_clear(struct filing *filing);
@@ -41,5 +46,20 @@ struct cluster_clue filing_clue(const struct filing *filing);
 
 /* Find its bug and weigh it against what stands for that; in the caller's transaction. */
 int filing_plan(const struct filing *filing, struct plan *out, struct err *err);
+
+/* --- JOB_SANITIZED (store_sanitized.c): triaged again, on a build that came later --- */
+
+/* Sets filing->before; it is taken for queued if the bug is open. */
+int sanitized_load(struct filing *filing, struct err *err);
+
+/* Whether a sanitizer told of it now. */
+bool sanitized_shows(const struct filing *filing);
+
+/* What nobody knows yet is the bug that no sanitizer saw yet. */
+void sanitized_adopt(const struct filing *filing, struct plan *plan);
+
+/* The crash was filed in `bug`: what follows for the one that it was in, and for crashes
+ * of the same exact stack. */
+int sanitized_follow(const struct filing *filing, int64_t bug, struct err *err);
 
 #endif

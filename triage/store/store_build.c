@@ -61,7 +61,7 @@ store_put_builds(struct store *store, int64_t target, const struct build_list *b
     if (rc < 0) {
         return rc;
     }
-    store->release.after = 0; /* there may be a new one */
+    store->release.after = store->sanitized.after = 0; /* there may be a new one */
     rc = db_run(store->db, err, sql[BUILDS_FORGET], "i", target);
     for (size_t i = 0; i < builds->n && rc == 0; i++) {
         rc = put_build(store, target, builds, i, err);

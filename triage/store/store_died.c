@@ -212,6 +212,9 @@ store_job_died(struct store *store, const struct job *job, const char *ending,
     if (job->kind == JOB_RELEASE) {
         return store_release_died(store, job, out, err);
     }
+    if (job->kind == JOB_SANITIZED) {
+        return store_sanitized_died(store, job, out, err);
+    }
     int rc = db_begin(store->db, err);
     if (rc < 0) {
         return rc;

@@ -66,6 +66,13 @@ filing_clear(struct filing *filing)
     mem_free(filing->settings);
 }
 
+/* It was filed before, when no sanitizer could be asked; its record is there. */
+static bool
+is_again(const struct filing *filing)
+{
+    return filing->job->kind == JOB_SANITIZED;
+}
+
 static int
 load(struct filing *filing, struct err *err)
 {
@@ -93,7 +100,7 @@ load(struct filing *filing, struct err *err)
     mem_free(filing->settings);
     filing->settings = mem_strdup(stmt_text(stmt, 6));
     stmt_reset(stmt);
-    return 0;
+    return is_again(filing) ? sanitized_load(filing, err) : 0;
 }
 
 static bool
@@ -234,9 +241,12 @@ count_crash(const struct filing *filing, const char *kind, const char *result,
     const char *const labels[] = {
         "target", filing->target_name, "kind", kind, "result", result, NULL};
     int64_t written = filing->backlog ? -1 : filing->written; /* others' clock */
-    int rc = store_count(filing->store, "crashes_total", labels, 1, err);
+    int rc = count_runs(filing, err);
 
-    rc = rc < 0 ? rc : count_runs(filing, err);
+    if (rc < 0 || is_again(filing)) { /* it was counted before */
+        return rc;
+    }
+    rc = store_count(filing->store, "crashes_total", labels, 1, err);
     return rc < 0 ? rc
                   : store_tally_triaged(filing->store, written, filing->first_seen,
                                         clock_wall_ms(), err);
@@ -287,13 +297,14 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
              : plan->stands ? stand_for(filing, plan, err)
                             : 0;
     }
-    if (rc == 0 && (plan->stands || is_example(plan))) {
+    if (rc == 0 && (plan->stands || is_example(plan) || is_again(filing))) {
         rc = keep_record(filing, err);
         rc = rc < 0 ? rc
                     : store_example_add(filing->store, match.bug, filing->job->crash,
                                         &plan->example, err);
     }
-    if (rc == 0 && (plan->stands || plan->fixed || is_example(plan))) {
+    if (rc == 0 &&
+        (plan->stands || plan->fixed || is_example(plan) || is_again(filing))) {
         rc = store_put_replays(filing->store, filing->job->crash, filing->target,
                                &filing->answer, err);
     }
@@ -323,6 +334,9 @@ file_rows(const struct filing *filing, const struct plan *plan, struct blob_batc
                               is_new ? "new" : "duplicate", err);
     if (rc == 0 && plan->same.bug != 0) {
         rc = store_join(filing->store, match.bug, plan->same.bug, plan->same.why, err);
+    }
+    if (rc == 0 && is_again(filing)) {
+        rc = sanitized_follow(filing, match.bug, err);
     }
     return rc < 0 ? rc : target_runs(filing, err);
 }
@@ -460,6 +474,9 @@ file_answer(struct filing *filing, struct err *err)
     const struct answer *answer = &filing->answer;
     int rc = 0;
 
+    if (is_again(filing) && !sanitized_shows(filing)) {
+        return store_sanitized_seen(filing->store, filing->job, answer, err);
+    }
     filing->reproducibility =
         filing->is_report ? "unknown" : store_reproducibility(answer->k, answer->n);
     switch (answer->outcome) {

@@ -230,8 +230,10 @@ static int
 make_request(struct store *store, const struct candidate *of,
              const struct job_options *options, struct job *job, struct err *err)
 {
-    static const char *const ops[] = {
-        [JOB_TRIAGE] = "triage", [JOB_MINIMIZE] = "minimize", [JOB_REPORT] = "report"};
+    static const char *const ops[] = {[JOB_TRIAGE] = "triage",
+                                      [JOB_MINIMIZE] = "minimize",
+                                      [JOB_REPORT] = "report",
+                                      [JOB_SANITIZED] = "triage"};
     AUTO(json_decref) json_t *request = json_object();
     AUTO(json_decref) json_t *settings = options_json(of, err);
     AUTO(mem_free) char *input = store_input_path(options);
@@ -252,10 +254,10 @@ make_request(struct store *store, const struct candidate *of,
     json_put(request, "input", json_name(input));
     json_put(request, "command", command == NULL ? json_null() : command);
     json_put(request, "options", json_incref(settings));
-    if (job->kind == JOB_TRIAGE) {
+    if (job->kind == JOB_TRIAGE || job->kind == JOB_SANITIZED) {
         json_put(request, "runs", json_integer(options->runs));
         json_put(request, "source", json_text(of->source));
-        if (store_wants_whole(store, of->crash)) {
+        if (job->kind == JOB_SANITIZED || store_wants_whole(store, of->crash)) {
             json_put(request, "whole", json_true());
         }
         int rc = store_request_builds(store, of->target_id, of->source, request, err);
@@ -389,6 +391,34 @@ next_of(struct store *store, bool is_bug, const struct job_options *options,
     }
 }
 
+/* The crash itself is triaged as it was before. */
+static int
+next_sanitized(struct store *store, const struct job_options *options, struct job *out,
+               struct err *err)
+{
+    struct sanitized next;
+    int rc = 0;
+
+    while ((rc = store_next_sanitized(store, &next, err)) == 1) {
+        AUTO(candidate_clear) struct candidate of = {0};
+        AUTO(job_clear)
+        struct job job = {.kind = JOB_SANITIZED, .crash = next.crash, .attempt = 1};
+        rc = store_put_input(store, next.sha256, next.bytes, options, err);
+        if (rc == -ENOENT || rc == -EUCLEAN) {
+            continue; /* `db check` tells of it */
+        }
+        rc = rc < 0 ? rc : load_crash(store, next.crash, &of, err);
+        rc = rc < 0 ? rc : make_request(store, &of, options, &job, err);
+        if (rc < 0) {
+            return rc;
+        }
+        *out = job;
+        job.request = NULL;
+        return 1;
+    }
+    return rc;
+}
+
 int
 store_next_job(struct store *store, const struct job_options *options, struct job *out,
                struct err *err)
@@ -402,6 +432,7 @@ store_next_job(struct store *store, const struct job_options *options, struct jo
     store_regressions_sometimes(store);
     store_wake_sometimes(store);
     rc = store_next_release(store, options, out, err);
+    rc = rc != 0 ? rc : next_sanitized(store, options, out, err);
     if (rc != 0 || options->minimize_ms <= 0) {
         return rc;
     }

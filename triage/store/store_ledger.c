@@ -30,10 +30,6 @@ enum {
     STATEMENTS,
 };
 
-/* What a second chance resets. */
-#define QUEUED_AGAIN                                                            \
-    "state = 'queued', attempts = 0, deaths = 0, k = 0, n = 0, outcome = NULL," \
-    " reason = NULL, reproducibility = 'unknown', triaged = NULL"
 #define WITHOUT_RESULT                                                           \
     "bug IS NULL AND state <> 'queued' AND target = ?1 AND state IN ('broken', " \
     "'triaged')"

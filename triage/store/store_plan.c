@@ -44,8 +44,10 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
     double worse = filing->answer.record->severity_score - stmt_real(bug, 5);
 
     plan->severity = (enum severity)stmt_int(bug, 0);
-    plan->stands = worse > score_step || (worse > -score_step &&
-                                          (ours > theirs || (ours == theirs && smaller)));
+    bool seen_first = filing->before.unseen && plan->match.bug == filing->before.bug;
+    plan->stands =
+        seen_first || worse > score_step ||
+        (worse > -score_step && (ours > theirs || (ours == theirs && smaller)));
     /* an input that shows it in a stronger way (far from null, a write) proves what a
      * smaller one that shows it in a weaker way does not: it is minimized anew */
     bool stronger = filing->answer.record->severity > plan->severity;
@@ -101,6 +103,7 @@ filing_plan(const struct filing *filing, struct plan *out, struct err *err)
                         .reproduces = true};
     int rc = find_bug(filing, &plan, err);
 
+    sanitized_adopt(filing, &plan);
     if (rc == 0 && plan.match.bug != 0) {
         rc = db_query(db, &bug, err, sql[BUG], "i", plan.match.bug);
         rc = rc < 0 ? rc : stmt_step(bug, err);

@@ -41,6 +41,7 @@
  *   store_revision.c  builds as people speak of them: commits, releases
  *   store_kept.c    copies of programs
  *   store_release.c bugs that a later release build has not seen
+ *   store_sanitized.c  crashes that a later sanitizer build has not seen
  *   store_target.c  targets by name; where events left a subject
  *   store_coverage.c  what a corpus reaches, over time (triage/coverage.h)
  *   store_backup.c  a copy of all of it (triage/upkeep.h)
@@ -62,11 +63,12 @@ enum {
     /* bytes up to which a blob lies in its row: a page of the database, whose overflow is
      * another one at most, where the least file takes a block, an inode and a name */
     STORE_ROW_BYTES_MAX = 4 << 10,
-    STORE_SOURCES_MAX = 8,    /* of a bug: sources and builds with an example each */
-    STORE_TRIM_FROM = 64,     /* crashes that a bug has more than when it was trimmed */
-    STORE_TRIM_MAX = 512,     /* blobs that are weighed at a time */
-    STORE_RELEASE_MAX = 1000, /* bugs that a process hands out for the release build */
-    STORE_TRIM_EVERY = 256,   /* crashes that are filed until a flood is trimmed */
+    STORE_SOURCES_MAX = 8, /* of a bug: sources and builds with an example each */
+    STORE_TRIM_FROM = 64,  /* crashes that a bug has more than when it was trimmed */
+    STORE_TRIM_MAX = 512,  /* blobs that are weighed at a time */
+    STORE_LATER_MAX =
+        1000, /* bugs, or crashes, that a process hands out for a later build */
+    STORE_TRIM_EVERY = 256, /* crashes that are filed until a flood is trimmed */
 };
 
 struct handed {  /* a job that this process handed out */
@@ -91,10 +93,10 @@ struct store {
     struct unlinker *unlinker;
     int64_t row_bytes_max; /* of a new blob that lies in its row; -1: each is a file */
     bool regressions_due;  /* bugs may have reproducers that lie in no file yet */
-    struct {
-        int64_t after; /* the last bug that was looked at */
+    struct later {
+        int64_t after; /* the last bug or crash that was looked at */
         int handed;
-    } release;
+    } release, sanitized;
 };
 
 /* Whether a state is one of a list; else -EINVAL, "'opne' is no state KIND (did you mean
@@ -147,6 +149,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_life_sql)       \
     X(store_minimize_sql)   \
     X(store_release_sql)    \
+    X(store_sanitized_sql)  \
     X(store_evidence_sql)   \
     X(store_revision_sql)   \
     X(store_kept_sql)       \
@@ -315,6 +318,11 @@ bool store_wants_whole(const struct store *store, int64_t crash);
 
 /* When crash c was seen (0005_seen.sql). */
 #define CRASH_SEEN "iif(c.backlog, c.first_seen, c.written)"
+
+/* Of a crash: what a second chance resets. */
+#define QUEUED_AGAIN                                                            \
+    "state = 'queued', attempts = 0, deaths = 0, k = 0, n = 0, outcome = NULL," \
+    " reason = NULL, reproducibility = 'unknown', triaged = NULL"
 
 /* When a bug is due (struct bug), wall ms, 0: never. */
 #define DUE_OF(g)                                                                 \
@@ -632,6 +640,25 @@ int store_finish_release(struct store *store, const struct job *job,
 /* The worker died: the build counts as broken for this bug. */
 int store_release_died(struct store *store, const struct job *job,
                        struct job_outcome *out, struct err *err);
+
+/* --- later sanitizer builds (store_sanitized.c) --- */
+
+struct sanitized { /* a crash of an open bug that no sanitizer saw */
+    int64_t crash, bytes;
+    char sha256[HASH_HEX_MAX];
+};
+
+/* 1: *out is the next that was not replayed on its target's sanitizer build yet; 0: none.
+ */
+int store_next_sanitized(struct store *store, struct sanitized *out, struct err *err);
+
+/* No sanitizer saw it there either: keep what the builds did. answer NULL: nothing is
+ * known. */
+int store_sanitized_seen(struct store *store, const struct job *job,
+                         const struct answer *answer, struct err *err);
+/* The worker died: the build counts as broken for this crash. */
+int store_sanitized_died(struct store *store, const struct job *job,
+                         struct job_outcome *out, struct err *err);
 
 /* What the tables say of a crash. */
 int store_outcome_of_crash(struct store *store, int64_t crash, struct job_outcome *out,

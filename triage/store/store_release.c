@@ -101,7 +101,7 @@ int
 store_next_release(struct store *store, const struct job_options *options,
                    struct job *out, struct err *err)
 {
-    while (store->release.handed < STORE_RELEASE_MAX) {
+    while (store->release.handed < STORE_LATER_MAX) {
         AUTO(job_clear) struct job job = {0};
         char sha256[HASH_HEX_MAX];
         struct stmt *row = NULL;

@@ -199,8 +199,7 @@ put_standing(struct store *store, int64_t bug, const struct stand *best, struct 
                or_empty(r->crash_state), or_empty(r->sanitizer), (int64_t)r->security,
                or_empty(r->class_name), or_empty(r->exploitability), or_empty(r->cwe));
 
-    rc = rc < 0 ? rc : store_frames_put(store, bug, or_empty(r->crash_state), err);
-    return rc < 0 ? rc : put_reproducer(store, bug, best, err);
+    return rc < 0 ? rc : store_frames_put(store, bug, or_empty(r->crash_state), err);
 }
 
 /* --- the rest of the row --- */
@@ -294,8 +293,9 @@ store_settle_bug(struct store *store, int64_t bug, const struct settling *how,
     if (best.record == NULL) {
         return err_set(err, -EUCLEAN, "no record of NJ-%lld can be read", (long long)bug);
     }
-    if (!known.stands || best.crash != known.crash || how->is_new) {
-        rc = put_standing(store, bug, &best, err);
+    rc = put_standing(store, bug, &best, err);
+    if (rc == 0 && (!known.stands || best.crash != known.crash || how->is_new)) {
+        rc = put_reproducer(store, bug, &best, err);
     }
     rc = rc < 0 ? rc
                 : store_computed_severity(store, bug, known.target, best.record,
