@@ -217,6 +217,13 @@ budget_of(const struct slo_policy *policy)
     return points;
 }
 
+/* Whether it costs anything in a window that ends now or later. */
+static bool
+still_costs(const struct slo_policy *policy, const struct bug_life *life, int64_t now)
+{
+    return is_open(life) || life->changes[life->n - 1].at > now - policy->window_ms;
+}
+
 static double
 spent_by_all(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
              int64_t end)
@@ -224,7 +231,8 @@ spent_by_all(const struct slo_policy *policy, const struct bug_life *lives, size
     double points = 0;
 
     for (size_t i = 0; i < n; i++) {
-        points += spent_by(policy, &lives[i], end);
+        points +=
+            still_costs(policy, &lives[i], end) ? spent_by(policy, &lives[i], end) : 0;
     }
     return points;
 }

@@ -189,15 +189,15 @@ note_life(struct store *store, const struct slo_policy *policy,
           const struct bug_life *life, int64_t now, struct err *err)
 {
     enum slo_deadline deadline = slo_deadline_of(policy, life, now);
-    int rc = deadline == SLO_DEADLINE_NONE
+    int rc = deadline == SLO_DEADLINE_NONE || life->noted_deadline
                  ? 0
                  : note_bug(store, life, "bug.deadline",
                             deadline == SLO_DEADLINE_MET ? "met" : "missed", err);
 
-    rc = rc < 0 || life->backlog || slo_introduced(life) == 0
+    rc = rc < 0 || life->backlog || life->noted_introduced || slo_introduced(life) == 0
              ? rc
              : note_introduced(store, life, err);
-    return rc < 0 || !slo_is_incident(life)
+    return rc < 0 || life->noted_incident || !slo_is_incident(life)
                ? rc
                : note_bug(store, life, "bug.incident", "incident", err);
 }

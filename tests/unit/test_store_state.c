@@ -1,6 +1,8 @@
 #include "tests/unit/store_fixture.h"
 
 #include "base/clock.h"
+#include "triage/digest.h"
+#include "triage/life.h"
 
 enum { HOUR_MS = 3600 * 1000 };
 
@@ -142,6 +144,84 @@ test_due_is_by_severity_from_when_it_was_filed(void **state)
     assert_int_equal(bug.due, 0);
 }
 
+/* --- who only reads --- */
+
+struct seen { /* by a reader */
+    int open, ignored;
+};
+
+static int
+see(void *user, const struct bug *bug, struct err *err)
+{
+    struct seen *seen = user;
+
+    (void)err;
+    seen->open += strcmp(bug->state, "open") == 0;
+    seen->ignored += strcmp(bug->state, "ignored") == 0;
+    assert_int_equal(bug->until.at != 0, strcmp(bug->state, "ignored") == 0);
+    return 0;
+}
+
+static struct seen
+list(struct store *store, const char *state)
+{
+    const struct bug_filter filter = {.at_least = SEVERITY_INFO, .state = state};
+    struct err err = ERR_INIT;
+    struct seen seen = {0};
+
+    assert_int_equal(store_bugs(store, &filter, see, &seen, &err), 0);
+    return seen;
+}
+
+static int
+open_again(void *user, struct bug_life *life, struct err *err)
+{
+    (void)err;
+    if (life->bug == 1) {
+        assert_true(life->n > 1);
+        assert_string_equal(life->changes[life->n - 1].to, "open");
+        assert_int_equal(life->changes[life->n - 1].at, *(const int64_t *)user);
+    } else {
+        assert_string_equal(life->changes[life->n - 1].to, "ignored");
+    }
+    return 0;
+}
+
+/* One bug's time is over, the other's is not, and nobody has written since. */
+static void
+test_a_reader_sees_the_state_as_of_now(void **state)
+{
+    struct fixture *fix = *state;
+    const struct bug_until later = {.at = clock_wall_ms() + HOUR_MS};
+    const struct decision ann = {.actor = "ann", .until = &later};
+    AUTO(store_close) struct store *reader = NULL;
+    struct store_counts counts;
+    int64_t past = clock_wall_ms() - 1500;
+
+    (void)triage(fix, "first", &(struct said){0});
+    (void)triage(fix, "second", &(struct said){.frames = {"other", "main"}});
+    for (int64_t bug = 1; bug <= 2; bug++) {
+        must(fix, store_set_bug_state(fix->store, bug, "ignored", &ann, &fix->err));
+    }
+    must(fix, db_run(store_db(fix->store), &fix->err,
+                     "UPDATE bug SET until_at = ?1 WHERE id = 1", "i", past));
+    must(fix, store_open(fix->state, DB_READ, &reader, &fix->err));
+    assert_int_equal(list(reader, "open").open, 1);
+    assert_int_equal(list(reader, "ignored").ignored, 1);
+    must(fix, store_counts(reader, &counts, &fix->err));
+    assert_int_equal(counts.bugs[SEVERITY_MEDIUM], 1);
+    must(fix, store_lives(reader, open_again, &past, &fix->err));
+    AUTO(digest_clear)
+    struct digest digest = {.from = past - HOUR_MS, .to = clock_wall_ms() + 1000};
+    must(fix, store_digest(reader, &digest, &fix->err));
+    assert_string_equal(digest.bugs[0].state, "open");
+    assert_int_equal(store_check(reader, true, print_finding, NULL, &fix->err), 0);
+    /* it only looked */
+    assert_int_equal(number(fix, "SELECT count(*) FROM bug WHERE state = 'ignored'"), 2);
+    assert_int_equal(wake(fix), 1);
+    assert_int_equal(list(reader, "open").open, 1);
+}
+
 int
 main(void)
 {
@@ -150,6 +230,7 @@ main(void)
         TEST(test_what_is_ignored_comes_back_with_crashes_or_severity),
         TEST(test_times_are_kept_with_the_bug),
         TEST(test_due_is_by_severity_from_when_it_was_filed),
+        TEST(test_a_reader_sees_the_state_as_of_now),
     };
 
     return cmocka_run_group_tests_name("store_state", tests, NULL, NULL);

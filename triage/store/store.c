@@ -229,7 +229,9 @@ store_open(const char *state, enum db_mode mode, struct store **out, struct err 
     if (rc == 0 && mode == DB_CREATE) {
         rc = store_sweep(store, NULL, err);
     }
-    if (rc == 0 && mode != DB_READ) {
+    if (rc == 0 && mode == DB_READ) {
+        rc = store_bugs_now(store, err);
+    } else if (rc == 0) {
         store_wake_sometimes(store);
     }
     if (rc < 0) {

@@ -159,8 +159,9 @@ static const char *const sql[STATEMENTS] = {
         " WHERE c.bug = g.id) AS n FROM bug g) WHERE n <> crashes",
     [BUG_STATE] = "SELECT format('NJ-%d is %s, but its events say %s', id, state,"
                   " coalesce(last, 'nothing')) FROM (SELECT g.id, g.state, " LAST(
-                      "'bug.new', 'bug.state'", "bug", "g.id") " AS last FROM bug g)"
-                                                               " WHERE state IS NOT last",
+                      "'bug.new', 'bug.state'", "bug",
+                      "g.id") " AS last FROM main.bug g)" /* as it is written */
+                              " WHERE state IS NOT last",
     [BUG_SEVERITY] =
         "SELECT format('NJ-%d is %s, but its events say %s', id, severity,"
         " coalesce(last, 'nothing')) FROM (SELECT g.id, CASE g.severity WHEN 0 THEN "

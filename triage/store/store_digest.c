@@ -25,10 +25,15 @@ static const char *const sql[STATEMENTS] = {
     [CRASHES] = "SELECT c.target, coalesce(c.bug, 0), count(*) FROM crash c"
                 " WHERE c.id >= ?1 AND c.first_seen < ?2 AND NOT c.backlog"
                 " GROUP BY +c.target, +c.bug",
-    [EVENTS] = "SELECT subject_id, kind, coalesce(from_state, ''), coalesce(to_state, '')"
-               " FROM event WHERE kind IN ('bug.new', 'bug.backlog', 'bug.state',"
-               " 'bug.severity', 'bug.override') AND at >= ?1 AND at < ?2 AND NOT quiet"
-               " ORDER BY id",
+    [EVENTS] =
+        "SELECT subject_id, kind, coalesce(from_state, ''), coalesce(to_state, ''), id"
+        " FROM event WHERE kind IN ('bug.new', 'bug.backlog', 'bug.state',"
+        " 'bug.severity', 'bug.override') AND at >= ?1 AND at < ?2 AND NOT quiet"
+        /* last what came back meanwhile, and nobody wrote down (store_bugs_now()) */
+        " UNION ALL SELECT w.id, 'bug.state', w.state, g.state, 9223372036854775807"
+        " FROM main.bug w JOIN bug g ON g.id = w.id WHERE w.state IN ('ignored',"
+        " 'wontfix') AND g.state <> w.state AND coalesce(w.until_at, ?1) >= ?1"
+        " ORDER BY 5",
     [RUN_OUT] =
         "SELECT id FROM (SELECT id, " DUE_OF("bug") " AS due FROM bug)"
                                                     " WHERE due >= ?1 AND due < ?2",

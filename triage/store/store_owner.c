@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "triage/codeowners.h"
+#include "triage/store/records.h"
 #include "triage/store/store_private.h"
 
 enum {
@@ -28,9 +29,6 @@ enum {
     OF_TARGET,
     OF_TARGET_DROP,
     TARGET,
-    BUGS,
-    BUGS_OF_TARGET,
-    RECORD,
     STATEMENTS,
 };
 
@@ -46,11 +44,6 @@ static const char *const sql[STATEMENTS] = {
     [OF_TARGET] = "SELECT owners, origin FROM owner_rule WHERE target = ?1",
     [OF_TARGET_DROP] = "DELETE FROM owner_rule WHERE target = ?1",
     [TARGET] = "SELECT name FROM target WHERE id = ?1",
-    [BUGS] = "SELECT id FROM bug WHERE id > ?1 ORDER BY id LIMIT 1",
-    [BUGS_OF_TARGET] =
-        "SELECT id FROM bug WHERE target = ?2 AND id > ?1 ORDER BY id LIMIT 1",
-    [RECORD] = "SELECT t.name, r.json FROM bug g JOIN target t ON t.id = g.target"
-               " JOIN record r ON r.crash = g.crash WHERE g.id = ?1",
 };
 const struct store_sql store_owner_sql = {sql, STATEMENTS};
 
@@ -114,7 +107,7 @@ path_of(const struct record *record)
     return NULL;
 }
 
-/* --- weighing --- */
+/* --- rules --- */
 
 struct owner {
     char *names, *origin;
@@ -127,35 +120,100 @@ owner_clear(struct owner *owner)
 }
 AUTO_DEFINE_CLEAR(struct owner, owner_clear)
 
+struct rule { /* as the table has it; no pattern: of this target */
+    char *target, *pattern, *root;
+    struct owner owner;
+};
+
+struct said_owner {
+    char *key;                 /* the target, and the path on a line of its own */
+    const struct owner *owner; /* borrowed from a rule; NULL: nobody's */
+};
+
+/* All rules, in the order in which they are asked, and what they said. Bugs are many
+ * more than files, and there may be thousands of rules. */
+struct book {
+    struct rule *v;
+    size_t n;
+    struct said_owner *answers; /* by key */
+    size_t n_answers;
+};
+
 static void
-set_owner_to(struct owner *owner, const char *names, const char *origin)
+book_clear(struct book *book)
 {
-    owner_clear(owner);
-    *owner = (struct owner){mem_strdup(names), mem_strdup(origin)};
+    for (size_t i = 0; i < book->n; i++) {
+        mem_free(book->v[i].target);
+        mem_free(book->v[i].pattern);
+        mem_free(book->v[i].root);
+        owner_clear(&book->v[i].owner);
+    }
+    for (size_t i = 0; i < book->n_answers; i++) {
+        mem_free(book->answers[i].key);
+    }
+    mem_free(book->v);
+    mem_free(book->answers);
 }
+AUTO_DEFINE_CLEAR(struct book, book_clear)
 
 static int
-find_owner(struct store *store, const char *target, const char *path, struct owner *out,
-           struct err *err)
+load_book(struct store *store, struct book *out, struct err *err)
 {
     struct stmt *row = NULL;
-    bool found = false;
     int rc = db_query(store->db, &row, err, sql[RULES], "");
 
-    set_owner_to(out, "", "");
-    while (rc == 0 && !found && (rc = stmt_step(row, err)) == 1) {
-        const char *pattern = stmt_text(row, 1);
-        found = pattern[0] == '\0'
-                    ? strcmp(stmt_text(row, 0), target) == 0
-                    : path != NULL && matches(pattern, stmt_text(row, 2), path);
-        if (found) {
-            set_owner_to(out, stmt_text(row, 3), stmt_text(row, 4));
-            stmt_reset(row);
-        }
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        out->v = mem_resize(out->v, (out->n + 1) * sizeof(*out->v));
+        out->v[out->n++] = (struct rule){
+            .target = mem_strdup(stmt_text(row, 0)),
+            .pattern = mem_strdup(stmt_text(row, 1)),
+            .root = mem_strdup(stmt_text(row, 2)),
+            .owner = {mem_strdup(stmt_text(row, 3)), mem_strdup(stmt_text(row, 4))}};
         rc = 0;
     }
     return rc;
 }
+
+/* The first that matches; NULL: none. */
+static const struct owner *
+ask_rules(const struct book *book, const char *target, const char *path)
+{
+    for (size_t i = 0; i < book->n; i++) {
+        const struct rule *rule = &book->v[i];
+        if (rule->pattern[0] == '\0'
+                ? strcmp(rule->target, target) == 0
+                : path != NULL && matches(rule->pattern, rule->root, path)) {
+            return &rule->owner;
+        }
+    }
+    return NULL;
+}
+
+static const struct owner *
+find_owner(struct book *book, const char *target, const char *path)
+{
+    AUTO(mem_free) char *key = mem_printf("%s\n%s", target, path == NULL ? "" : path);
+    size_t low = 0;
+    size_t high = book->n_answers;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(book->answers[middle].key, key);
+        if (order == 0) {
+            return book->answers[middle].owner;
+        }
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    size_t bytes = (book->n_answers + 1) * sizeof(*book->answers);
+    book->answers = mem_resize(book->answers, bytes);
+    struct said_owner *at = &book->answers[low];
+    memmove(at + 1, at, (book->n_answers++ - low) * sizeof(*at));
+    *at = (struct said_owner){STEAL(key), ask_rules(book, target, path)};
+    return at->owner;
+}
+
+/* --- weighing --- */
 
 static int
 load_owner(struct store *store, int64_t bug, struct owner *out, struct err *err)
@@ -199,57 +257,52 @@ put_owner(struct store *store, int64_t bug, const struct owner *before,
                : store_event_put(store, &event, err);
 }
 
-int
-store_weigh_owner(struct store *store, int64_t bug, const char *target,
-                  const struct record *record, struct err *err)
+struct weighing {
+    struct store *store;
+    struct book *book;
+};
+
+static int
+weigh(void *user, int64_t bug, const char *target, const struct record *record,
+      struct err *err)
 {
+    static char nobody[] = "";
+    static const struct owner none = {nobody, nobody};
+    const struct weighing *weighing = user;
     AUTO(owner_clear) struct owner before = {0};
-    AUTO(owner_clear) struct owner after = {0};
-    int rc = load_owner(store, bug, &before, err);
+    int rc = load_owner(weighing->store, bug, &before, err);
 
     if (rc < 0 || strcmp(before.origin, "hand") == 0) {
         return rc;
     }
-    rc = find_owner(store, target, path_of(record), &after, err);
-    return rc < 0 ? rc : put_owner(store, bug, &before, &after, NULL, err);
+    const struct owner *after = find_owner(weighing->book, target, path_of(record));
+    return put_owner(weighing->store, bug, &before, after == NULL ? &none : after, NULL,
+                     err);
 }
 
-/* As far as its record can be read. */
-static int
-weigh_again(struct store *store, int64_t bug, struct err *err)
+int
+store_weigh_owner(struct store *store, int64_t bug, const char *target,
+                  const struct record *record, struct err *err)
 {
-    AUTO(json_decref) json_t *object = NULL;
-    AUTO(record_free) struct record *record = NULL;
-    struct stmt *row = NULL;
-    int rc = db_query(store->db, &row, err, sql[RECORD], "i", bug);
+    AUTO(book_clear) struct book book = {0};
+    struct weighing weighing = {store, &book};
+    int rc = load_book(store, &book, err);
 
-    rc = rc < 0 ? rc : stmt_step(row, err);
-    if (rc <= 0) {
-        return rc;
-    }
-    AUTO(mem_free) char *target = mem_strdup(stmt_text(row, 0));
-    const char *text = stmt_text(row, 1);
-    bool read = json_parse(text, strlen(text), &object, NULL) == 0 &&
-                record_from_json(object, &record, NULL) == 0;
-    stmt_reset(row);
-    return read ? store_weigh_owner(store, bug, target, record, err) : 0;
+    return rc < 0 ? rc : weigh(&weighing, bug, target, record, err);
 }
 
+/* As far as their records can be read. */
 static int
-weigh_all(struct store *store, const char *bugs, int64_t target, struct err *err)
+weigh_again(struct store *store, const struct record_range *range, struct err *err)
 {
-    int64_t bug = 0;
-    int rc = 0;
+    AUTO(book_clear) struct book book = {0};
+    struct weighing weighing = {store, &book};
+    int rc = load_book(store, &book, err);
 
-    while (rc == 0) {
-        rc = target == 0 ? db_int(store->db, &bug, err, bugs, "i", bug)
-                         : db_int(store->db, &bug, err, bugs, "ii", bug, target);
-        rc = rc < 0 ? rc : weigh_again(store, bug, err);
-    }
-    return rc == -ENODATA ? 0 : rc;
+    return rc < 0 ? rc : store_records(store, range, weigh, &weighing, err);
 }
 
-/* --- rules --- */
+/* --- what nightjar.yaml says --- */
 
 static bool
 says(struct stmt *row, int column, const char *text)
@@ -292,7 +345,7 @@ replace_rules(struct store *store, const struct owner_rule *rules, size_t n,
         rc = db_run(store->db, err, sql[RULE_ADD], "ntttt", rule->pattern, rule->root,
                     rule->owners, rule->origin);
     }
-    return rc < 0 ? rc : weigh_all(store, sql[BUGS], 0, err);
+    return rc < 0 ? rc : weigh_again(store, &(struct record_range){0}, err);
 }
 
 int
@@ -362,7 +415,8 @@ replace_of_target(struct store *store, int64_t target, const char *name,
         rc = db_run(store->db, err, sql[RULE_ADD], "tnttt", name, "", owner->names,
                     owner->origin);
     }
-    return rc < 0 ? rc : weigh_all(store, sql[BUGS_OF_TARGET], target, err);
+    const struct record_range its = {.target = target};
+    return rc < 0 ? rc : weigh_again(store, &its, err);
 }
 
 int
@@ -409,7 +463,8 @@ set_owner(struct store *store, int64_t bug, const char *owner,
     rc = rc < 0 ? rc : store_acknowledge(store, bug, err);
     mem_free(after.names);
     mem_free(after.origin);
-    return rc < 0 || owner != NULL ? rc : weigh_again(store, bug, err);
+    const struct record_range it = {.bug = bug};
+    return rc < 0 || owner != NULL ? rc : weigh_again(store, &it, err);
 }
 
 int

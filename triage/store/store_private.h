@@ -155,6 +155,7 @@ struct store_sql { /* a test prepares each and looks at its plan */
     X(store_kept_sql)       \
     X(store_issue_sql)      \
     X(store_owner_sql)      \
+    X(store_records_sql)    \
     X(store_changed_sql)    \
     X(store_digest_sql)     \
     X(store_tally_sql)      \
@@ -413,6 +414,11 @@ struct hand_event {
 };
 int store_event_by_hand(struct store *store, const struct decision *decision,
                         const struct hand_event *hand, struct err *err);
+
+/* For who only reads: from now on `bug` is the table as it would be if somebody had just
+ * called store_wake(), a view that is found before the table (which is main.bug). So each
+ * statement tells the state as of now, and none has to know how. */
+int store_bugs_now(struct store *store, struct err *err);
 
 /* store_wake(); what fails is logged, since the next who comes does it. */
 void store_wake_sometimes(struct store *store);

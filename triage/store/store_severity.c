@@ -1,3 +1,4 @@
+#include "triage/store/records.h"
 #include "triage/store/store_private.h"
 
 #include <errno.h>
@@ -19,8 +20,6 @@ enum {
     RULES,
     RULES_DROP,
     RULE_ADD,
-    BUGS,
-    RECORD,
     STATEMENTS,
 };
 
@@ -44,9 +43,6 @@ static const char *const sql[STATEMENTS] = {
     [RULES_DROP] = "DELETE FROM severity_rule",
     [RULE_ADD] = "INSERT INTO severity_rule(target, crash_type, function, file, severity,"
                  " reason, origin) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [BUGS] = "SELECT id FROM bug WHERE id > ?1 ORDER BY id LIMIT 1",
-    [RECORD] = "SELECT t.name, r.json FROM bug g JOIN target t ON t.id = g.target"
-               " JOIN record r ON r.crash = g.crash WHERE g.id = ?1",
 };
 const struct store_sql store_severity_sql = {sql, STATEMENTS};
 
@@ -339,42 +335,29 @@ replace_rules(struct store *store, const struct severity_rule *given, size_t n,
     return rc;
 }
 
-/* Apply the rules to one bug, as far as its record can be read. */
-static int
-apply_to(struct store *store, const struct rules *rules, int64_t bug, struct err *err)
-{
-    AUTO(json_decref) json_t *object = NULL;
-    AUTO(record_free) struct record *record = NULL;
-    struct stmt *row = NULL;
-    int rc = db_query(store->db, &row, err, sql[RECORD], "i", bug);
+struct apply {
+    struct store *store;
+    const struct rules *rules;
+};
 
-    rc = rc < 0 ? rc : stmt_step(row, err);
-    if (rc <= 0) {
-        return rc;
-    }
-    AUTO(mem_free) char *target = mem_strdup(stmt_text(row, 0));
-    const char *text = stmt_text(row, 1);
-    bool read = json_parse(text, strlen(text), &object, NULL) == 0 &&
-                record_from_json(object, &record, NULL) == 0;
-    stmt_reset(row);
-    return read ? apply_rules(store, rules, bug, target, record, err) : 0;
+static int
+apply_to(void *user, int64_t bug, const char *target, const struct record *record,
+         struct err *err)
+{
+    const struct apply *apply = user;
+
+    return apply_rules(apply->store, apply->rules, bug, target, record, err);
 }
 
 static int
 apply_to_all(struct store *store, struct err *err)
 {
     AUTO(rules_clear) struct rules rules = {0};
-    int64_t bug = 0;
+    const struct record_range all = {0};
+    struct apply apply = {store, &rules};
     int rc = load_rules(store, &rules, err);
 
-    while (rc == 0) {
-        rc = db_int(store->db, &bug, err, sql[BUGS], "i", bug);
-        if (rc == -ENODATA) {
-            return 0;
-        }
-        rc = rc < 0 ? rc : apply_to(store, &rules, bug, err);
-    }
-    return rc;
+    return rc < 0 ? rc : store_records(store, &all, apply_to, &apply, err);
 }
 
 int

@@ -13,6 +13,24 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+/* What a state that is not for ever says of its end, at a time. */
+#define IS_OVER(now)                                                           \
+    "coalesce(until_at <= " now ", 0) + coalesce(crashes >= until_crashes, 0)" \
+    " + coalesce(severity > until_severity, 0) > 0"
+
+static const char bug_now[] =
+    "PRAGMA query_only=OFF; CREATE TEMP VIEW bug AS SELECT id, iif(over, 'open', state) "
+    "AS state, duplicate_of,"
+    " target, crash, signature, crash_type, crash_state, sanitizer, severity,"
+    " severity_score, security, class, exploitability, cwe, original, reproducer,"
+    " minimize, minimize_attempts, minimize_deaths, crashes, first_seen, last_seen,"
+    " computed_severity, computed_score, backlog, trimmed, trimmed_crashes, filed,"
+    " acknowledged, claimed, verified, iif(over, NULL, until_at) AS until_at,"
+    " iif(over, NULL, until_crashes) AS until_crashes,"
+    " iif(over, NULL, until_severity) AS until_severity, owner, owner_origin"
+    " FROM (SELECT *, state IN ('ignored', 'wontfix') AND " IS_OVER(
+        "unixepoch() * 1000") " AS over FROM main.bug); PRAGMA query_only=ON";
+
 enum {
     STATE,
     CHANGE,
@@ -36,8 +54,7 @@ static const char *const sql[STATEMENTS] = {
     [DUE] = "SELECT id, state, until_at IS NOT NULL AND until_at <= ?1,"
             " until_crashes IS NOT NULL AND crashes >= until_crashes, until_crashes,"
             " until_at FROM bug WHERE state IN ('ignored', 'wontfix')"
-            " AND (until_at <= ?1 OR crashes >= until_crashes"
-            "  OR severity > until_severity) ORDER BY id LIMIT 1",
+            " AND " IS_OVER("?1") " ORDER BY id",
     [DEADLINE] = "SELECT value FROM setting WHERE name = 'deadline_' || ?1",
     [DEADLINE_PUT] = ("INSERT INTO setting(name, value) VALUES('deadline_' || ?1, ?2)"
                       " ON CONFLICT(name) DO UPDATE SET value = ?2"),
@@ -240,18 +257,23 @@ struct waking {
     char why[160];
 };
 
-/* 1: one is due. */
-static int
-next_due(struct store *store, int64_t now, struct waking *out, struct err *err)
+struct wakings {
+    struct waking *v;
+    size_t n;
+};
+
+static void
+wakings_clear(struct wakings *wakings)
 {
-    struct stmt *row = NULL;
-    int rc = db_query(store->db, &row, err, sql[DUE], "i", now);
+    mem_free(wakings->v);
+}
+AUTO_DEFINE_CLEAR(struct wakings, wakings_clear)
+
+static void
+read_due(struct stmt *row, struct waking *out)
+{
     char at[CLOCK_TEXT_MAX];
 
-    rc = rc < 0 ? rc : stmt_step(row, err);
-    if (rc <= 0) {
-        return rc;
-    }
     out->bug = stmt_int(row, 0);
     (void)snprintf(out->state, sizeof(out->state), "%s", stmt_text(row, 1));
     if (stmt_int(row, 2) != 0) {
@@ -264,8 +286,20 @@ next_due(struct store *store, int64_t now, struct waking *out, struct err *err)
         (void)snprintf(out->why, sizeof(out->why),
                        "%s as long as its severity did not rise", out->state);
     }
-    stmt_reset(row);
-    return 1;
+}
+
+static int
+load_due(struct store *store, int64_t now, struct wakings *out, struct err *err)
+{
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[DUE], "i", now);
+
+    while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
+        out->v = mem_resize(out->v, (out->n + 1) * sizeof(*out->v));
+        read_due(row, &out->v[out->n++]);
+        rc = 0;
+    }
+    return rc;
 }
 
 static int
@@ -285,29 +319,39 @@ wake(struct store *store, const struct waking *waking, struct err *err)
     return rc < 0 ? rc : store_event_put(store, &event, err);
 }
 
+/* Whoever came first has done it, where nothing is due any more. */
+static int
+wake_all(struct store *store, int64_t now, int64_t *woken, struct err *err)
+{
+    AUTO(wakings_clear) struct wakings due = {0};
+    int rc = load_due(store, now, &due, err);
+
+    for (size_t i = 0; i < due.n && rc == 0; i++) {
+        rc = wake(store, &due.v[i], err);
+    }
+    *woken = rc < 0 ? 0 : (int64_t)due.n;
+    return rc;
+}
+
 int
 store_wake(struct store *store, int64_t *woken, struct err *err)
 {
-    struct waking waking = {0};
+    AUTO(wakings_clear) struct wakings due = {0};
     int64_t now = clock_wall_ms();
-    int rc = next_due(store, now, &waking, err);
+    int rc = load_due(store, now, &due, err);
 
     *woken = 0;
-    if (rc <= 0) {
+    if (rc < 0 || due.n == 0) {
         return rc; /* without a lock: mostly nothing is */
     }
     rc = db_begin(store->db, err);
-    if (rc < 0) {
-        return rc;
-    }
-    while ((rc = next_due(store, now, &waking, err)) == 1) {
-        rc = wake(store, &waking, err);
-        if (rc < 0) {
-            break;
-        }
-        *woken += 1;
-    }
-    return store_end(store, rc, err);
+    return rc < 0 ? rc : store_end(store, wake_all(store, now, woken, err), err);
+}
+
+int
+store_bugs_now(struct store *store, struct err *err)
+{
+    return db_exec(store->db, bug_now, err);
 }
 
 void
