@@ -44,8 +44,8 @@ static const char *const sql[STATEMENTS] = {
                " AND e.subject_id = g.id WHERE e.kind IN ('bug.new', 'bug.backlog',"
                " 'bug.state', 'bug.deadline', 'bug.introduced', 'bug.incident')"
                " ORDER BY g.id, e.id",
-    [MINUTES] = "SELECT target, began, slices, productive_ms FROM control"
-                " ORDER BY target, began",
+    [MINUTES] = ("SELECT target, began, slices, productive_ms FROM control"
+                 " ORDER BY target, began"),
 };
 const struct store_sql store_life_sql = {sql, STATEMENTS};
 
