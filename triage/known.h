@@ -4,6 +4,8 @@
  * which it did, unless it may come to stand for the bug (store_finish.c: of a worse
  * score, or smaller), for whatever stands for a bug was run several times. A worker
  * that is started anew begins with nothing, which costs some runs and is never wrong.
+ * What one has seen the others are told: news travel as JSON, in its answers and in their
+ * next requests.
  */
 #ifndef TRIAGE_KNOWN_H
 #define TRIAGE_KNOWN_H
@@ -12,10 +14,14 @@
 #include <stdint.h>
 
 #include "base/auto.h"
+#include "base/json.h"
 #include "triage/command.h"
 #include "triage/record.h"
 
-enum { KNOWN_MAX = 512 /* signatures; the oldest gives way */ };
+enum {
+    KNOWN_MAX = 512,     /* signatures; the oldest gives way */
+    KNOWN_NEWS_MAX = 16, /* of them told at a time */
+};
 
 struct known;
 
@@ -26,6 +32,14 @@ AUTO_DEFINE(struct known *, known_free)
 /* An input of that many bytes showed the record's signature in all of its runs. */
 void known_add(struct known *known, const struct command *command,
                const struct record *record, int64_t bytes);
+
+/* What was added since the last call, an array that is mostly empty; the rest is told at
+ * the next one. New reference. */
+json_t *known_news(struct known *known);
+
+/* What others added; no news here. Malformed entries are left out: whoever told them may
+ * have been taken over, and can cost a crash no more than its further runs. */
+void known_learn(struct known *known, const json_t *news);
 
 /* Whether an input that showed this once is a further duplicate and no more. */
 bool known_covers(const struct known *known, const struct command *command,

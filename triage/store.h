@@ -54,7 +54,8 @@ AUTO_DEFINE(struct store *, store_close)
 const char *store_folder(const struct store *store); /* absolute; borrowed */
 struct db *store_db(struct store *store);            /* borrowed */
 
-/* Become the one process that triages and migrates here; the lock is flock(2) on
+/* Become the one process that triages and migrates here, in a state folder that is made
+ * where there is none (its database: store_open()); the lock is flock(2) on
  * STATE/lock, so that it ends with the descriptor, and what stands in the file only
  * serves messages. -EBUSY names the holder's verb and pid. */
 int store_lock(const char *state, const char *verb, int *out_fd, struct err *err);

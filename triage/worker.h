@@ -10,6 +10,7 @@
  *         with, where the target has several builds, "build":"sanitizer", the kind of
  *         "command", and "builds":[{"kind":"afl","command":{...}},...], the others in the
  *         order in which they are tried (route.h)
+ *         and "known":[...], what other workers say in their answers' "known" (known.h)
  *         {"job":8, "op":"minimize", "input":"/abs/path", "command":{...},
  * "options":{...}, "major":"<hash>", "wall_ms":20000, "output":"/abs/path"}
  *         with, where wanted, "keep":"exact"|"major"|"loose" (keep.h; major), "lanes":2
@@ -34,12 +35,13 @@
  * {"job":7, "outcome":"crash"|"clean"|"timeout"|"broken"|"unparsed", "k":3, "n":3,
  * "other":0, "record":{...}|null, "report":"text, cleaned, at most WORKER_REPORT_MAX",
  * "reason":null|"...", "wall_ms":41}. triage adds "replays":[{"kind":null|"release",
- * "outcome":..., "major":null|"<hash>", "k":3, "n":3}], what it did on each build;
- * minimize adds "bytes", "execs", "finished" and more (worker_minimize.c): "need" and
- * "of", what a candidate had to show; "dropped" and "command", without what was not
- * needed; "found":[{"file":"/abs/output.found-0","bytes":9,"record":{...}}], other
- * crashes on the way; "steps":[[bytes, runs, ms],...]. The bytes themselves stand in the
- * file "output", from the first success on.
+ * "outcome":..., "major":null|"<hash>", "k":3, "n":3}], what it did on each build, and
+ * "known", signatures that need no further runs; minimize adds "bytes", "execs",
+ * "finished" and more (worker_minimize.c): "need" and "of", what a candidate had to show;
+ * "dropped" and "command", without what was not needed;
+ * "found":[{"file":"/abs/output.found-0","bytes":9,"record":{...}}], other crashes on the
+ * way; "steps":[[bytes, runs, ms],...]. The bytes themselves stand in the file "output",
+ * from the first success on.
  *         {"job":12, "same":7, "wall_ms":3} in place of all that: a further duplicate, of
  * which all that is filed is what this worker has answered to job 7, a triage of the same
  * command, builds, options and "source" (where the input comes from). A job with

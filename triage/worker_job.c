@@ -281,12 +281,17 @@ do_triage(struct work *work, struct err *err)
     rc = rc < 0 ? rc
                 : build_list_from_json(json_object_get(work->request, "builds"), &builds,
                                        err);
+    known_learn(work->worker->known, json_object_get(work->request, "known"));
     rc = rc < 0 ? rc : route(&config, &plan, &result, err);
     if (rc < 0) {
         return rc;
     }
     if (answer_shortly(work, &result)) {
         return 0;
+    }
+    AUTO(json_decref) json_t *news = known_news(work->worker->known);
+    if (json_array_size(news) > 0) {
+        json_put(work->answer, "known", STEAL(news));
     }
     worker_put_counts(work->answer, result.shown.crashed, result.shown.runs,
                       result.shown.other);

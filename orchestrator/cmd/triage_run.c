@@ -42,8 +42,10 @@ struct run {
     sd_event *event;
     struct pipeline *pipeline;
     int lock_fd;
-    bool ledger_only;          /* another nightjar triages here */
+    struct store *store;       /* while the pipeline has not got it yet */
+    bool busy_there;           /* another nightjar triages here */
     struct err busy;           /* says who */
+    bool ledger_only;          /* nothing is triaged by this one */
     struct report_log log;     /* of which parts are given; fd -1: none */
     struct pipeline_file part; /* all of them are like this */
     size_t unfed;              /* files not given to the pipeline yet */
@@ -58,6 +60,7 @@ static void
 run_clear(struct run *run)
 {
     pipeline_free(run->pipeline);
+    store_close(run->store);
     (void)sd_event_unref(run->event);
     report_log_clear(&run->log);
     fd_close(run->lock_fd);
@@ -128,6 +131,7 @@ on_progress(sd_event_source *source, uint64_t usec, void *user)
     const struct pipeline_stats *stats = pipeline_stats(run->pipeline);
 
     (void)usec;
+    store_close(STEAL(run->store)); /* the scribe has it by now */
     (void)sd_event_source_set_time_relative(source, (uint64_t)PROGRESS_MS * 1000);
     (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     triage_view_progress(&run->view, stats,
@@ -289,7 +293,7 @@ cores(void)
 
 /* The lock decides whether this process triages or only takes files into the ledger. */
 static int
-open_state(struct run *run, bool must_exist, struct err *err)
+lock_state(struct run *run, bool must_exist, struct err *err)
 {
     const char *state = run->context->state;
     AUTO(store_close) struct store *store = NULL;
@@ -299,18 +303,28 @@ open_state(struct run *run, bool must_exist, struct err *err)
     /* whatever else is wrong with it, an older release's schema too, is told or cured
      * below */
     rc = rc == -ENOENT ? rc : store_lock(state, "triage", &run->lock_fd, &run->busy);
-    bool busy = rc == -EBUSY && run->busy.code == -EBUSY;
-    run->ledger_only = busy || run->call->ledger_only;
-    if (rc < 0 && !busy) {
+    run->busy_there = rc == -EBUSY && run->busy.code == -EBUSY;
+    run->ledger_only = run->busy_there || run->call->ledger_only;
+    if (rc < 0 && !run->busy_there) {
         *err = run->busy.code == 0 ? *err : run->busy;
         return rc;
     }
-    rc = store_open(state, busy ? DB_WRITE : DB_CREATE, &store, err);
-    rc = rc < 0 ? rc : config_put_store(run->config, store, err);
+    return 0;
+}
+
+/* What makes the database waits for the disk: the workers start meanwhile. It stays open
+ * until the scribe has it, since whoever closes it last writes all of it back. */
+static int
+open_store(struct run *run, struct err *err)
+{
+    int rc = store_open(run->context->state, run->busy_there ? DB_WRITE : DB_CREATE,
+                        &run->store, err);
+
+    rc = rc < 0 ? rc : config_put_store(run->config, run->store, err);
     if (rc == 0) {
-        build_tend(run->context, run->config, store);
+        build_tend(run->context, run->config, run->store);
     }
-    return rc;
+    return rc < 0 ? rc : pipeline_open(run->pipeline, err);
 }
 
 static int
@@ -440,7 +454,7 @@ prepare(struct run *run, struct err *err)
 {
     int rc = make_plan(run, err);
 
-    rc = rc < 0 ? rc : open_state(run, run->call->paths->n == 0, err);
+    rc = rc < 0 ? rc : lock_state(run, run->call->paths->n == 0, err);
     if (rc < 0) {
         return rc;
     }
@@ -454,7 +468,8 @@ prepare(struct run *run, struct err *err)
     }
     rc = make_loop(run, err);
     rc = rc < 0 ? rc : make_pipeline(run, err);
-    return rc < 0 ? rc : register_targets(run, err);
+    rc = rc < 0 ? rc : register_targets(run, err);
+    return rc < 0 ? rc : open_store(run, err);
 }
 
 /* --- the end --- */
@@ -564,6 +579,7 @@ triage_run(const struct cmd_context *context, const struct triage_call *call)
     if (rc < 0) {
         return cmd_fail(EXIT_UNDECIDED, "event loop: %s", strerror(-rc));
     }
+    pipeline_close(run.pipeline);
     build_tend_state(context, run.config);
     tells_finish(context, run.config, false);
     return conclude(&run);

@@ -332,7 +332,7 @@ attach(struct pipeline *pipeline, struct err *err)
 }
 
 static int
-start_children(struct pipeline *pipeline, struct err *err)
+make_children(struct pipeline *pipeline, struct err *err)
 {
     const struct pipeline_config *config = &pipeline->config;
     const struct scribe_link_config link = {.event = config->event,
@@ -358,6 +358,20 @@ start_children(struct pipeline *pipeline, struct err *err)
 }
 
 int
+pipeline_open(struct pipeline *pipeline, struct err *err)
+{
+    return scribe_link_start(pipeline->link, err);
+}
+
+void
+pipeline_close(struct pipeline *pipeline)
+{
+    if (pipeline->pool != NULL) {
+        pool_close(pipeline->pool);
+    }
+}
+
+int
 pipeline_new(const struct pipeline_config *config, struct pipeline **out, struct err *err)
 {
     AUTO(pipeline_free) struct pipeline *pipeline = mem_alloc(sizeof(*pipeline));
@@ -379,7 +393,7 @@ pipeline_new(const struct pipeline_config *config, struct pipeline **out, struct
             (struct desk){.pipeline = pipeline, .slot = i, .state = DESK_FREE};
     }
     int rc = attach(pipeline, err);
-    rc = rc < 0 ? rc : start_children(pipeline, err);
+    rc = rc < 0 ? rc : make_children(pipeline, err);
     if (rc < 0) {
         return rc;
     }

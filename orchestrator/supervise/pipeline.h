@@ -86,11 +86,19 @@ struct pipeline_config {
     struct pipeline_events events;
 };
 
-/* The store exists and is migrated (store_open() with DB_CREATE), and unless jobs is 0
- * the caller holds store_lock() until the pipeline has been freed. No callback may free
- * it. */
+/* Unless jobs is 0 the caller holds store_lock() until the pipeline has been freed. No
+ * callback may free it. */
 int pipeline_new(const struct pipeline_config *config, struct pipeline **out,
                  struct err *err);
+
+/* The store exists and is migrated (store_open() with DB_CREATE): what was handed over
+ * goes there from now on. Once. */
+int pipeline_open(struct pipeline *pipeline, struct err *err);
+
+/* Nothing will be handed over any more and nothing runs (`idle` was called): the workers
+ * begin to end. pipeline_free() waits for that. */
+void pipeline_close(struct pipeline *pipeline);
+
 void pipeline_free(struct pipeline *pipeline); /* kills what still runs */
 AUTO_DEFINE(struct pipeline *, pipeline_free)
 

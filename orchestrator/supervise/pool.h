@@ -72,6 +72,8 @@ struct pool_config {
 
 /* Makes the work folders. */
 int pool_new(const struct pool_config *config, struct pool **out, struct err *err);
+/* The workers begin to end, all at once. No further call but pool_free(). */
+void pool_close(struct pool *pool);
 void pool_free(struct pool *pool); /* kills the workers; NULL is a no-op */
 AUTO_DEFINE(struct pool *, pool_free)
 

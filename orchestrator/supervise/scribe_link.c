@@ -121,8 +121,6 @@ fail(struct scribe_link *link, const struct err *why)
     link->config.failed(link->config.user, why);
 }
 
-static int start(struct scribe_link *link, struct err *err);
-
 static int
 on_restart(sd_event_source *source, uint64_t usec, void *user)
 {
@@ -131,7 +129,7 @@ on_restart(sd_event_source *source, uint64_t usec, void *user)
 
     (void)usec;
     (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    if (!link->failed && start(link, &err) < 0) {
+    if (!link->failed && scribe_link_start(link, &err) < 0) {
         fail(link, &err);
     }
     return 0;
@@ -212,10 +210,11 @@ on_end(void *user, const struct err *why)
         return;
     }
     link->restarts++;
-    requeue(link);
+    /* first, for what is given back there goes before what is asked for */
     if (link->config.restarted != NULL) {
         link->config.restarted(link->config.user, how);
     }
+    requeue(link);
     restart_later(link);
 }
 
@@ -406,8 +405,8 @@ say_targets(struct scribe_link *link)
     }
 }
 
-static int
-start(struct scribe_link *link, struct err *err)
+int
+scribe_link_start(struct scribe_link *link, struct err *err)
 {
     int to = -1;
     int from = -1;
@@ -427,7 +426,9 @@ start(struct scribe_link *link, struct err *err)
     if (rc < 0) {
         return rc;
     }
-    say_targets(link);
+    if (link->restarts > 0) { /* the first one gets them as they were sent */
+        say_targets(link);
+    }
     pump(link);
     return 0;
 }
@@ -451,13 +452,9 @@ scribe_link_new(const struct scribe_link_config *config, struct scribe_link **ou
         link->program = mem_strdup(config->program);
     }
     if (rc == 0) {
-        rc = start(link, err);
+        *out = STEAL(link);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    *out = STEAL(link);
-    return 0;
+    return rc;
 }
 
 void

@@ -40,8 +40,10 @@ struct scribe_link_config {
                    const struct err *why); /* once; the link is silent afterwards */
 };
 
+/* Requests may be sent from now on; they wait for the process. */
 int scribe_link_new(const struct scribe_link_config *config, struct scribe_link **out,
                     struct err *err);
+int scribe_link_start(struct scribe_link *link, struct err *err); /* once */
 void scribe_link_free(struct scribe_link *link); /* kills it; NULL is a no-op */
 AUTO_DEFINE(struct scribe_link *, scribe_link_free)
 

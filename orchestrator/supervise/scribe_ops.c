@@ -16,6 +16,7 @@ scribe_books_clear(struct scribe_books *books)
         mem_free(books->targets[i].name);
     }
     mem_free(books->targets);
+    scribe_news_clear(&books->news);
 }
 
 /* --- targets --- */
@@ -97,6 +98,9 @@ op_next(struct scribe_books *books, const json_t *request, const char *body, siz
     if (rc < 0) {
         return rc;
     }
+    if (rc > 0 && job.kind == JOB_TRIAGE) {
+        scribe_news_give(&books->news, folder, job.request);
+    }
     json_put(answer, "job", rc == 0 ? json_null() : job_to_json(&job));
     return 0;
 }
@@ -161,6 +165,9 @@ op_finish(struct scribe_books *books, const json_t *request, const char *body, s
     } else {
         rc = store_finish_job(books->store, &job, worker, &end.outcome, err);
         end.died = is_unsettled(&job, &end.outcome);
+        if (rc == 0 && !end.died && job.kind == JOB_TRIAGE) {
+            scribe_news_take(&books->news, json_object_get(worker, "known"));
+        }
         end.reason = json_get_str(worker, end.died ? "error" : "reason",
                                   end.died ? "its answer was malformed" : NULL);
     }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "orchestrator/supervise/scribe_news.h"
 #include "triage/store.h"
 
 struct scribe_target {
@@ -19,6 +20,7 @@ struct scribe_books { /* what requests read and write */
     struct scribe_target *targets; /* registered in the life of this scribe */
     size_t n_targets;
     int64_t campaign; /* the last one begun; 0: none */
+    struct scribe_news news;
 };
 
 /* Close the store and forget the targets. */

@@ -464,7 +464,7 @@ open_pipeline(struct supervisor *s, struct err *err)
         rc = rc < 0 ? rc
                     : pipeline_target(s->pipeline, target->name, &builds, &settings, err);
     }
-    return rc;
+    return rc < 0 ? rc : pipeline_open(s->pipeline, err);
 }
 
 static int

@@ -15,10 +15,12 @@ struct fixture {
 static int
 setup(void **state)
 {
+    AUTO(strv_clear) struct strv argv = {0};
     struct fixture *fix = mem_alloc(sizeof(*fix));
 
     fix->known = known_new();
-    strv_add(&fix->command.argv, "/bin/target");
+    strv_add(&argv, "/bin/true");
+    assert_int_equal(command_from_argv(&argv, &fix->command, NULL), 0);
     fix->record.severity_score = 5.0;
     (void)snprintf(fix->record.hash_major, sizeof(fix->record.hash_major), "aa");
     *state = fix;
@@ -95,6 +97,73 @@ test_the_oldest_gives_way(void **state)
 }
 
 static void
+test_news_are_told_once_and_learnt_by_others(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(known_free) struct known *other = known_new();
+
+    known_add(fix->known, &fix->command, &fix->record, 800);
+    AUTO(json_decref) json_t *news = known_news(fix->known);
+    AUTO(json_decref) json_t *none = known_news(fix->known);
+    assert_int_equal(json_array_size(news), 1);
+    assert_int_equal(json_array_size(none), 0);
+    assert_false(known_covers(other, &fix->command, &fix->record, 800));
+    known_learn(other, news);
+    assert_true(known_covers(other, &fix->command, &fix->record, 800));
+    assert_false(known_covers(other, &fix->command, &fix->record, 700));
+    fix->record.severity_score = 5.2;
+    assert_false(known_covers(other, &fix->command, &fix->record, 800));
+    AUTO(json_decref) json_t *passed_on = known_news(other);
+    assert_int_equal(json_array_size(passed_on), 0);
+}
+
+static void
+test_many_news_come_in_turns(void **state)
+{
+    struct fixture *fix = *state;
+    size_t told = 0;
+
+    for (int i = 0; i < 2 * KNOWN_NEWS_MAX + 1; i++) {
+        (void)snprintf(fix->record.hash_major, sizeof(fix->record.hash_major), "%d", i);
+        known_add(fix->known, &fix->command, &fix->record, 100);
+    }
+    for (int i = 0; i < 3; i++) {
+        AUTO(json_decref) json_t *news = known_news(fix->known);
+        assert_true(json_array_size(news) <= KNOWN_NEWS_MAX);
+        told += json_array_size(news);
+    }
+    assert_int_equal(told, 2 * KNOWN_NEWS_MAX + 1);
+}
+
+static void
+test_malformed_news_teach_nothing(void **state)
+{
+    static const char *const bad[] = {
+        "{}",
+        "[]",
+        "[7]",
+        "[{}]",
+        "[{\"major\":\"aa\",\"score\":9,\"bytes\":1}]",
+        "[{\"major\":\"aa\",\"bytes\":1,\"command\":{\"argv\":7}}]"};
+    struct fixture *fix = *state;
+
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        AUTO(json_decref) json_t *news = NULL;
+        assert_int_equal(json_parse(bad[i], strlen(bad[i]), &news, NULL), 0);
+        known_learn(fix->known, news);
+        assert_false(covers(fix, 100));
+    }
+    known_learn(fix->known, NULL);
+    known_add(fix->known, &fix->command, &fix->record, 100);
+    AUTO(json_decref) json_t *news = known_news(fix->known);
+    json_t *item = json_array_get(news, 0);
+    json_put(item, "major", json_string("0123456789012345678901234567890123456789a"));
+    known_learn(fix->known, news); /* longer than any */
+    AUTO(json_decref) json_t *none = known_news(fix->known);
+    assert_int_equal(json_array_size(none), 0);
+}
+
+static void
 test_smaller_is_by_an_eighth(void **state)
 {
     (void)state;
@@ -115,6 +184,9 @@ main(void)
         TEST(test_what_may_stand_for_the_bug_is_not_covered),
         TEST(test_another_command_is_another_target),
         TEST(test_the_oldest_gives_way),
+        TEST(test_news_are_told_once_and_learnt_by_others),
+        TEST(test_many_news_come_in_turns),
+        TEST(test_malformed_news_teach_nothing),
         cmocka_unit_test(test_smaller_is_by_an_eighth),
     };
 

@@ -251,6 +251,7 @@ make_pipeline(struct fixture *fix, int jobs, const char *program)
     build_list_add(&builds, "given", &command);
     assert_int_equal(pipeline_target(fix->pipeline, "t", &builds, &settings, &fix->err),
                      0);
+    assert_int_equal(pipeline_open(fix->pipeline, &fix->err), 0);
 }
 
 static int

@@ -391,6 +391,30 @@ test_clear_kills_the_group_and_is_idempotent(void **state)
     fd_close(ends_of_pipe[1]);
 }
 
+static void
+test_several_end_at_a_time(void **state)
+{
+    struct fixture *fix = *state;
+    char *argv[] = {(char[]){"sleep"}, (char[]){"60"}, NULL};
+    struct proc_spec spec = PROC_SPEC_INIT;
+    struct proc proc[2] = {PROC_INIT, PROC_INIT};
+    int status = 0;
+
+    proc_end(&proc[0]);
+    spec.argv = argv;
+    for (size_t i = 0; i < COUNT(proc); i++) {
+        assert_int_equal(proc_spawn(&spec, &proc[i], &fix->err), 0);
+    }
+    for (size_t i = 0; i < COUNT(proc); i++) {
+        proc_end(&proc[i]);
+        proc_end(&proc[i]);
+    }
+    assert_int_equal(proc_wait(&proc[0], 20000, &status, &fix->err), 0);
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    proc_clear(&proc[1]);
+    assert_int_equal(proc[1].pid, 0);
+}
+
 /* In a process of its own: start a sleeper, say its number, die by SIGKILL. */
 static void __attribute__((noreturn)) be_killed_parent(bool outlive, int report)
 {
@@ -595,6 +619,7 @@ main(int argc, char **argv)
         TEST(test_signals_do_not_disturb_waiting),
         TEST(test_wait_at_its_limit_leaves_the_process_alone),
         TEST(test_clear_kills_the_group_and_is_idempotent),
+        TEST(test_several_end_at_a_time),
         TEST(test_child_dies_with_its_parent_unless_told_otherwise),
         TEST(test_child_has_its_own_session_unless_told_otherwise),
         TEST(test_verb_runs_in_the_child_without_exec),

@@ -277,6 +277,27 @@ test_a_further_duplicate_is_said_shortly(void **state)
     assert_int_equal(number_of(fix, "same"), 7);
 }
 
+static void
+test_what_others_have_seen_is_run_once(void **state)
+{
+    struct fixture *fix = *state;
+    static const char *const bogus = "{\"major\":7}";
+    AUTO(json_decref) json_t *nothing = NULL;
+
+    assert_int_equal(json_parse(bogus, strlen(bogus), &nothing, NULL), 0);
+    triage(fix, 1, "known", json_incref(nothing));
+    assert_int_equal(number_of(fix, "n"), 3);
+    AUTO(json_decref) json_t *known = json_incref(json_object_get(fix->answer, "known"));
+    assert_int_equal(json_array_size(known), 1);
+    teardown(state);
+    setup(state);
+    fix = *state;
+    triage(fix, 2, "known", json_incref(known));
+    assert_int_equal(number_of(fix, "n"), 1);
+    assert_string_equal(text_of(fix, "outcome"), "crash");
+    assert_null(json_object_get(fix->answer, "known"));
+}
+
 /* It goes in pieces, and its pages leave the worker on the way: all runs see all of it.
  */
 static void
@@ -478,6 +499,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_triage_answers_with_a_record),
         TEST(test_a_further_duplicate_is_said_shortly),
+        TEST(test_what_others_have_seen_is_run_once),
         TEST(test_a_large_input_is_run_whole),
         TEST(test_what_a_target_prints_stays_a_text),
         TEST(test_report_reads_a_text_alone),

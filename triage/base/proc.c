@@ -390,12 +390,22 @@ proc_kill(const struct proc *proc, int sig)
     }
 }
 
+void
+proc_end(const struct proc *proc)
+{
+    if (proc->pid > 0 && proc->guarded && proc->pidfd >= 0) {
+        (void)kill(proc->pid, PROC_END_SIGNAL);
+    } else {
+        proc_kill(proc, SIGKILL);
+    }
+}
+
 /* End it and its group, without reaping. */
 static void
 end_all(const struct proc *proc)
 {
     if (proc->guarded && proc->pidfd >= 0) {
-        (void)kill(proc->pid, PROC_END_SIGNAL);
+        proc_end(proc);
         (void)await_exit(proc->pidfd, deadline(clock_mono_ms(), GUARD_GRACE_MS), NULL);
     }
     proc_kill(proc, SIGKILL);

@@ -66,6 +66,9 @@ int proc_wait(struct proc *proc, int64_t timeout_ms, int *status, struct err *er
 /* Signal the process group (and the process, in case it has not become a leader yet). */
 void proc_kill(const struct proc *proc, int sig);
 
+/* Begin what proc_clear() does, so that several end at a time; that has to follow. */
+void proc_end(const struct proc *proc);
+
 /* Kill the group, reap, close. A guarded process is first asked by PROC_END_SIGNAL, and
  * gets a moment to end its descendants. No-op for PROC_INIT. */
 void proc_clear(struct proc *proc);

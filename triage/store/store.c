@@ -75,12 +75,25 @@ fail_locked(const char *state, int fd, const char *cure, struct err *err)
                    verb, (long long)pid, cure);
 }
 
+static int
+make_folders(const char *state, struct err *err)
+{
+    /* a target under another uid must be able to walk through STATE to its work folder,
+     * and nobody but us into the blobs */
+    AUTO(mem_free) char *blobs = fs_join(state, "blobs");
+    AUTO(mem_free) char *work = fs_join(state, "work");
+    int rc = fs_mkdirs(state, 0755, err);
+
+    rc = rc < 0 ? rc : fs_mkdirs(blobs, 0700, err);
+    return rc < 0 ? rc : fs_mkdirs(work, 0755, err);
+}
+
 int
 store_lock(const char *state, const char *verb, int *out_fd, struct err *err)
 {
     AUTO(fd_close) int fd = -1;
     AUTO(mem_free) char *text = mem_printf("%d %s\n", (int)getpid(), verb);
-    int rc = fs_mkdirs(state, 0755, err);
+    int rc = make_folders(state, err);
 
     if (rc == 0) {
         rc = open_lock(state, &fd, err);
@@ -182,23 +195,6 @@ check_schema(struct store *store, struct err *err)
 
 /* --- opening --- */
 
-static int
-make_folders(struct store *store, struct err *err)
-{
-    /* a target under another uid must be able to walk through STATE to its work folder,
-     * and nobody but us into the blobs */
-    AUTO(mem_free) char *work = fs_join(store->folder, "work");
-    int rc = fs_mkdirs(store->folder, 0755, err);
-
-    if (rc == 0) {
-        rc = fs_mkdirs(store->blobs, 0700, err);
-    }
-    if (rc == 0) {
-        rc = fs_mkdirs(work, 0755, err);
-    }
-    return rc < 0 ? err_wrap(err, rc, "make the state folder") : 0;
-}
-
 int
 store_open(const char *state, enum db_mode mode, struct store **out, struct err *err)
 {
@@ -212,10 +208,10 @@ store_open(const char *state, enum db_mode mode, struct store **out, struct err 
     store->folder = fs_absolute(state);
     store->blobs = fs_join(store->folder, "blobs");
     AUTO(mem_free) char *path = fs_join(store->folder, "nightjar.db");
-    int rc = mode == DB_CREATE ? make_folders(store, err) : 0;
+    int rc = mode == DB_CREATE ? make_folders(store->folder, err) : 0;
 
     if (rc < 0) {
-        return rc;
+        return err_wrap(err, rc, "make the state folder");
     }
     if (mode != DB_CREATE && access(path, F_OK) < 0 &&
         (errno == ENOENT || errno == ENOTDIR)) {
