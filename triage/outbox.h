@@ -7,6 +7,10 @@
 
 #include "triage/store.h"
 
+/* No message waits longer than this for its next try: one that says so was written by a
+ * clock that was ahead, and is due. */
+enum { OUTBOX_WAIT_MAX_MS = 3600 * 1000 };
+
 struct sink_row {
     const char *name, *kind; /* as nightjar.yaml says */
 };
@@ -35,6 +39,7 @@ struct outbox_row {
     int64_t at;
     const char *kind, *subject;
     int64_t subject_id;
+    const char *name;              /* of the subject, a target or a worker; "": none */
     const char *from, *to, *actor; /* "": none */
     const json_t *detail;          /* NULL: none */
 };

@@ -225,11 +225,11 @@ send_one(const struct cmd_context *context, const struct notify_sink *sink)
     }
     return result.next_try < 0 && result.dead == 0
                ? EXIT_DONE
-               : cmd_fail(EXIT_UNDECIDED, "%s: %s: %s; nightjar outbox lists them",
+               : cmd_fail(EXIT_UNDECIDED, "%s: %s%s%s; nightjar outbox lists them",
                           sink->name,
                           result.next_try >= 0 ? "not all could be told now"
                                                : "some were refused",
-                          result.why.msg);
+                          result.why.msg[0] == '\0' ? "" : ": ", result.why.msg);
 }
 
 static int

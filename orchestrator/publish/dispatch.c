@@ -160,6 +160,9 @@ dispatch_due(struct store *store, const struct notify_sink *sink,
         .store = store, .sink = sink, .ops = notify_find(sink->kind), .result = out};
     int rc = 1;
 
+    if (out->rest_until > clock_wall_ms() + DISPATCH_WAIT_MAX_MS) {
+        out->rest_until = 0; /* the clock was set back */
+    }
     if (dispatch.ops->tracker != NULL && out->rest_until <= clock_wall_ms()) {
         AUTO(http_answer_clear) struct http_answer answer = {0};
         struct err why = ERR_INIT;

@@ -5,6 +5,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+/* Words that the event completes. */
+#define STATE_IS    "is"
+#define SEVERITY_IS "severity"
+
 static const struct notifier_ops *const notifiers[] = {
     &notifier_webhook, &notifier_slack, &notifier_github,
     &notifier_gitlab,  &notifier_jira,
@@ -29,35 +33,47 @@ notify_kinds(struct buf *out)
     }
 }
 
-/* What somebody would want to be told of; `to` NULL: whatever it becomes. */
+/* What somebody would want to be told of: from and to NULL are any. Of a change that has
+ * an event of its own (a hand's severity: bug.override) only one is told. */
 static const struct {
-    const char *kind, *to, *words;
+    const char *kind, *from, *to, *words;
 } told[] = {
-    {"bug.new", NULL, "is new"},
-    {"bug.backlog", "fresh", "is found anew"},
-    {"bug.state", "fixed", "is fixed"},
-    {"bug.state", "regressed", "is back"},
-    {"bug.state", NULL, "is"},
-    {"bug.override", NULL, "has another severity"},
-    {"bug.severity", NULL, "has another severity"},
-    {"bug.deadline", "missed", "is not fixed in time"},
-    {"bug.incident", NULL, "is in what is shipped"},
-    {"target.replay", NULL, "replays are"},
-    {"target.coverage", "dropped", "coverage is"},
-    {"target.coverage", "ok", "coverage is"},
-    {"target.disk", "full", "disk is"},
-    {"target.outage", NULL, "fuzzing is in"},
-    {"budget.state", NULL, "is"},
-    {"worker.state", "quarantined", "is given up"},
-    {"worker.state", "dead", "is dead"},
+    {"bug.new", NULL, NULL, "is new"},
+    {"bug.backlog", NULL, "fresh", "is found anew"},
+    {"bug.state", NULL, "fixed", "is fixed"},
+    {"bug.state", NULL, "regressed", "is back"},
+    {"bug.state", NULL, NULL, STATE_IS},
+    {"bug.severity", NULL, NULL, SEVERITY_IS},
+    {"bug.deadline", NULL, "missed", "is not fixed in time"},
+    {"bug.incident", NULL, NULL, "is in what is shipped"},
+    {"target.replay", NULL, "ok", "is replayed again"},
+    {"target.replay", NULL, NULL, "cannot be replayed, so its crashes are not judged"},
+    {"target.coverage", NULL, "dropped", "reaches less than it did"},
+    {"target.coverage", NULL, "ok", "reaches what it did again"},
+    {"target.disk", NULL, "full", "is held, for its disk is full"},
+    {"target.disk", "full", NULL, "has room on the disk again"},
+    {"target.outage", NULL, "ok", "is fuzzed again"},
+    {"target.outage", NULL, NULL, "is not being fuzzed"},
+    {"budget.state", NULL, "ok", "is more than half left"},
+    {"budget.state", NULL, "half", "is more than half spent"},
+    {"budget.state", NULL, "low", "is nearly spent"},
+    {"budget.state", NULL, "exhausted", "is exhausted"},
+    {"worker.state", NULL, "quarantined", "is given up, for it fails again and again"},
+    {"worker.state", NULL, "dead", "is dead"},
 };
+
+static bool
+fits(const char *wanted, const char *is)
+{
+    return wanted == NULL || strcmp(wanted, is) == 0;
+}
 
 static const char *
 words_for(const struct outbox_row *row)
 {
     for (size_t i = 0; i < COUNT(told); i++) {
-        if (strcmp(told[i].kind, row->kind) == 0 &&
-            (told[i].to == NULL || strcmp(told[i].to, row->to) == 0)) {
+        if (strcmp(told[i].kind, row->kind) == 0 && fits(told[i].from, row->from) &&
+            fits(told[i].to, row->to)) {
             return told[i].words;
         }
     }
@@ -78,17 +94,38 @@ notify_wants(const struct notify_sink *sink, const struct notice *notice)
 static void
 put_subject(const struct outbox_row *row, struct buf *out)
 {
-    const char *name = json_get_str(row->detail, row->subject, "");
-
     if (strcmp(row->subject, "budget") == 0) {
         buf_adds(out, "breach budget");
         return;
     }
     buf_addf(out, "%s ", row->subject);
-    if (name[0] == '\0') {
+    if (row->name[0] == '\0') {
         buf_addf(out, "%lld", (long long)row->subject_id);
     } else {
-        str_name(out, name, strlen(name));
+        str_name(out, row->name, strlen(row->name));
+    }
+}
+
+/* "is fixing", "is more severe than it was (high)"; an event that is asked for by its
+ * name. */
+static void
+put_words(const struct outbox_row *row, struct buf *out)
+{
+    const char *words = words_for(row);
+    enum severity before = SEVERITY_INFO;
+    enum severity now = SEVERITY_INFO;
+
+    if (words == NULL) {
+        buf_addf(out, "%s%s%s", row->kind, row->to[0] == '\0' ? "" : " ", row->to);
+    } else if (strcmp(words, STATE_IS) == 0) {
+        buf_addf(out, "is %s", row->to);
+    } else if (strcmp(words, SEVERITY_IS) == 0) {
+        bool known = severity_parse(row->from, &before, NULL) == 0 &&
+                     severity_parse(row->to, &now, NULL) == 0;
+        buf_addf(out, "is %s severe than it was (%s)",
+                 known && now < before ? "less" : "more", row->from);
+    } else {
+        buf_adds(out, words);
     }
 }
 
@@ -96,18 +133,16 @@ void
 notify_line(const struct notice *notice, struct buf *out)
 {
     const struct outbox_row *row = notice->row;
-    const char *words = words_for(row);
 
     if (notice->bug == NULL) {
         put_subject(row, out);
-        buf_addf(out, " %s%s%s", words == NULL ? row->kind : words,
-                 row->to[0] == '\0' ? "" : " ", row->to);
+        buf_addc(out, ' ');
+        put_words(row, out);
         return;
     }
-    bool plain = words != NULL && strcmp(words, "is") == 0;
-    buf_addf(out, "%s %s%s%s: %s, ", notice->bug->name, words == NULL ? row->kind : words,
-             plain ? " " : "", plain ? row->to : "",
-             severity_name(notice->bug->severity));
+    buf_addf(out, "%s ", notice->bug->name);
+    put_words(row, out);
+    buf_addf(out, ": %s, ", severity_name(notice->bug->severity));
     for (const char *type = notice->bug->crash_type; *type != '\0';) {
         size_t len = strcspn(type, "\n");
         str_name(out, type, len);

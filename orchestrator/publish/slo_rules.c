@@ -251,7 +251,11 @@ put_alerts(const struct slo_policy *policy, struct buf *out)
          "time() - (nightjar_push_last_success_timestamp_seconds > 0) > N and "
          "increase(nightjar_push_total{result=\"failed\"}[1h]) > 0",
          900, "{{ $labels.sink }} takes no numbers"},
-        {"NightjarAlertFatigue", "info", "1h", "nightjar_alerts > N",
+        {"NightjarWaiverEnds", "info", "1h",
+         "(nightjar_waiver_next_expiry_timestamp_seconds > 0) - time() < N", 7 * 86400,
+         "a waiver of the gate ends within a week"},
+        {"NightjarAlertFatigue", "info", "1h",
+         "nightjar_alerts + (slo:alerts_fired:count7d or vector(0)) > N",
          (double)policy->alerts, "more alerts in a week than anybody reads"},
         {"NightjarCoverageDropped", "ticket", "5m", "nightjar_coverage_dropped > N", 0,
          "the coverage of {{ $labels.target }} dropped: nightjar coverage --history"},
@@ -263,7 +267,11 @@ put_alerts(const struct slo_policy *policy, struct buf *out)
          "the disk will be full within a day"},
     };
 
-    buf_adds(out, "  - name: nightjar-alerts\n    rules:\n");
+    buf_adds(out, "  - name: nightjar-alerts\n    rules:\n"
+                  /* each time that one began: the value is when that was */
+                  "      - record: slo:alerts_fired:count7d\n"
+                  "        expr: 'sum(changes(ALERTS_FOR_STATE{alertname=~\"Nightjar.*\","
+                  "severity!=\"info\"}[7d]) + 1)'\n");
     for (size_t i = 0; i < COUNT(alerts); i++) {
         put_alert(out, &alerts[i]);
     }

@@ -87,6 +87,8 @@ message(const struct notice *notice)
     json_put(o, "text", json_text(buf_str(&line)));
     json_put(o, "subject", json_text(row->subject));
     json_put(o, "subject_id", json_integer(row->subject_id));
+    json_put(o, "subject_name",
+             row->name[0] == '\0' ? json_null() : json_text(row->name));
     json_put(o, "from", row->from[0] == '\0' ? json_null() : json_text(row->from));
     json_put(o, "to", row->to[0] == '\0' ? json_null() : json_text(row->to));
     json_put(o, "actor", json_text(row->actor));

@@ -26,29 +26,6 @@ mkdir inputs
 printf '\010' >inputs/1
 ok "a heap write is triaged" "$NIGHTJAR" triage inputs -- "$WORK/crash" @@
 
-# Run a server on a free port until it answers: sets $PORT. serve NAME PATH-THAT-ANSWERS COMMAND..., where PORT
-# stands for the port.
-serve() {
-  local name=$1 ready=$2 try
-  shift 2
-  for try in 1 2 3 4 5; do
-    PORT=$((20000 + (RANDOM + try) % 20000))
-    start "${@//PORT/$PORT}" >"$name.log" 2>&1
-    # shellcheck disable=SC2317 # called by retry
-    answers() { curl -sf "http://127.0.0.1:$PORT$ready" >/dev/null; }
-    retry 10 answers && return
-  done
-  fail "$name starts" "$(tail -n 5 "$name.log")"
-  finish
-}
-
-receiver() { # FOLDER [ANSWER]: sets $PORT
-  mkdir "$1"
-  start python3 "$HERE/receiver.py" "$@"
-  retry 10 test -s "$1/port"
-  PORT=$(cat "$1/port")
-}
-
 # --- texts ---
 
 "$NIGHTJAR" push metrics --print >text

@@ -21,14 +21,6 @@ mkdir write read
 printf W >write/1
 printf R >read/1
 
-receiver() { # FOLDER [ANSWER]: sets $PORT and $RECEIVER
-  mkdir -p "$1"
-  rm -f "$1/port"
-  start python3 "$HERE/receiver.py" "$@"
-  RECEIVER=$STARTED
-  retry 10 test -s "$1/port"
-  PORT=$(cat "$1/port")
-}
 bodies() { find "$1" -name '*.body' | wc -l; }
 
 receiver ops

@@ -146,6 +146,25 @@ tests:
       - eval_time: 75m
         alertname: NightjarAlertFatigue
         exp_alerts: [{exp_labels: {severity: info}, exp_annotations: {summary: more alerts in a week than anybody reads}}]
+  - name: alerts that Prometheus itself sent, one of them twice
+    interval: 1m
+    input_series:
+      - {series: 'ALERTS_FOR_STATE{alertname="NightjarCapacityPage",severity="page"}', values: '60x20 _x20 3600x40'}
+      - {series: 'ALERTS_FOR_STATE{alertname="NightjarOutboxAge",severity="ticket",sink="ops"}', values: '120x80'}
+      - {series: 'ALERTS_FOR_STATE{alertname="NightjarBuildOld",severity="info",target="png"}', values: '120x80'}
+      - {series: 'ALERTS_FOR_STATE{alertname="Other",severity="page"}', values: '120x80'}
+    promql_expr_test:
+      - {expr: 'slo:alerts_fired:count7d', eval_time: 75m, exp_samples: [{labels: 'slo:alerts_fired:count7d', value: 3}]}
+  - name: a waiver that ends in six days, and one later
+    interval: 1m
+    input_series:
+      - {series: 'nightjar_waiver_next_expiry_timestamp_seconds{instance="a"}', values: '518400x80'}
+      - {series: 'nightjar_waiver_next_expiry_timestamp_seconds{instance="b"}', values: '864000x80'}
+      - {series: 'nightjar_waiver_next_expiry_timestamp_seconds{instance="c"}', values: '0x80'}
+    alert_rule_test:
+      - eval_time: 75m
+        alertname: NightjarWaiverEnds
+        exp_alerts: [{exp_labels: {severity: info, instance: a}, exp_annotations: {summary: a waiver of the gate ends within a week}}]
 Y
 ok "promtool proves them on made-up series" promtool test rules test.yml
 sed 's/13\.44/1344/g; s/> 5\.6 /> 560 /g' out/nightjar-rules.yml >blunt.yml
@@ -154,7 +173,7 @@ not "and finds out those that do not alert" promtool test rules blunt-test.yml
 
 printf 'slo: {notify_within: 20m, alerts: 5}\n' >nightjar.yaml
 "$NIGHTJAR" slo export >printed
-has "limits are those of nightjar.yaml" printed "nightjar_alerts > 5'"
+has "limits are those of nightjar.yaml" printed "or vector(0)) > 5'"
 has "a bound that no bucket has is the next below it" printed 'le=~"900'
 rm nightjar.yaml
 

@@ -14,6 +14,8 @@
 #   diag LINE...              a TAP comment
 #   retry SECONDS COMMAND...  repeats the command until it succeeds; fails when the time is up
 #   start COMMAND...          runs it in the background in a session of its own; sets $STARTED
+#   serve NAME PATH COMMAND...  starts a server on a free port, which PORT stands for, until it answers PATH: $PORT
+#   receiver FOLDER [ANSWER]  starts receiver.py, which keeps what it is sent in FOLDER: $PORT, $RECEIVER
 #   stop PID [SIGNAL]         signals what start began, waits for it, returns its exit status
 #   calls COMMAND...          counts the calls by which the command changes files (killer.c) in $CALLS; its exit status
 #   killed COMMAND...         kills it at one of so many, by chance; passes when that hit it before its end
@@ -178,6 +180,27 @@ leads_session() {
 
 gone() {
   ! kill -0 "$1" 2>/dev/null
+}
+
+serve() {
+  local name=$1 ready=$2 try
+  shift 2
+  for try in 1 2 3 4 5; do
+    PORT=$((20000 + (RANDOM + try) % 20000))
+    start "${@//PORT/$PORT}" >"$name.log" 2>&1
+    retry 10 curl -sf -o /dev/null "http://127.0.0.1:$PORT$ready" && return
+  done
+  fail "$name starts" "$(tail -n 5 "$name.log")"
+  finish
+}
+
+receiver() {
+  mkdir -p "$1"
+  rm -f "$1/port"
+  start python3 "$HERE/receiver.py" "$@"
+  RECEIVER=$STARTED
+  retry 10 test -s "$1/port"
+  PORT=$(cat "$1/port")
 }
 
 stop() {

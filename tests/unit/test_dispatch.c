@@ -40,6 +40,7 @@ static const struct outbox_row row = {.id = 7,
                                       .kind = "bug.state",
                                       .subject = "bug",
                                       .subject_id = 3,
+                                      .name = "",
                                       .from = "fixed",
                                       .to = "regressed",
                                       .actor = "nightjar"};

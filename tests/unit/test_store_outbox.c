@@ -188,6 +188,28 @@ test_sinks_are_counted(void **state)
     assert_string_equal(buf_str(&text), "chat slack 0 2 0 1;ops webhook 1 1 1 1;");
 }
 
+/* What was to be tried in two days was written by a clock that is two days ahead. */
+static void
+test_a_clock_that_was_set_back_holds_up_nothing(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t now = clock_wall_ms();
+    int64_t next = 0;
+
+    put_sinks(fix, "ops", NULL);
+    happen(fix, 1, "pass");
+    must(fix, db_run(store_db(fix->store), &fix->err, "UPDATE outbox SET next_try = ?1",
+                     "i", now + 60000));
+    (void)assert_due(fix, "");
+    must(fix, store_outbox_next_try(fix->store, "ops", &next, &fix->err));
+    assert_int_equal(next, now + 60000);
+    must(fix, db_run(store_db(fix->store), &fix->err, "UPDATE outbox SET next_try = ?1",
+                     "i", now + 48 * (int64_t)OUTBOX_WAIT_MAX_MS));
+    must(fix, store_outbox_next_try(fix->store, "ops", &next, &fix->err));
+    assert_true(next <= clock_wall_ms());
+    (void)assert_due(fix, "1:pass");
+}
+
 int
 main(void)
 {
@@ -197,6 +219,7 @@ main(void)
         TEST(test_a_sink_that_is_no_longer_named_keeps_what_waits),
         TEST(test_a_later_message_waits_for_an_earlier_one_of_its_subject),
         TEST(test_dead_messages_are_listed_tried_again_and_dropped),
+        TEST(test_a_clock_that_was_set_back_holds_up_nothing),
         TEST(test_sinks_are_counted),
     };
 

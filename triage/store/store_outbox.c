@@ -28,11 +28,13 @@ enum {
     " WHERE p.sink = o.sink AND p.state = 'pending' AND p.id < o.id"         \
     " AND q.subject = e.subject AND q.subject_id = e.subject_id)"
 
-#define ROW                                                                              \
-    "SELECT o.id, o.event, o.state, o.tries, o.next_try, o.error, s.name, s.config,"     \
-    " e.at, e.kind, e.subject, e.subject_id, e.from_state, e.to_state, e.actor,"         \
-    " e.detail FROM sink s CROSS JOIN outbox o ON o.sink = s.id JOIN event e ON e.id = " \
-    "o.event"
+#define ROW                                                                            \
+    "SELECT o.id, o.event, o.state, o.tries, o.next_try, o.error, s.name, s.config,"   \
+    " e.at, e.kind, e.subject, e.subject_id, e.from_state, e.to_state, e.actor,"       \
+    " e.detail, CASE e.subject WHEN 'target' THEN (SELECT name FROM target WHERE id =" \
+    " e.subject_id) WHEN 'worker' THEN (SELECT name FROM worker WHERE id ="            \
+    " e.subject_id) END FROM sink s CROSS JOIN outbox o ON o.sink = s.id"              \
+    " JOIN event e ON e.id = o.event"
 
 static const char *const sql[STATEMENTS] = {
     [INACTIVE] = "UPDATE sink SET active = 0"
@@ -43,10 +45,11 @@ static const char *const sql[STATEMENTS] = {
                  " ON CONFLICT(name) DO UPDATE SET kind = excluded.kind, active = 1,"
                  " since = iif(active, since, excluded.since)",
     [SINK] = "SELECT id FROM sink WHERE name = ?1",
-    [DUE] = ROW
-    " WHERE s.name = ?1 AND o.state = 'pending' AND o.next_try <= ?2" FIRST_OF_ITS_SUBJECT
-    " ORDER BY o.id LIMIT 1",
-    [NEXT_TRY] = "SELECT coalesce(min(next_try), -1) FROM outbox"
+    [DUE] = ROW " WHERE s.name = ?1 AND o.state = 'pending'"
+                " AND o.next_try NOT BETWEEN ?2 + 1 AND ?2 + ?3" FIRST_OF_ITS_SUBJECT
+                " ORDER BY o.id LIMIT 1",
+    [NEXT_TRY] = "SELECT coalesce(min(iif(next_try > ?2 + ?3, ?2, next_try)), -1)"
+                 " FROM outbox"
                  " WHERE sink = (SELECT id FROM sink WHERE name = ?1)"
                  " AND state = 'pending'",
     [TRIED] =
@@ -106,7 +109,7 @@ visit_row(struct stmt *row, outbox_visit *visit, void *user, bool last, struct e
     AUTO(strv_clear) struct strv texts = {0};
     AUTO(json_decref) json_t *config = NULL;
     AUTO(json_decref) json_t *detail = NULL;
-    static const int columns[] = {2, 5, 6, 9, 10, 12, 13, 14};
+    static const int columns[] = {2, 5, 6, 9, 10, 12, 13, 14, 16};
 
     for (size_t i = 0; i < COUNT(columns); i++) {
         strv_add(&texts, stmt_text(row, columns[i]));
@@ -134,6 +137,7 @@ visit_row(struct stmt *row, outbox_visit *visit, void *user, bool last, struct e
                                    .from = texts.v[5],
                                    .to = texts.v[6],
                                    .actor = texts.v[7],
+                                   .name = texts.v[8],
                                    .key = json_get_str(config, "key", ""),
                                    .detail = detail};
     if (last) {
@@ -147,7 +151,8 @@ store_outbox_due(struct store *store, const char *sink, int64_t now, outbox_visi
                  void *user, struct err *err)
 {
     struct stmt *row = NULL;
-    int rc = db_query(store->db, &row, err, sql[DUE], "ti", sink, now);
+    int rc = db_query(store->db, &row, err, sql[DUE], "tii", sink, now,
+                      (int64_t)OUTBOX_WAIT_MAX_MS);
 
     rc = rc < 0 ? rc : stmt_step(row, err);
     if (rc <= 0) {
@@ -161,7 +166,8 @@ int
 store_outbox_next_try(struct store *store, const char *sink, int64_t *out,
                       struct err *err)
 {
-    return db_int(store->db, out, err, sql[NEXT_TRY], "t", sink);
+    return db_int(store->db, out, err, sql[NEXT_TRY], "tii", sink, clock_wall_ms(),
+                  (int64_t)OUTBOX_WAIT_MAX_MS);
 }
 
 int
