@@ -198,6 +198,7 @@ receiver() {
   mkdir -p "$1"
   rm -f "$1/port"
   start python3 "$HERE/receiver.py" "$@"
+  # shellcheck disable=SC2034 # for the test
   RECEIVER=$STARTED
   retry 10 test -s "$1/port"
   PORT=$(cat "$1/port")
