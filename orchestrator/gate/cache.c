@@ -58,6 +58,25 @@ cache_object(const char *folder, const char *sha256, size_t max, struct buf *out
                                       : err_set(err, -EUCLEAN, "'%s' is damaged", path);
 }
 
+int
+cache_list(const char *folder, const char *sha256, struct strv *out, struct err *err)
+{
+    AUTO(buf_clear) struct buf list = BUF_INIT;
+    int rc = cache_object(folder, sha256, CACHE_INDEX_MAX, &list, err);
+
+    for (size_t at = 0; at < list.len && rc == 0; at += HASH_HEX_MAX) {
+        size_t left = list.len - at;
+        AUTO(mem_free)
+        char *name =
+            mem_dup(list.data + at, left < HASH_HEX_MAX ? left : HASH_HEX_MAX - 1);
+        if (!cache_is_hash(name) || list.data[at + HASH_HEX_MAX - 1] != '\n') {
+            return err_set(err, -EBADMSG, "'%s/objects/%s' is no list", folder, sha256);
+        }
+        strv_add(out, name);
+    }
+    return rc;
+}
+
 /* An input, unless it is there; one that is not what its name says counts as damaged. */
 int
 cache_copy_input(struct cache *cache, const char *from, const char *to, struct err *err)
@@ -181,18 +200,14 @@ fetch_database(const char *folder, const json_t *index, const char *state,
 }
 
 static int
-fetch_inputs(const char *folder, const struct buf *list, const char *target,
+fetch_inputs(const char *folder, const struct strv *names, const char *target,
              const char *state, struct cache *out, struct err *err)
 {
     int rc = 0;
 
-    for (size_t at = 0; at + HASH_HEX_MAX <= list->len && rc == 0; at += HASH_HEX_MAX) {
-        AUTO(mem_free) char *name = mem_dup(list->data + at, HASH_HEX_MAX - 1);
-        if (!cache_is_hash(name) || list->data[at + HASH_HEX_MAX - 1] != '\n') {
-            return err_set(err, -EBADMSG, "the list of the corpus of %s", target);
-        }
-        AUTO(mem_free) char *from = library_input_path(folder, target, name);
-        AUTO(mem_free) char *to = library_input_path(state, target, name);
+    for (size_t i = 0; i < names->n && rc == 0; i++) {
+        AUTO(mem_free) char *from = library_input_path(folder, target, names->v[i]);
+        AUTO(mem_free) char *to = library_input_path(state, target, names->v[i]);
         rc = cache_copy_input(out, from, to, err);
     }
     return rc;
@@ -202,7 +217,7 @@ static int
 fetch_corpus(const char *folder, const char *target, const json_t *entry,
              const char *state, struct cache *out, struct err *err)
 {
-    AUTO(buf_clear) struct buf list = BUF_INIT;
+    AUTO(strv_clear) struct strv names = {0};
     AUTO(buf_clear) struct buf index = BUF_INIT;
     AUTO(mem_free) char *to = library_index_path(state, target);
     const char *known = json_get_str(entry, "index", "");
@@ -210,9 +225,8 @@ fetch_corpus(const char *folder, const char *target, const json_t *entry,
     if (!target_name_valid(target)) {
         return err_set(err, -EBADMSG, "a corpus of no target's name");
     }
-    int rc = cache_object(folder, json_get_str(entry, "list", ""), CACHE_INDEX_MAX, &list,
-                          err);
-    rc = rc < 0 ? rc : fetch_inputs(folder, &list, target, state, out, err);
+    int rc = cache_list(folder, json_get_str(entry, "list", ""), &names, err);
+    rc = rc < 0 ? rc : fetch_inputs(folder, &names, target, state, out, err);
     if (rc < 0 || fs_exists(to) ||
         cache_object(folder, known, CACHE_INDEX_MAX, &index, NULL) < 0) {
         return rc;

@@ -15,6 +15,9 @@
  * the later one's database stays; the other's inputs stay beside its own, and what it
  * knew is still known, by signature.
  *
+ * What the index and the one before it do not name, and lies there for a day, is removed
+ * by the next that writes.
+ *
  * Threat: whoever may write the folder may make anything known, and so let it pass; let
  * none but the base branch's runs write it. Names in the index are checked before they
  * become paths.

@@ -8,17 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "orchestrator/corpus/library.h"
 #include "orchestrator/gate/cache_private.h"
 
-enum {
-    LOCK_TRIES = 100, /* of a tenth of a second, for another writer */
-    OLD_MS = 24 * 3600 * 1000,
-};
+enum { LOCK_TRIES = 100 /* of a tenth of a second, for another writer */ };
 
 struct saving {
     const char *folder;
@@ -48,6 +44,24 @@ put_object(const char *folder, const struct buf *bytes, char out[HASH_HEX_MAX],
     return fs_exists(path) ? 0 : cache_put(path, buf_str(bytes), bytes->len, err);
 }
 
+/* Sorted, as an object; *entry receives its name. */
+static int
+put_list(const struct saving *saving, struct strv *names, json_t *entry, struct err *err)
+{
+    AUTO(buf_clear) struct buf list = BUF_INIT;
+    char sha256[HASH_HEX_MAX];
+
+    cache_sort(names);
+    for (size_t i = 0; i < names->n; i++) {
+        buf_addf(&list, "%s\n", names->v[i]);
+    }
+    int rc = put_object(saving->folder, &list, sha256, err);
+    if (rc == 0) {
+        json_put(entry, "list", json_string(sha256));
+    }
+    return rc;
+}
+
 static int
 save_database(struct saving *saving, struct err *err)
 {
@@ -69,24 +83,26 @@ save_database(struct saving *saving, struct err *err)
     return rc;
 }
 
+struct listing {
+    struct saving *saving;
+    const char *target; /* NULL: of bugs */
+    struct strv names;
+};
+
 static int
 save_blob(void *user, const char *path, const struct stat *st, struct err *err)
 {
-    struct saving *saving = user;
+    struct listing *listing = user;
     const char *name = fs_base(path);
     AUTO(mem_free)
-    char *to = mem_printf("%s/blobs/%.2s/%s", saving->folder, name, name);
+    char *to = mem_printf("%s/blobs/%.2s/%s", listing->saving->folder, name, name);
 
-    return st == NULL || !cache_is_hash(name)
-               ? 0
-               : cache_copy_blob(saving->cache, path, to, err);
+    if (st == NULL || !cache_is_hash(name)) {
+        return 0;
+    }
+    strv_add(&listing->names, name);
+    return cache_copy_blob(listing->saving->cache, path, to, err);
 }
-
-struct listing {
-    struct saving *saving;
-    const char *target;
-    struct strv names;
-};
 
 static int
 save_input(void *user, const char *path, const struct stat *st, struct err *err)
@@ -109,15 +125,9 @@ add_others(const struct saving *saving, const char *target, struct strv *names)
 {
     const json_t *entry =
         json_object_get(json_object_get(saving->before, "corpora"), target);
-    AUTO(buf_clear) struct buf list = BUF_INIT;
 
-    if (!saving->crossed || cache_object(saving->folder, json_get_str(entry, "list", ""),
-                                         CACHE_INDEX_MAX, &list, NULL) < 0) {
-        return;
-    }
-    for (size_t at = 0; at + HASH_HEX_MAX <= list.len; at += HASH_HEX_MAX) {
-        AUTO(mem_free) char *name = mem_dup(list.data + at, HASH_HEX_MAX - 1);
-        strv_add(names, name);
+    if (saving->crossed) {
+        (void)cache_list(saving->folder, json_get_str(entry, "list", ""), names, NULL);
     }
 }
 
@@ -125,7 +135,6 @@ static int
 save_corpus(struct saving *saving, json_t *corpora, const char *target, struct err *err)
 {
     struct listing listing = {.saving = saving, .target = target};
-    AUTO(buf_clear) struct buf list = BUF_INIT;
     AUTO(buf_clear) struct buf index = BUF_INIT;
     AUTO(mem_free) char *inputs = library_inputs_path(saving->state, target);
     AUTO(mem_free) char *known = library_index_path(saving->state, target);
@@ -135,13 +144,8 @@ save_corpus(struct saving *saving, json_t *corpora, const char *target, struct e
 
     json_put(corpora, target, entry);
     add_others(saving, target, &listing.names);
-    cache_sort(&listing.names);
-    for (size_t i = 0; i < listing.names.n; i++) {
-        buf_addf(&list, "%s\n", listing.names.v[i]);
-    }
+    rc = rc < 0 ? rc : put_list(saving, &listing.names, entry, err);
     strv_clear(&listing.names);
-    rc = rc < 0 ? rc : put_object(saving->folder, &list, sha256, err);
-    json_put(entry, "list", json_string(sha256));
     if (rc == 0 && fs_read(known, CACHE_INDEX_MAX, &index, NULL) == 0) {
         rc = put_object(saving->folder, &index, sha256, err);
         json_put(entry, "index", json_string(sha256));
@@ -202,6 +206,20 @@ save_known(struct saving *saving, struct err *err)
     return rc;
 }
 
+static int
+save_blobs(struct saving *saving, struct err *err)
+{
+    AUTO(mem_free) char *root = fs_join(saving->state, "blobs");
+    struct listing listing = {.saving = saving};
+    json_t *entry = json_object();
+    int rc = fs_is_folder(root) ? fs_walk(root, save_blob, &listing, err) : 0;
+
+    json_put(saving->index, "blobs", entry);
+    rc = rc < 0 ? rc : put_list(saving, &listing.names, entry, err);
+    strv_clear(&listing.names);
+    return rc;
+}
+
 struct copying {
     const char *from, *to;
 };
@@ -243,35 +261,6 @@ save_builds(struct saving *saving, const char *out, const char *key, struct err 
     return rc;
 }
 
-/* What neither the index that was replaced (it may be being fetched) nor the new one
- * names. */
-static void
-drop_old(const struct saving *saving, const char *room)
-{
-    AUTO(mem_free) char *folder = fs_join(saving->folder, room);
-    AUTO(mem_free) char *now = json_line(saving->index);
-    AUTO(mem_free)
-    char *before = saving->before == NULL ? mem_strdup("") : json_line(saving->before);
-    DIR *dir = opendir(folder);
-
-    for (const struct dirent *entry; dir != NULL;) {
-        entry = readdir(dir);
-        if (entry == NULL) {
-            break;
-        }
-        AUTO(mem_free) char *path = fs_join(folder, entry->d_name);
-        struct stat st;
-        if (entry->d_name[0] != '.' && strstr(now, entry->d_name) == NULL &&
-            strstr(before, entry->d_name) == NULL && stat(path, &st) == 0 &&
-            clock_wall_ms() - clock_file_ms(&st.st_mtim) > OLD_MS) {
-            (void)fs_remove(path, NULL);
-        }
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
-}
-
 /* Several writers take turns; where locks do not work, the last one to replace the index
  * wins. */
 static int
@@ -306,7 +295,6 @@ cache_save(const char *folder, struct store *store, const char *out, const char 
                             .state = store_folder(store),
                             .cache = cache,
                             .index = json_object()};
-    AUTO(mem_free) char *blobs = fs_join(saving.state, "blobs");
     int rc = fs_mkdirs(folder, 0700, err);
 
     cache->inputs = cache->bytes = cache->damaged = 0;
@@ -323,15 +311,14 @@ cache_save(const char *folder, struct store *store, const char *out, const char 
     json_put(saving.index, "nightjar_state", json_integer(CACHE_FORMAT));
     json_put(saving.index, "generation", json_integer(generation + 1));
     rc = save_database(&saving, err);
-    rc = rc < 0 || !fs_is_folder(blobs) ? rc : fs_walk(blobs, save_blob, &saving, err);
+    rc = rc < 0 ? rc : save_blobs(&saving, err);
     rc = rc < 0 ? rc : save_corpora(&saving, err);
     rc = rc < 0 ? rc : save_known(&saving, err);
     rc = rc < 0 || out == NULL || key[0] == '\0' ? rc
                                                  : save_builds(&saving, out, key, err);
     rc = rc < 0 ? rc : write_index(&saving, err);
     if (rc == 0) {
-        drop_old(&saving, "objects");
-        drop_old(&saving, "builds");
+        cache_sweep(folder, saving.index, saving.before);
     }
     return rc < 0 ? err_wrap(err, rc, "leave the state in '%s'", folder) : 0;
 }

@@ -1,5 +1,8 @@
 #include "tests/unit/store_fixture.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "base/hash.h"
 #include "orchestrator/corpus/library.h"
 #include "orchestrator/gate/cache.h"
@@ -161,6 +164,89 @@ test_what_was_pruned_stays_away(void **state)
 }
 
 static void
+age(struct fixture *fix, const char *path)
+{
+    const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+
+    (void)fix;
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+}
+
+static char *
+blob_of(struct fixture *fix, const char *folder, const char *text)
+{
+    char sha256[HASH_HEX_MAX];
+
+    hash_sha256(text, strlen(text), sha256);
+    return mem_printf("%s/%s/blobs/%.2s/%s", fix->folder, folder, sha256, sha256);
+}
+
+static void
+put_blob(struct fixture *fix, const char *path)
+{
+    AUTO(mem_free) char *folder = mem_strdup(path);
+
+    *strrchr(folder, '/') = '\0';
+    must(fix, fs_mkdirs(folder, 0700, &fix->err));
+    must(fix, fs_write(path, "x", 1, 0600, &fix->err));
+}
+
+static void
+test_what_neither_of_two_indexes_names_goes_after_a_day(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(cache_clear) struct cache cache = {0};
+    AUTO(mem_free) char *folder = fs_join(fix->folder, "cache");
+    AUTO(mem_free) char *pruned = input_of(fix->state, "a");
+    AUTO(mem_free) char *surplus = input_of(folder, "a");
+    AUTO(mem_free) char *wanted = input_of(folder, "b");
+    AUTO(mem_free) char *other = blob_of(fix, "cache", "orphan");
+    AUTO(mem_free) char *young = blob_of(fix, "cache", "young orphan");
+    AUTO(mem_free) char *own = mem_printf("%s/blobs/mine", folder);
+
+    add_input(fix, fix->state, "a");
+    add_input(fix, fix->state, "b");
+    save(fix, fix->store, &cache);
+    cache.generation = 1;
+    put_blob(fix, other);
+    put_blob(fix, young);
+    put_blob(fix, own);
+    age(fix, surplus);
+    age(fix, wanted);
+    age(fix, other);
+    age(fix, own);
+    assert_int_equal(unlink(pruned), 0);
+    save(fix, fix->store, &cache);
+    assert_true(fs_exists(surplus)); /* a run may be fetching by the index before */
+    assert_false(fs_exists(other));
+    assert_true(fs_exists(young) && fs_exists(own));
+    cache.generation = 2;
+    save(fix, fix->store, &cache);
+    assert_false(fs_exists(surplus));
+    assert_true(fs_exists(wanted));
+}
+
+static void
+test_a_list_that_cannot_be_read_makes_nothing_surplus(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(cache_clear) struct cache cache = {0};
+    AUTO(mem_free) char *folder = fs_join(fix->folder, "cache");
+    AUTO(mem_free) char *objects = fs_join(folder, "objects");
+    AUTO(mem_free) char *pruned = input_of(fix->state, "a");
+    AUTO(mem_free) char *kept = input_of(folder, "a");
+
+    add_input(fix, fix->state, "a");
+    save(fix, fix->store, &cache);
+    age(fix, kept);
+    must(fix, fs_remove(objects, &fix->err));
+    assert_int_equal(unlink(pruned), 0);
+    cache.generation = 1;
+    save(fix, fix->store, &cache);
+    assert_true(fs_exists(kept));
+}
+
+static void
 test_an_index_of_another_release_is_refused_with_its_folder(void **state)
 {
     struct fixture *fix = *state;
@@ -202,6 +288,8 @@ main(void)
         TEST(test_a_damaged_input_is_left_out_and_half_a_file_is_none),
         TEST(test_two_writers_lose_no_inputs),
         TEST(test_what_was_pruned_stays_away),
+        TEST(test_what_neither_of_two_indexes_names_goes_after_a_day),
+        TEST(test_a_list_that_cannot_be_read_makes_nothing_surplus),
         TEST(test_an_index_of_another_release_is_refused_with_its_folder),
         TEST(test_signatures_of_other_runs_are_looked_up),
     };
