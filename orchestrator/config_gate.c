@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/config.h"
@@ -259,6 +260,63 @@ read_waivers(const struct config_reader *reader, const struct config_key *key,
     return 0;
 }
 
+/* --- tokens --- */
+
+/* SHA-256 in hexadecimal: the token itself stands nowhere. [char *] */
+static int
+read_hash(const struct config_reader *reader, const struct config_key *key,
+          const struct config_node *node, void *to, struct err *err)
+{
+    char **out = to;
+    int rc = config_read_text(reader, key, node, to, err);
+
+    if (rc == 0 && (strlen(*out) != HASH_HEX_MAX - 1 ||
+                    strspn(*out, "0123456789abcdef") != HASH_HEX_MAX - 1)) {
+        return config_node_fail(reader->shown, node, err,
+                                "%s: wanted 64 hexadecimal digits: printf %%s \"$TOKEN\" "
+                                "| sha256sum",
+                                key->name);
+    }
+    return rc;
+}
+
+static const struct config_key token_keys[] = {
+    {.name = "owner",
+     .read = config_read_text,
+     .offset = offsetof(struct gate_token, owner)},
+    {.name = "sha256", .read = read_hash, .offset = offsetof(struct gate_token, sha256)},
+    {.name = NULL},
+};
+
+static int
+read_tokens(const struct config_reader *reader, const struct config_key *key,
+            const struct config_node *node, void *to, struct err *err)
+{
+    struct gate_tokens *tokens = to;
+
+    if (node->kind != NODE_LIST || node->n > GATE_TOKENS_MAX) {
+        return config_wrong_type(reader, key, node, "a list of 100 tokens at most", err);
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        const struct config_node *entry = node->items[i];
+        if (entry->kind != NODE_MAP) {
+            return config_wrong_type(reader, key, entry, "a token (key: value)", err);
+        }
+        tokens->v = mem_resize(tokens->v, (tokens->n + 1) * sizeof(*tokens->v));
+        struct gate_token *token = &tokens->v[tokens->n++];
+        *token = (struct gate_token){0};
+        int rc = config_read_map(reader, token_keys, entry, token, err);
+        if (rc == 0 && (token->owner == NULL || token->sha256 == NULL)) {
+            rc = config_node_fail(reader->shown, entry, err,
+                                  "%s: a token needs owner: and sha256:", key->name);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
 /* --- all --- */
 
 static const struct config_key kind_keys[] = {
@@ -289,6 +347,9 @@ static const struct config_key budget_keys[] = {
     {.name = "allowed_signers",
      .read = config_read_text,
      .offset = offsetof(struct gate_policy, signers)},
+    {.name = "override_tokens",
+     .read = read_tokens,
+     .offset = offsetof(struct gate_policy, tokens)},
     {.name = NULL},
 };
 

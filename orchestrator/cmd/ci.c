@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -18,7 +19,7 @@ enum {
 static struct ci_options given;
 static const char *on_inconclusive = "fail";
 static const char *exit_style = "nightjar";
-static const char *print;
+static const char *print, *token_env;
 
 static const struct cmd_option *
 options(void)
@@ -36,6 +37,11 @@ options(void)
          "fetch what earlier runs left: what is known, corpora, base builds"},
         {CMD_TEXT, "state-to", 0, &given.state_to, "DIR",
          "leave it for later runs; for runs of the base branch"},
+        {CMD_TEXT, "override", 0, &given.override, "REASON",
+         "let the change pass a frozen budget; with --token-env"},
+        {CMD_TEXT, "token-env", 0, &token_env, "NAME",
+         "where in the environment the token is that gate: budget: override_tokens: "
+         "knows"},
         {CMD_TEXT, "policy-from", 0, &given.policy_from, "FILE|DIR",
          "read `gate:` from the base branch's nightjar.yaml, not from the change's"},
         {CMD_TEXT, "fail-on", 0, &given.fail_on, "LEVEL",
@@ -79,6 +85,28 @@ read_word(const char *option, const char *word, const char *const words[2], bool
                    words[1]);
 }
 
+/* A token in the arguments would be anybody's who lists processes. */
+static int
+read_token(struct err *err)
+{
+    if ((token_env == NULL) != (given.override == NULL)) {
+        return err_set(err, -EINVAL,
+                       "--override REASON and --token-env NAME go together");
+    }
+    if (token_env == NULL) {
+        return 0;
+    }
+    given.token = getenv(token_env);
+    if (given.token == NULL || strlen(given.token) < GATE_TOKEN_BYTES_MIN) {
+        AUTO(mem_free) char *shown = str_name_dup(token_env);
+        return err_set(err, -EINVAL,
+                       "--token-env: the environment has no token of %d bytes at least "
+                       "in '%s'",
+                       GATE_TOKEN_BYTES_MIN, shown);
+    }
+    return 0;
+}
+
 static int
 check_options(const struct strv *args, const struct strv *command, struct err *err)
 {
@@ -101,7 +129,7 @@ check_options(const struct strv *args, const struct strv *command, struct err *e
         return err_set(err, -EINVAL, "--base-commit takes a commit, in place of --diff");
     }
     given.out = args->n == 0 ? NULL : args->v[0];
-    return 0;
+    return read_token(err);
 }
 
 /* What a step of CIFuzz would do; an option of the command line wins. */
@@ -255,8 +283,8 @@ const struct cmd cmd_ci = {
         "only runs of the base branch write it. A frozen budget (`gate: budget:`) still "
         "lets pass\n"
         "commits that say `Nightjar-Fixes: NJ-12` where a replay proves it, reverts, and "
-        "signed\n"
-        "overrides; it needs --base-commit.\n\n"
+        "overrides,\n"
+        "signed or by token; it needs --base-commit.\n\n"
         "  nightjar ci --for 10m --base out-main/ out/",
     .options = options,
     .run = run,

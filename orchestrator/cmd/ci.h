@@ -20,6 +20,7 @@ struct ci_options {
     const char *fail_on; /* NULL: the policy's */
     const char *policy_from, *report_dir, *rung;
     const char *diff, *base_commit;    /* a file; what git compares with; or NULL */
+    const char *override, *token;      /* why, and by whose right; NULL: nobody does */
     const char *state_from, *state_to; /* cache folders; NULL: none */
     bool strict, untrusted, warn, cifuzz;
     bool all_targets;    /* those that the change cannot have touched as well */

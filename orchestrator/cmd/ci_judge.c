@@ -112,11 +112,15 @@ weigh_budget(struct ci *ci, bool *frozen, struct err *err)
 {
     const struct freeze freeze = {.base = ci->options->base_commit,
                                   .signers = ci->policy.signers,
+                                  .tokens = &ci->policy.tokens,
+                                  .token = ci->options->token,
+                                  .reason = ci->options->override,
                                   .baseline = &ci->baseline,
-                                  .on_head = &ci->on_head};
+                                  .on_head = &ci->on_head,
+                                  .now = clock_wall_ms()};
     struct slo slo;
     AUTO(mem_free) char *why = NULL;
-    int rc = slo_collect(ci->store, &ci->config->slo, clock_wall_ms(), &slo, err);
+    int rc = slo_collect(ci->store, &ci->config->slo, freeze.now, &slo, err);
 
     *frozen = false;
     if (rc < 0 || !freeze_is_due(&slo)) {
@@ -131,11 +135,12 @@ weigh_budget(struct ci *ci, bool *frozen, struct err *err)
              ? 0
              : freeze_exempts(&freeze, ci->store, &why, err);
     *frozen = rc == 0 && ci->policy.freeze;
-    strv_addf(&ci->warnings, rc == 1 ? "%s; the change passes: %s" : "%s%s", text,
-              rc == 1   ? why
-              : *frozen ? "; only fixes that are proven, reverts and signed "
-                          "overrides pass"
-                        : "");
+    strv_addf(&ci->warnings, "%s%s%s%s", text,
+              rc == 1   ? "; the change passes: "
+              : *frozen ? "; only fixes that are proven, reverts, and overrides that are "
+                          "signed or by token pass"
+                        : "",
+              *frozen && why != NULL ? ": " : "", why == NULL ? "" : why);
     return rc < 0 ? rc : 0;
 }
 

@@ -1,11 +1,11 @@
 #include "orchestrator/gate/freeze.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/git.h"
@@ -17,6 +17,21 @@ freeze_is_due(const struct slo *slo)
 {
     return slo->budget > 0 && slo->spent >= slo->budget;
 }
+
+struct asking {
+    const struct freeze *freeze;
+    struct store *store;
+    char *why;        /* it is exempt; owned */
+    struct strv vain; /* what was claimed, and why that does not do */
+};
+
+static void
+asking_clear(struct asking *asking)
+{
+    mem_free(asking->why);
+    strv_clear(&asking->vain);
+}
+AUTO_DEFINE_CLEAR(struct asking, asking_clear)
 
 /* Lines of a buffer. */
 static void
@@ -54,8 +69,9 @@ proves_fix(const struct freeze *freeze, const char *name)
 }
 
 static int
-fixes(const struct freeze *freeze, char **why, struct err *err)
+fixes(struct asking *asking, struct err *err)
 {
+    const struct freeze *freeze = asking->freeze;
     AUTO(mem_free) char *range = mem_printf("%s..HEAD", freeze->base);
     const char *const words[] = {
         "log", "--format=%(trailers:key=Nightjar-Fixes,valueonly)", range, "--"};
@@ -70,11 +86,14 @@ fixes(const struct freeze *freeze, char **why, struct err *err)
     for (size_t i = 0; i < names.n; i++) {
         const struct sighting *seen = proves_fix(freeze, names.v[i]);
         if (seen == NULL) {
+            strv_addf(&asking->vain,
+                      "it says that it fixes %.80s, which was not open or is not clean",
+                      names.v[i]);
             return 0;
         }
-        mem_free(*why);
-        *why = mem_printf("it fixes NJ-%lld: clean in %d runs", (long long)seen->bug,
-                          seen->n);
+        mem_free(asking->why);
+        asking->why = mem_printf("it fixes NJ-%lld: clean in %d runs",
+                                 (long long)seen->bug, seen->n);
     }
     return names.n > 0;
 }
@@ -101,8 +120,9 @@ same_as(const char *commit, const struct strv *files, bool *same, struct err *er
 }
 
 static int
-reverts(const struct freeze *freeze, char **why, struct err *err)
+reverts(struct asking *asking, struct err *err)
 {
+    const struct freeze *freeze = asking->freeze;
     AUTO(mem_free) char *limit = mem_printf("--max-count=%d", FREEZE_COMMITS);
     const char *const touched[] = {
         "diff", "--name-only", "--no-renames", "-z", freeze->base, "HEAD", "--"};
@@ -126,7 +146,8 @@ reverts(const struct freeze *freeze, char **why, struct err *err)
             return rc;
         }
         if (same) {
-            *why = mem_printf("it takes all that it touches back to %.12s", commits.v[i]);
+            asking->why =
+                mem_printf("it takes all that it touches back to %.12s", commits.v[i]);
             return 1;
         }
     }
@@ -134,6 +155,83 @@ reverts(const struct freeze *freeze, char **why, struct err *err)
 }
 
 /* --- overrides --- */
+
+/* The change's last commit: HEAD, or what HEAD merges into the base, as CI systems check
+ * a change out. Only where it is the merge that git makes: whoever makes one by hand may
+ * put anything into it. */
+static int
+last_commit(const struct freeze *freeze, char **out, struct err *err)
+{
+    AUTO(mem_free) char *base = mem_printf("%s^{commit}", freeze->base);
+    const char *const parents[] = {"rev-parse", base, "HEAD^1", "HEAD^2", "HEAD^{tree}"};
+    const char *const merge[] = {"merge-tree", "--write-tree", "HEAD^1", "HEAD^2"};
+    const char *const head[] = {"rev-parse", "HEAD"};
+    AUTO(buf_clear) struct buf said = {.max = GIT_OUTPUT_MAX};
+    AUTO(buf_clear) struct buf made = {.max = GIT_OUTPUT_MAX};
+    AUTO(buf_clear) struct buf own = {.max = GIT_OUTPUT_MAX};
+    AUTO(strv_clear) struct strv names = {0};
+    AUTO(strv_clear) struct strv trees = {0};
+    bool merges = false;
+    int rc = git_run(NULL, parents, COUNT(parents), &said, &merges, err);
+
+    split(&said, '\n', &names);
+    merges = merges && names.n == 4 && strcmp(names.v[0], names.v[1]) == 0;
+    if (rc == 0 && merges) {
+        rc = git_run(NULL, merge, COUNT(merge), &made, &merges, err);
+        split(&made, '\n', &trees);
+        merges = merges && trees.n == 1 && strcmp(trees.v[0], names.v[3]) == 0;
+    }
+    rc = rc < 0 ? rc : git_ask(head, COUNT(head), &own, err);
+    if (rc == 0) {
+        size_t len = strcspn(buf_str(&own), "\n");
+        *out = merges ? mem_strdup(names.v[2]) : mem_dup(buf_str(&own), len);
+    }
+    return rc;
+}
+
+struct override {
+    char *commit;
+    char *reason, *who;
+    const char *by; /* "signature", "token" */
+    int64_t at;     /* wall ms: when it was committed */
+};
+
+static void
+override_clear(struct override *override)
+{
+    mem_free(override->commit);
+    mem_free(override->reason);
+    mem_free(override->who);
+}
+AUTO_DEFINE_CLEAR(struct override, override_clear)
+
+/* A line each: time, reason. No reason: it overrides nothing. */
+static int
+read_override(const struct freeze *freeze, struct override *override, struct err *err)
+{
+    const char *const words[] = {
+        "log", "-1", "--format=%ct%n%(trailers:key=Nightjar-Override,valueonly,unfold)",
+        override->commit, "--"};
+    AUTO(buf_clear) struct buf said = {.max = GIT_OUTPUT_MAX};
+    AUTO(strv_clear) struct strv lines = {0};
+    int64_t at = 0;
+    int rc = git_ask(words, COUNT(words), &said, err);
+
+    split(&said, '\n', &lines);
+    if (rc == 0 && (lines.n == 0 ||
+                    /* one of the future would last for ever; clocks differ a little */
+                    str_number("time", lines.v[0], 0, (freeze->now + HOUR_MS) / 1000, &at,
+                               NULL) < 0)) {
+        return err_set(err, -EINVAL, "the commit %.12s is of no time, or of the future",
+                       override->commit);
+    }
+    override->at = at * 1000;
+    if (rc == 0 && lines.n > 1) {
+        mem_free(override->reason);
+        override->reason = mem_strdup(lines.v[1]);
+    }
+    return rc;
+}
 
 /* git wants a file of the disk: that of the base branch, not the change's. */
 static int
@@ -152,18 +250,117 @@ write_signers(const struct freeze *freeze, const char *folder, char **path,
     return rc;
 }
 
+/* Whose signature git takes for good; NULL: nobody's. */
 static int
-leave_override(struct store *store, const char *commit, const char *who,
-               const char *reason, int64_t until, struct err *err)
+read_signer(const char *commit, const char *signers, char **who, struct err *err)
+{
+    AUTO(mem_free) char *config = mem_printf("gpg.ssh.allowedSignersFile=%s", signers);
+    const char *const verify[] = {"-c",   "gpg.format=ssh", "-c",
+                                  config, "verify-commit",  commit};
+    const char *const name[] = {"-c", "gpg.format=ssh", "-c",   config, "log",
+                                "-1", "--format=%GS",   commit, "--"};
+    AUTO(buf_clear) struct buf nothing = BUF_INIT;
+    AUTO(buf_clear) struct buf said = BUF_INIT;
+    bool good = false;
+    int rc = git_run(NULL, verify, COUNT(verify), &nothing, &good, err);
+
+    rc = rc < 0 || !good ? rc : git_ask(name, COUNT(name), &said, err);
+    if (rc == 0 && good) {
+        *who = mem_dup(buf_str(&said), strcspn(buf_str(&said), "\n"));
+    }
+    return rc;
+}
+
+static int
+by_signature(struct asking *asking, struct override *override, struct err *err)
+{
+    AUTO(mem_free) char *work = fs_join(store_folder(asking->store), "work");
+    AUTO(mem_free) char *path = NULL;
+    struct err absent = ERR_INIT;
+
+    if (asking->freeze->signers == NULL ||
+        write_signers(asking->freeze, work, &path, &absent) < 0) {
+        strv_add(&asking->vain, "its commit would override, but the base branch has no "
+                                "file of allowed signers");
+        return 0;
+    }
+    int rc = read_signer(override->commit, path, &override->who, err);
+    (void)unlink(path);
+    if (rc == 0 && override->who == NULL) {
+        strv_add(&asking->vain, "its commit would override, but is not signed by anybody "
+                                "whom the base branch allows to");
+    }
+    override->by = "signature";
+    return rc;
+}
+
+/* The policy holds hashes alone: a token is random and long. */
+static void
+by_token(struct asking *asking, struct override *override)
+{
+    const struct gate_tokens *known = asking->freeze->tokens;
+    const char *token = asking->freeze->token;
+    char hash[HASH_HEX_MAX];
+
+    hash_sha256(token, strlen(token), hash);
+    for (size_t i = 0; i < known->n; i++) {
+        if (strcmp(known->v[i].sha256, hash) == 0) {
+            override->who = mem_strdup(known->v[i].owner);
+        }
+    }
+    override->by = "token";
+    if (override->who == NULL) {
+        strv_add(&asking->vain,
+                 "the token to override with is none of gate: budget: override_tokens:");
+    }
+}
+
+struct looking {
+    const struct override *override;
+    int64_t first; /* wall ms */
+};
+
+static int
+look_at(void *user, const struct event_row *event, struct err *err)
+{
+    struct looking *looking = user;
+    const struct override *own = looking->override;
+    AUTO(mem_free) char *actor = str_name_dup(own->who);
+
+    (void)err;
+    if (strcmp(event->kind, "gate.override") == 0 && strcmp(event->actor, actor) == 0 &&
+        strcmp(json_get_str(event->detail, "by", ""), own->by) == 0 &&
+        strcmp(json_get_str(event->detail, "commit", ""), own->commit) == 0 &&
+        event->at < looking->first) {
+        looking->first = event->at;
+    }
+    return 0;
+}
+
+/* A token says nothing of time: its override begins when it was first used for a commit.
+ */
+static int
+begin_override(const struct asking *asking, struct override *override, struct err *err)
+{
+    struct event_range range = {.subject = "gate", .limit = BASELINE_RUNS};
+    struct looking looking = {override, asking->freeze->now};
+    int rc = store_events(asking->store, &range, look_at, &looking, err);
+
+    override->at = looking.first;
+    return rc;
+}
+
+static int
+leave_override(struct store *store, const struct override *override, int64_t until,
+               struct err *err)
 {
     AUTO(json_decref) json_t *detail = json_object();
-    AUTO(mem_free) char *actor = str_name_dup(who);
-    char expires[CLOCK_TEXT_MAX];
+    AUTO(mem_free) char *actor = str_name_dup(override->who);
 
-    clock_iso(expires, until);
-    json_put(detail, "commit", json_text(commit));
-    json_put(detail, "reason", json_text(reason));
-    json_put(detail, "expires", json_string(expires));
+    json_put(detail, "commit", json_text(override->commit));
+    json_put(detail, "reason", json_text(override->reason));
+    json_put(detail, "by", json_string(override->by));
+    json_put(detail, "expires", json_time(until));
     const struct event event = {.kind = "gate.override",
                                 .subject = "gate",
                                 .to = "override",
@@ -172,73 +369,62 @@ leave_override(struct store *store, const char *commit, const char *who,
     return store_event(store, &event, err);
 }
 
-/* A line each: commit, time, reason, signer. */
 static int
-read_override(const char *config, struct strv *out, struct err *err)
+overrides(struct asking *asking, struct err *err)
 {
-    const char *const words[] = {
-        "-c",
-        "gpg.format=ssh",
-        "-c",
-        config,
-        "log",
-        "-1",
-        "--format=%H%n%ct%n%(trailers:key=Nightjar-Override,valueonly)%n%GS",
-        "HEAD"};
-    AUTO(buf_clear) struct buf said = {.max = GIT_OUTPUT_MAX};
-    int rc = git_ask(words, COUNT(words), &said, err);
+    const struct freeze *freeze = asking->freeze;
+    AUTO(override_clear) struct override override = {0};
+    int rc = last_commit(freeze, &override.commit, err);
 
-    split(&said, '\n', out);
-    return rc;
-}
-
-static int
-overrides(const struct freeze *freeze, struct store *store, char **why, struct err *err)
-{
-    AUTO(mem_free) char *work = fs_join(store_folder(store), "work");
-    AUTO(mem_free) char *path = NULL;
-    AUTO(strv_clear) struct strv said = {0};
-    AUTO(buf_clear) struct buf nothing = BUF_INIT;
-    struct err absent = ERR_INIT;
-    bool good = false;
-    int64_t at = 0;
-
-    if (freeze->signers == NULL || write_signers(freeze, work, &path, &absent) < 0) {
-        return 0; /* the base branch names nobody */
-    }
-    AUTO(mem_free) char *config = mem_printf("gpg.ssh.allowedSignersFile=%s", path);
-    const char *const verify[] = {"-c",   "gpg.format=ssh", "-c",
-                                  config, "verify-commit",  "HEAD"};
-    int rc = git_run(NULL, verify, COUNT(verify), &nothing, &good, err);
-    rc = rc < 0 || !good ? rc : read_override(config, &said, err);
-    (void)unlink(path);
-    if (rc < 0 || !good || said.n != 4 ||
-        /* one of the future would last for ever; clocks differ a little */
-        str_number("time", said.v[1], 0, (clock_wall_ms() + HOUR_MS) / 1000, &at, NULL) <
-            0) {
+    override.reason = freeze->reason == NULL ? NULL : mem_strdup(freeze->reason);
+    rc = rc < 0 || freeze->token != NULL ? rc : read_override(freeze, &override, err);
+    if (rc < 0 || override.reason == NULL) {
         return rc;
     }
-    int64_t until = at * 1000 + FREEZE_OVERRIDE_HOURS * HOUR_MS;
-    if (clock_wall_ms() >= until) {
+    if (freeze->token != NULL) {
+        by_token(asking, &override);
+        rc = override.who == NULL ? 0 : begin_override(asking, &override, err);
+    } else {
+        rc = by_signature(asking, &override, err);
+    }
+    int64_t until = override.at + FREEZE_OVERRIDE_HOURS * HOUR_MS;
+    if (rc < 0 || override.who == NULL) {
+        return rc;
+    }
+    if (freeze->now >= until) {
+        strv_addf(&asking->vain, "the override of %s is older than %d hours",
+                  override.who, FREEZE_OVERRIDE_HOURS);
         return 0;
     }
-    *why = mem_printf("%s overrides: %s", said.v[3], said.v[2]);
-    rc = leave_override(store, said.v[0], said.v[3], said.v[2], until, err);
+    asking->why = mem_printf("%s overrides: %s", override.who, override.reason);
+    rc = leave_override(asking->store, &override, until, err);
     return rc < 0 ? rc : 1;
+}
+
+static char *
+join(const struct strv *list)
+{
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+
+    for (size_t i = 0; i < list->n; i++) {
+        buf_addf(&out, "%s%s", i == 0 ? "" : "; ", list->v[i]);
+    }
+    return list->n == 0 ? NULL : buf_steal(&out);
 }
 
 int
 freeze_exempts(const struct freeze *freeze, struct store *store, char **why,
                struct err *err)
 {
-    AUTO(mem_free) char *reason = NULL;
-    int rc = fixes(freeze, &reason, err);
+    static int (*const ways[])(struct asking *, struct err *) = {fixes, reverts,
+                                                                 overrides};
+    AUTO(asking_clear) struct asking asking = {.freeze = freeze, .store = store};
+    int rc = 0;
 
-    if (rc == 0) {
-        mem_free(STEAL(reason));
-        rc = reverts(freeze, &reason, err);
+    for (size_t i = 0; i < COUNT(ways) && rc == 0; i++) {
+        mem_free(STEAL(asking.why));
+        rc = ways[i](&asking, err);
     }
-    rc = rc == 0 ? overrides(freeze, store, &reason, err) : rc;
-    *why = rc == 1 ? STEAL(reason) : NULL;
+    *why = rc == 1 ? STEAL(asking.why) : rc == 0 ? join(&asking.vain) : NULL;
     return rc;
 }

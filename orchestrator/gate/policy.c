@@ -19,8 +19,20 @@ gate_waivers_clear(struct gate_waivers *waivers)
 }
 
 void
+gate_tokens_clear(struct gate_tokens *tokens)
+{
+    for (size_t i = 0; i < tokens->n; i++) {
+        mem_free(tokens->v[i].owner);
+        mem_free(tokens->v[i].sha256);
+    }
+    mem_free(tokens->v);
+    *tokens = (struct gate_tokens){0};
+}
+
+void
 gate_policy_clear(struct gate_policy *policy)
 {
+    gate_tokens_clear(&policy->tokens);
     gate_waivers_clear(&policy->waivers);
     mem_free(policy->signers);
 }

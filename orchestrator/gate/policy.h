@@ -22,7 +22,9 @@ enum {
     GATE_WAIVER_DAYS = 90,
     GATE_WARN_DAYS = 7, /* before a waiver ends */
     GATE_WAIVERS_MAX = 1000,
-    GATE_MIN_EXECS = 100, /* a harness that hangs runs some, too */
+    GATE_TOKENS_MAX = 100,
+    GATE_TOKEN_BYTES_MIN = 32, /* of a token: long enough that its hash tells nothing */
+    GATE_MIN_EXECS = 100,      /* a harness that hangs runs some, too */
 };
 #define GATE_DAY_MS INT64_C(86400000)
 
@@ -44,6 +46,17 @@ struct gate_waivers {
 };
 void gate_waivers_clear(struct gate_waivers *waivers);
 
+struct gate_token { /* of somebody who may override a frozen budget */
+    char *owner;
+    char *sha256; /* of the token */
+};
+
+struct gate_tokens {
+    struct gate_token *v;
+    size_t n;
+};
+void gate_tokens_clear(struct gate_tokens *tokens);
+
 struct gate_policy {
     enum severity fail_on;   /* new bugs of this severity or worse fail */
     int fail_on_regressed;   /* the same of what was fixed; GATE_NEVER: none does */
@@ -52,9 +65,10 @@ struct gate_policy {
     double min_productive;   /* 0 to 1; see GATE_PRODUCTIVE */
     int64_t min_execs;       /* of each target that is fuzzed */
     bool freeze;             /* an exhausted breach budget fails all but fixes */
-    char *signers;  /* who may override that: a file of the base branch, gate/freeze.h;
-                       NULL: nobody */
-    bool untrusted; /* `trust: untrusted`: changes are strangers' */
+    char *signers; /* who may override that: a file of the base branch, gate/freeze.h;
+                      NULL: nobody */
+    struct gate_tokens tokens; /* the same by token */
+    bool untrusted;            /* `trust: untrusted`: changes are strangers' */
     struct gate_waivers waivers;
 };
 
