@@ -7,8 +7,7 @@
 FOR=3s
 [ -n "${SOAK:-}" ] && FOR=20s
 export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
-TOKEN=never-to-be-seen-by-a-target
-export TOKEN
+export GITHUB_TOKEN=never-to-be-seen-by-a-target NIGHTJAR_TOKEN=never-to-be-seen-by-another
 
 le() { printf '%b' "\\x$(printf %x "$1")\\0\\0\\0"; }
 riff() { printf 'RIFF\0\0\0\0WAVE'; }
@@ -109,6 +108,22 @@ clang-14 -g -fsanitize=fuzzer,address -Irepo -o out-hung/riff repo/riff.c repo/c
 printf '[libfuzzer]\ntimeout = 1\n' >out-hung/riff.options
 printf 'no program' >out-broken/riff
 
+# --- what programs see, of a build that is replayed, fuzzed and compared ---
+spy() { # FOLDER FLAG...
+  local folder=$1
+  shift
+  mkdir -p "$folder" && cp spy.zip "$folder/spy_seed_corpus.zip" &&
+    clang-14 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address "$@" -o "$folder/spy" "$HERE/ci/spy.c"
+}
+mkdir spies && printf K >spies/known && printf N >spies/new && (cd spies && zip -q ../spy.zip new)
+if ! spy spy-base || ! spy spy-head -DCHANGE; then
+  fail "build what looks for secrets"
+fi
+not "the secret is found where it is" ./spy-head/spy -runs=0
+has "by its name" "$ERR" "a secret in environ"
+ok "its known bug" env -u GITHUB_TOKEN -u NIGHTJAR_TOKEN "$NIGHTJAR" --state state-spy triage --minimize no --target spy spies/known -- "$WORK/spy-base/spy"
+ci spy --policy-from policy.yaml --base spy-base --all-targets spy-head
+
 common=(--policy-from policy.yaml --state-from cache)
 cp -r cache half && truncate -s 20 half/index
 ci half --policy-from policy.yaml --state-from half --base out-main out-comment
@@ -131,6 +146,11 @@ is "with what reproduces it" "$(find reports-bad/artifacts -name repro.sh | wc -
 ended hung 3 "a harness that hangs proves nothing"
 ended broken 3 "nor does one that is broken"
 is "and says so" "$(verdict broken .verdict)" inconclusive
+
+ended spy 1 "a program that looks for secrets and descriptors"
+is "was replayed, fuzzed, and compared with its base build" "$(jq -r '[.targets[0].replays > 0, .executions > 0,
+  (.findings[] | select(.finding == "new") | .base.n > 0)] | map(tostring) | join(" ")' reports-spy/verdict.json)" "true true true"
+is "and never saw one" "$(jq -r '.findings[].crash_state' reports-spy/verdict.json | grep -o '[a-z]*_bug\|saw_a_[a-z]*' | sort | xargs)" "change_bug known_bug"
 
 # --- a stranger's change ---
 ended stranger 0 "a stranger's change passes"
@@ -156,8 +176,9 @@ edit 's/malloc(8)/malloc(300)/' repo/chunks.c
 commit "$(printf 'room for all channels\n\nNightjar-Fixes: %s' "$bug")"
 fixed=$(git -C repo rev-parse HEAD)
 build out-fixed
-cat policy.yaml - >frozen.yaml <<'Y'
-  budget: {on_exhausted: freeze, allowed_signers: signers}
+export ADMIN_TOKEN=never-to-be-seen-0123456789abcdef
+cat policy.yaml - <<'Y' | sed "s/TOKEN_HASH/$(printf %s "$ADMIN_TOKEN" | sha256sum | cut -d ' ' -f 1)/" >frozen.yaml
+  budget: {on_exhausted: freeze, allowed_signers: signers, override_tokens: [{owner: ben, sha256: TOKEN_HASH}]}
 slo:
   tolerated: {critical: 0, high: 0, medium: 0, low: 1}
   deadline: {low: 1s}
@@ -172,8 +193,8 @@ has "and closes it" fixed.out "$bug is fixed"
 has "though the budget is frozen: it is proven to fix" fixed.out "the change passes: it fixes $bug"
 
 # --- the budget is spent: builds that are the same take no time ---
-frozen() {
-  WITH=$in_repo ci "$1" --state-from cache --policy-from frozen.yaml --base out-fixed --base-commit "$2" out-fixed
+frozen() { # NAME BASE OPTION...
+  WITH=$in_repo ci "$1" --state-from cache --policy-from frozen.yaml --base out-fixed --base-commit "$2" "${@:3}" out-fixed
 }
 ssh-keygen -q -t ed25519 -N '' -f key
 printf 'ana@example.org %s\n' "$(cat key.pub)" >repo/signers
@@ -183,15 +204,33 @@ echo '/* more */' >>repo/fuzz.c
 commit 'more of it'
 frozen frozen "$base"
 ended frozen 4 "an exhausted budget keeps a change out"
+frozen token "$base" --override 'the fair is today' --token-env ADMIN_TOKEN
+ended token 0 "but one of somebody who has a token for it"
+has "by whom and why is said" token.out "ben overrides: the fair is today"
+is "and kept" "$(sqlite3 state-token/nightjar.db "SELECT actor, detail ->> '\$.reason' FROM event WHERE kind = 'gate.override'")" \
+  "ben|the fair is today"
+WRONG_TOKEN=0123456789abcdef0123456789abcdef frozen stolen "$base" --override 'let me' --token-env WRONG_TOKEN
+ended stolen 4 "another token does not do"
+has "which is said" stolen.out "the token to override with is none of"
 is "and says so" "$(verdict frozen .verdict)" budget_exhausted
 printf 'mallory %s\n' "$(cat key.pub)" >repo/signers
 git -C repo -c gpg.format=ssh -c user.signingKey="$WORK/key" commit -q -a -S -m "$(printf 'x\n\nNightjar-Override: the fair is tomorrow')"
 frozen override "$base"
 ended override 0 "but a signed override of somebody whom the base branch names"
+signed=$(git -C repo rev-parse HEAD)
+git -C repo checkout -q --detach "$base" && git -C repo merge -q --no-ff -m 'as CI merges it' "$signed"
+frozen by-merge "$base"
+ended by-merge 0 "also where CI checks out its merge into the base"
+echo '/* and what nobody signed */' >>repo/fuzz.c
+git -C repo commit -q -a --amend --no-edit
+frozen smuggled "$base"
+ended smuggled 4 "but nothing else within that merge"
+git -C repo checkout -q - && git -C repo reset -q --hard "$signed"
 git -C repo reset -q --hard HEAD~1
 git -C repo commit -q --allow-empty -m "$(printf 'x\n\nNightjar-Override: trust me\nNightjar-Fixes: NJ-1')"
 frozen claim "$base"
 ended claim 4 "words alone are no proof"
+has "which is said" claim.out "it says that it fixes NJ-1, which was not open or is not clean"
 base=$(git -C repo rev-parse HEAD)
 git -C repo checkout -q HEAD~2 -- fuzz.c && commit 'back to what it was'
 frozen revert "$base"

@@ -82,6 +82,30 @@ test_gate_policy_is_read_with_its_waivers(void **state)
 }
 
 static void
+test_tokens_to_override_with_are_hashes_of_owners(void **state)
+{
+    struct fixture *fix = *state;
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+    assert_int_equal(load(fix, "gate:\n  budget:\n    override_tokens:\n"
+                               "      - {owner: ana, sha256: '" HASH "'}\n"),
+                     0);
+    assert_int_equal(fix->config->gate.tokens.n, 1);
+    assert_string_equal(fix->config->gate.tokens.v[0].owner, "ana");
+    assert_string_equal(fix->config->gate.tokens.v[0].sha256, HASH);
+    config_free(fix->config);
+    fix->config = NULL;
+    assert_int_equal(load(fix, "gate:\n  budget:\n    override_tokens:\n"
+                               "      - {owner: ana, sha256: secret-itself}\n"),
+                     -EINVAL);
+    assert_non_null(strstr(fix->err.msg, "sha256: wanted 64 hexadecimal digits"));
+    assert_int_equal(load(fix, "gate:\n  budget:\n    override_tokens:\n"
+                               "      - {sha256: '" HASH "'}\n"),
+                     -EINVAL);
+    assert_non_null(strstr(fix->err.msg, "a token needs owner: and sha256:"));
+}
+
+static void
 test_no_file_gives_defaults(void **state)
 {
     struct fixture *fix = *state;
@@ -543,6 +567,7 @@ main(void)
         TEST(test_triage_limits_are_defaults_of_targets),
         TEST(test_severity_rules_are_read_in_their_order),
         TEST(test_gate_policy_is_read_with_its_waivers),
+        TEST(test_tokens_to_override_with_are_hashes_of_owners),
         TEST(test_no_file_gives_defaults),
         TEST(test_empty_files_give_defaults_too),
         TEST(test_a_named_file_must_be_there),
