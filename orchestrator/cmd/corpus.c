@@ -17,6 +17,8 @@ options(void)
          "limit of one run where no sanitizer has its own (default 2560M)"},
         {CMD_TEXT, "with", 0, &given.with, "PROGRAM",
          "diff one corpus on two builds: the older one of the same command"},
+        {CMD_TEXT, "sandbox", 0, &given.sandbox, "RUNG",
+         "auto, bwrap, landlock or none (default: `sandbox:` of nightjar.yaml)"},
         {CMD_FLAG, "accept", 0, &given.accept, NULL,
          "prune by a build that reaches far fewer edges than before, too"},
         {CMD_NUMBER, "max-inputs", 0, &given.limits.inputs, "N",
@@ -62,7 +64,7 @@ extern const struct cmd cmd_corpus;
 static const struct cmd_sub subs[] = {
     {"merge", "-o DIR PATH... -- COMMAND @@",
      "the fewest and smallest inputs of files and folders, for the same edges",
-     "output jobs timeout memory", merge},
+     "output jobs timeout memory sandbox", merge},
     {"stat", "TARGET",
      "what a target's corpus is made of: inputs, origins, growth, who alone reaches most",
      NULL, corpus_stat},
@@ -75,10 +77,10 @@ static const struct cmd_sub subs[] = {
     {"diff", "A B [-- COMMAND @@] | A --with PROGRAM -- COMMAND @@",
      "which inputs, and on a build which edges, only one of two corpora has; what one "
      "corpus reaches on two builds",
-     "jobs timeout memory with", diff},
+     "jobs timeout memory sandbox with", diff},
     {"prune", "TARGET [-- COMMAND @@]",
      "leave the fewest and smallest inputs of a target's corpus, for the same edges",
-     "jobs timeout memory accept", prune},
+     "jobs timeout memory sandbox accept", prune},
     {.name = NULL},
 };
 

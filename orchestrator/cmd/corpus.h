@@ -3,6 +3,7 @@
 #define ORCHESTRATOR_CMD_CORPUS_H
 
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/config.h"
 #include "orchestrator/corpus/cover.h"
 #include "orchestrator/corpus/library.h"
 #include "orchestrator/target.h"
@@ -14,6 +15,7 @@ struct corpus_options {
     struct seed_limits limits; /* of an import; 0: nightjar.yaml's */
     bool accept;               /* of a prune: library_prune.accept */
     const char *with;          /* of a diff: another build */
+    const char *sandbox;       /* of what is measured; NULL: nightjar.yaml's */
 };
 
 /* Visit the inputs of a target's corpus, or of a file, folder or archive, each a file
@@ -27,13 +29,20 @@ int corpus_command(const struct corpus_options *options, const struct strv *argv
                    struct command *out, struct err *err);
 
 /* The same of a build of a target: the one that nightjar.yaml names, else the one that a
- * campaign ran. BUILD_KINDS: AFL++'s, else libFuzzer's. -EINVAL when there is none. */
-int corpus_build_command(const struct cmd_context *context,
+ * campaign ran. BUILD_KINDS: AFL++'s, else libFuzzer's. -EINVAL when there is none.
+ * config: of config_load(). */
+int corpus_build_command(const struct cmd_context *context, const struct config *config,
                          const struct corpus_options *options, const char *name,
                          enum build_kind kind, struct command *out, struct err *err);
 
 /* How many runs at a time: what was asked for, else the cores that this process has. */
 int corpus_jobs(const struct corpus_options *options, int *out, struct err *err);
+
+/* The sandbox to measure in, as triage chooses its own: what was asked for, else what
+ * nightjar.yaml says. */
+int corpus_sandbox(const struct cmd_context *context,
+                   const struct corpus_options *options, enum sandbox_rung *out,
+                   struct err *err);
 
 /* A line of progress for a terminal; cover_config.progress, user is a cmd_context. */
 void corpus_progress(void *user, const struct cover_sum *sum);

@@ -103,14 +103,15 @@ see(void *user, const struct measured *input, struct err *err)
 }
 
 static int
-measure_on(struct builds *b, size_t at, const struct command *command, int jobs,
-           struct err *err)
+measure_on(struct builds *b, size_t at, const struct command *command,
+           struct measure_config *config, struct err *err)
 {
     AUTO(measure_free) struct measure *measure = NULL;
-    const struct measure_config config = {
-        .command = command, .jobs = jobs, .take = see, .user = b};
-    int rc = measure_new(&config, &measure, err);
 
+    config->command = command;
+    config->take = see;
+    config->user = b;
+    int rc = measure_new(config, &measure, err);
     b->at = at;
     for (size_t i = 0; i < b->n && rc == 0; i++) {
         rc = measure_push(measure, b->rows[i].path, i, err);
@@ -218,8 +219,8 @@ corpus_builds(const struct cmd_context *context, const struct corpus_options *op
     AUTO(command_clear) struct command now = {0};
     AUTO(command_clear) struct command before = {0};
     AUTO(strv_clear) struct strv older = {0};
+    struct measure_config config = {.hide = context->state};
     struct err err = ERR_INIT;
-    int jobs = 0;
 
     if (args->n != 1) {
         return cmd_fail(EXIT_USAGE,
@@ -237,11 +238,12 @@ corpus_builds(const struct cmd_context *context, const struct corpus_options *op
                      "AFL++ and libFuzzer count edges in their own ways: give two builds "
                      "of one kind");
     }
-    rc = rc < 0 ? rc : corpus_jobs(options, &jobs, &err);
+    rc = rc < 0 ? rc : corpus_jobs(options, &config.jobs, &err);
+    rc = rc < 0 ? rc : corpus_sandbox(context, options, &config.rung, &err);
     rc = rc < 0 ? rc
                 : corpus_visit(context, args->v[0], &builds.room, add_row, &builds, &err);
-    rc = rc < 0 ? rc : measure_on(&builds, 0, &before, jobs, &err);
-    rc = rc < 0 ? rc : measure_on(&builds, 1, &now, jobs, &err);
+    rc = rc < 0 ? rc : measure_on(&builds, 0, &before, &config, &err);
+    rc = rc < 0 ? rc : measure_on(&builds, 1, &now, &config, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);
     }

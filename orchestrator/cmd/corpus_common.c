@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/corpus.h"
 #include "orchestrator/config.h"
 #include "orchestrator/target.h"
@@ -46,23 +47,17 @@ corpus_command(const struct corpus_options *options, const struct strv *argv,
 
 /* 1: it is named; 0: it is not. */
 static int
-from_config(const struct cmd_context *context, const char *name, enum build_kind kind,
+from_config(const struct config *config, const char *name, enum build_kind kind,
             struct command *out, struct err *err)
 {
-    AUTO(config_free) struct config *config = NULL;
     AUTO(strv_clear) struct strv words = {0};
-    int rc = config_load(context->config, &config, err);
-
-    if (rc < 0) {
-        return rc;
-    }
     const struct target *target = target_list_find(&config->targets, name);
     if (target == NULL || target->builds[kind] == NULL) {
         return 0;
     }
     strv_add(&words, target->builds[kind]);
     strv_add_all(&words, &target->args);
-    rc = command_from_argv(&words, out, err);
+    int rc = command_from_argv(&words, out, err);
     if (rc == 0) {
         strv_add_all(&out->env, &target->env);
         strv_add_all(&out->read, &target->read);
@@ -92,7 +87,7 @@ from_ledger(const struct cmd_context *context, const char *name, enum build_kind
 }
 
 int
-corpus_build_command(const struct cmd_context *context,
+corpus_build_command(const struct cmd_context *context, const struct config *config,
                      const struct corpus_options *options, const char *name,
                      enum build_kind kind, struct command *out, struct err *err)
 {
@@ -102,7 +97,7 @@ corpus_build_command(const struct cmd_context *context,
     int rc = 0;
 
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = from_config(context, name, kinds[i], out, err);
+        rc = from_config(config, name, kinds[i], out, err);
     }
     for (size_t i = 0; i < n && rc == 0; i++) {
         rc = from_ledger(context, name, kinds[i], out);
@@ -133,6 +128,16 @@ corpus_jobs(const struct corpus_options *options, int *out, struct err *err)
            : cores <= MEASURE_JOBS_MAX ? cores
                                        : MEASURE_JOBS_MAX;
     return 0;
+}
+
+int
+corpus_sandbox(const struct cmd_context *context, const struct corpus_options *options,
+               enum sandbox_rung *out, struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    int rc = config_load_settings(context->config, &config, err);
+
+    return rc < 0 ? rc : campaign_sandbox(config, options->sandbox, out, err);
 }
 
 void

@@ -152,13 +152,15 @@ see(void *user, const struct measured *input, struct err *err)
     return 0;
 }
 
+/* config: all but whom it tells. */
 static int
-measure_all(struct diff *diff, const struct command *command, int jobs, struct err *err)
+measure_all(struct diff *diff, struct measure_config *config, struct err *err)
 {
     AUTO(measure_free) struct measure *measure = NULL;
-    const struct measure_config config = {
-        .command = command, .jobs = jobs, .take = see, .user = diff};
-    int rc = measure_new(&config, &measure, err);
+
+    config->take = see;
+    config->user = diff;
+    int rc = measure_new(config, &measure, err);
 
     for (size_t i = 0; i < diff->n && rc == 0; i++) {
         rc = measure_push(measure, diff->files[i].path, i, err);
@@ -284,20 +286,21 @@ corpus_diff(const struct cmd_context *context, const struct corpus_options *opti
     AUTO(diff_clear) struct diff diff = {0};
     AUTO(command_clear) struct command command = {0};
     struct err err = ERR_INIT;
+    struct measure_config config = {.command = &command, .hide = context->state};
     bool measured = argv->n > 0;
-    int jobs = 0;
 
     if (args->n != SIDES) {
         return cmd_fail(EXIT_USAGE, "nightjar corpus diff A B [-- COMMAND @@]");
     }
     int rc = measured ? corpus_command(options, argv, &command, &err) : 0;
-    rc = rc < 0 ? rc : corpus_jobs(options, &jobs, &err);
+    rc = rc < 0 ? rc : corpus_jobs(options, &config.jobs, &err);
+    rc = rc < 0 || !measured ? rc : corpus_sandbox(context, options, &config.rung, &err);
     for (size_t i = 0; i < SIDES && rc == 0; i++) {
         diff.side = 1U << i;
         rc = corpus_visit(context, args->v[i], &diff.rooms[i], add_file, &diff, &err);
     }
     join_equal(&diff);
-    rc = rc < 0 || !measured ? rc : measure_all(&diff, &command, jobs, &err);
+    rc = rc < 0 || !measured ? rc : measure_all(&diff, &config, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);
     }

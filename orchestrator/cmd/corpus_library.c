@@ -111,9 +111,15 @@ find_command(const struct cmd_context *context, const struct corpus_options *opt
              const char *name, const struct strv *argv, struct command *out,
              struct err *err)
 {
-    return argv->n > 0
-               ? corpus_command(options, argv, out, err)
-               : corpus_build_command(context, options, name, BUILD_KINDS, out, err);
+    AUTO(config_free) struct config *config = NULL;
+
+    if (argv->n > 0) {
+        return corpus_command(options, argv, out, err);
+    }
+    int rc = config_load(context->config, &config, err);
+    return rc < 0 ? rc
+                  : corpus_build_command(context, config, options, name, BUILD_KINDS, out,
+                                         err);
 }
 
 /* Into the ledger where there is one; else they stay in quarantine. */
@@ -204,6 +210,7 @@ corpus_prune(const struct cmd_context *context, const struct corpus_options *opt
     AUTO(library_close) struct library *library = NULL;
     struct cmd_context copy = *context;
     struct err err = ERR_INIT;
+    enum sandbox_rung rung = SANDBOX_AUTO;
     int jobs = 0;
 
     if (args->n != 1) {
@@ -212,8 +219,13 @@ corpus_prune(const struct cmd_context *context, const struct corpus_options *opt
     int rc = library_open(context->state, args->v[0], false, &library, &err);
     rc = rc < 0 ? rc : find_command(context, options, args->v[0], argv, &command, &err);
     rc = rc < 0 ? rc : corpus_jobs(options, &jobs, &err);
-    const struct cover_config config = {
-        .command = &command, .jobs = jobs, .progress = corpus_progress, .user = &copy};
+    rc = rc < 0 ? rc : corpus_sandbox(context, options, &rung, &err);
+    const struct cover_config config = {.command = &command,
+                                        .rung = rung,
+                                        .hide = context->state,
+                                        .jobs = jobs,
+                                        .progress = corpus_progress,
+                                        .user = &copy};
     struct library_prune prune = {.config = &config, .accept = options->accept};
     rc = rc < 0 ? rc : corpus_prune_library(context, args->v[0], library, &prune, &err);
     if (rc < 0) {

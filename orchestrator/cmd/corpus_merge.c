@@ -145,6 +145,7 @@ corpus_merge(const struct cmd_context *context, const struct corpus_options *opt
     struct cmd_context copy = *context;
     struct cover_sum sum;
     struct err err = ERR_INIT;
+    enum sandbox_rung rung = SANDBOX_AUTO;
     int jobs = 0;
 
     if (args->n == 0) {
@@ -154,7 +155,10 @@ corpus_merge(const struct cmd_context *context, const struct corpus_options *opt
     int rc = prepare(&merge, options, &err);
     rc = rc < 0 ? rc : corpus_command(options, argv, &command, &err);
     rc = rc < 0 ? rc : corpus_jobs(options, &jobs, &err);
+    rc = rc < 0 ? rc : corpus_sandbox(context, options, &rung, &err);
     const struct cover_config config = {.command = &command,
+                                        .rung = rung,
+                                        .hide = context->state,
                                         .jobs = jobs,
                                         .spool = merge.spool,
                                         .what = what,

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
 
@@ -168,15 +169,6 @@ print_kept(const struct cmd_context *context, const char *target)
 }
 
 static int
-choose_rung(const struct config *config, enum sandbox_rung *out, struct err *err)
-{
-    enum sandbox_rung wanted = config->sandbox;
-    int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
-
-    return rc < 0 ? rc : sandbox_choose(wanted, out, NULL, err);
-}
-
-static int
 measure(const struct cmd_context *context, const char *name, struct coverage *out,
         bool *alarm, struct err *err)
 {
@@ -195,7 +187,7 @@ measure(const struct cmd_context *context, const char *name, struct coverage *ou
         return err_set(err, -EINVAL, "nightjar.yaml has no target '%.100s'", shown);
     }
     rc = store_open(context->state, DB_CREATE, &store, err);
-    rc = rc < 0 ? rc : choose_rung(config, &call.rung, err);
+    rc = rc < 0 ? rc : campaign_sandbox(config, rung_name, &call.rung, err);
     if (rc < 0) {
         return rc;
     }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
+#include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/corpus.h"
 #include "orchestrator/config.h"
@@ -15,6 +16,21 @@
 #include "orchestrator/engine/engine.h"
 
 enum { NAME_COLUMNS = 24 };
+
+struct work {
+    const struct cmd_context *context;
+    struct store *store;
+    struct config *config;  /* with all targets; NULL: not needed so far */
+    enum sandbox_rung rung; /* chosen with it */
+};
+
+static void
+work_clear(struct work *work)
+{
+    store_close(work->store);
+    config_free(work->config);
+}
+AUTO_DEFINE_CLEAR(struct work, work_clear)
 
 static bool relieve, prune, quiet;
 static const struct corpus_options limits_of_runs = {.jobs = 1};
@@ -90,48 +106,69 @@ say_pruned(const char *target, const char *what, int64_t removed, int64_t inputs
              target, what, (long long)removed, (long long)inputs, size);
 }
 
+static struct cover_config
+how(const struct work *work, const struct command *command)
+{
+    return (struct cover_config){
+        .command = command, .rung = work->rung, .hide = work->context->state, .jobs = 1};
+}
+
+/* What pruning needs, and only when something is to be pruned: this runs every 10 s. */
 static int
-prune_library(const struct cmd_context *context, const char *target, struct err *err)
+need_builds(struct work *work, struct err *err)
+{
+    if (work->config != NULL) {
+        return 0;
+    }
+    int rc = config_load(work->context->config, &work->config, err);
+    return rc < 0 ? rc : campaign_sandbox(work->config, NULL, &work->rung, err);
+}
+
+static int
+prune_library(struct work *work, const char *target, struct err *err)
 {
     AUTO(command_clear) struct command command = {0};
     AUTO(library_close) struct library *library = NULL;
     bool grew = false;
     int64_t filed = 0;
-    int rc = library_open(context->state, target, false, &library, err);
+    int rc = library_open(work->context->state, target, false, &library, err);
 
     rc = rc < 0 ? rc : library_grew(library, &grew, err);
     if (rc < 0 || !grew) {
         return rc == -ENOENT ? 0 : rc; /* it has no corpus of its own */
     }
-    rc = corpus_build_command(context, &limits_of_runs, target, BUILD_KINDS, &command,
-                              err);
-    const struct cover_config config = {.command = &command, .jobs = 1};
+    rc = need_builds(work, err);
+    rc = rc < 0 ? rc
+                : corpus_build_command(work->context, work->config, &limits_of_runs,
+                                       target, BUILD_KINDS, &command, err);
+    const struct cover_config config = how(work, &command);
     struct library_prune order = {.config = &config};
-    rc = rc < 0 ? rc : corpus_prune_library(context, target, library, &order, err);
+    rc = rc < 0 ? rc : corpus_prune_library(work->context, target, library, &order, err);
     if (rc < 0) {
         return rc;
     }
     const struct cover_sum *sum = &order.sum;
     say_pruned(target, "corpus", sum->inputs - sum->kept, sum->inputs,
                sum->bytes - sum->kept_bytes);
-    return corpus_file_offenders(context, target, &command, library_quarantine(library),
-                                 &filed, err);
+    return corpus_file_offenders(work->context, target, &command,
+                                 library_quarantine(library), &filed, err);
 }
 
 /* An engine that the target has no build for, or whose workers run, is passed over. */
 static int
-prune_queues(const struct cmd_context *context, const char *state, const char *target,
-             const struct engine_ops *ops, struct err *err)
+prune_queues(struct work *work, const char *target, const struct engine_ops *ops,
+             struct err *err)
 {
     AUTO(command_clear) struct command command = {0};
-    const struct cover_config config = {.command = &command, .jobs = 1};
     struct queues_sum sum;
+    int rc = need_builds(work, err);
 
-    if (corpus_build_command(context, &limits_of_runs, target, ops->build, &command,
-                             NULL) < 0) {
-        return 0;
+    if (rc < 0 || corpus_build_command(work->context, work->config, &limits_of_runs,
+                                       target, ops->build, &command, NULL) < 0) {
+        return rc;
     }
-    int rc = queues_prune(state, target, ops, &config, &sum, err);
+    const struct cover_config config = how(work, &command);
+    rc = queues_prune(store_folder(work->store), target, ops, &config, &sum, err);
     if (rc == 0 && sum.removed > 0) {
         say_pruned(target, ops->title, sum.removed, sum.inputs, sum.freed);
     }
@@ -141,23 +178,22 @@ prune_queues(const struct cmd_context *context, const char *state, const char *t
 /* By the grade that the last --relieve gave. What fails of one target is told, and costs
  * the others nothing. */
 static int
-prune_target(const struct cmd_context *context, struct store *store, const char *target,
-             struct err *err)
+prune_target(struct work *work, const char *target, struct err *err)
 {
-    AUTO(mem_free) char *hold = disk_hold_path(store_folder(store), target);
+    AUTO(mem_free) char *hold = disk_hold_path(store_folder(work->store), target);
     enum disk_grade grade = DISK_OK;
     struct err why = ERR_INIT;
-    int rc = disk_last(store, target, &grade, err);
+    int rc = disk_last(work->store, target, &grade, err);
 
     if (rc < 0) {
         return rc;
     }
-    if (grade >= DISK_SCARCE && prune_library(context, target, &why) < 0) {
+    if (grade >= DISK_SCARCE && prune_library(work, target, &why) < 0) {
         log_line(LOG_WARN, "disk", "target=%s corpus not pruned: %s", target, why.msg);
     }
     for (size_t i = 0; engine_table[i] != NULL && fs_exists(hold); i++) {
         const struct engine_ops *ops = engine_table[i];
-        if (prune_queues(context, store_folder(store), target, ops, &why) < 0) {
+        if (prune_queues(work, target, ops, &why) < 0) {
             log_line(LOG_WARN, "disk", "target=%s %s not pruned: %s", target, ops->title,
                      why.msg);
         }
@@ -166,23 +202,23 @@ prune_target(const struct cmd_context *context, struct store *store, const char 
 }
 
 static int
-each_target(const struct cmd_context *context, struct store *store,
-            const struct disk_limits *limits, struct err *err)
+each_target(struct work *work, const struct disk_limits *limits, struct err *err)
 {
     AUTO(strv_clear) struct strv targets = {0};
+    struct store *store = work->store;
     int rc = leftovers_targets(store, &targets, err);
 
     for (size_t i = 0; i < targets.n && rc == 0; i++) {
         struct disk_report report = {0};
         rc = relieve ? disk_relieve(store, targets.v[i], limits, &report, err) : 0;
-        rc = rc < 0 || !prune ? rc : prune_target(context, store, targets.v[i], err);
+        rc = rc < 0 || !prune ? rc : prune_target(work, targets.v[i], err);
         if (rc == 0 && prune && relieve) {
             rc = disk_relieve(store, targets.v[i], limits, &report, err);
         } else if (rc == 0 && !relieve && !quiet) {
             rc = look(store, targets.v[i], limits, &report, err);
         }
         if (rc == 0) {
-            print_row(context, targets.v[i], &report);
+            print_row(work->context, targets.v[i], &report);
         }
     }
     return rc;
@@ -193,7 +229,7 @@ run(const struct cmd_context *context, const struct strv *args,
     const struct strv *command)
 {
     AUTO(config_free) struct config *config = NULL;
-    AUTO(store_close) struct store *store = NULL;
+    AUTO(work_clear) struct work work = {.context = context};
     struct err err = ERR_INIT;
 
     (void)command;
@@ -203,8 +239,8 @@ run(const struct cmd_context *context, const struct strv *args,
     int rc = config_load_settings(context->config, &config, &err);
     rc = rc < 0 ? rc
                 : store_open(context->state, relieve || prune ? DB_WRITE : DB_READ,
-                             &store, &err);
-    rc = rc < 0 ? rc : each_target(context, store, &config->disk, &err);
+                             &work.store, &err);
+    rc = rc < 0 ? rc : each_target(&work, &config->disk, &err);
     return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
 }
 

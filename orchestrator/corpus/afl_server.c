@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "orchestrator/corpus/measure_private.h"
 
@@ -48,6 +49,7 @@ afl_server_clear(struct afl_server *server)
 {
     server_end(server);
     fd_close(server->in);
+    mem_free(server->input);
     strv_clear(&server->argv);
     strv_clear(&server->env);
 }
@@ -64,12 +66,15 @@ make_segment(size_t bytes, int *id, unsigned char **at, struct err *err)
         return err_sys(err, "make %zu bytes of shared memory", bytes);
     }
     *at = mapped;
-    return 0;
+    /* Linux lets programs attach it by its id until the last has gone, and none is left
+     * behind by whatever kills this one */
+    return shmctl(*id, IPC_RMID, NULL) < 0 ? err_sys(err, "give up shared memory") : 0;
 }
 
 int
 afl_server_prepare(struct afl_server *server, struct err *err)
 {
+    const struct command *command = &server->place->command;
     int rc = make_segment(MEASURE_MAP_MAX, &server->map_id, &server->map, err);
 
     rc = rc < 0 ? rc
@@ -78,17 +83,18 @@ afl_server_prepare(struct afl_server *server, struct err *err)
     if (rc < 0) {
         return rc;
     }
-    command_arguments(server->command, AFL_SERVER_INPUT, &server->argv);
-    command_environment(server->command, true, &server->env);
+    server->input = fs_join(server->place->work, "input");
+    command_arguments(command, server->input, &server->argv);
+    command_environment(command, true, &server->env);
     strv_add(&server->env, "TMPDIR=/tmp");
     strv_add(&server->env, "LD_BIND_NOW=1"); /* not in every fork */
     strv_addf(&server->env, "__AFL_SHM_ID=%d", server->map_id);
     strv_addf(&server->env, "__AFL_SHM_FUZZ_ID=%d", server->case_id);
     strv_addf(&server->env, "AFL_MAP_SIZE=%d", MEASURE_MAP_MAX);
-    if (server->command->mode == INPUT_STDIN) {
+    if (command->mode == INPUT_STDIN) {
         server->in = memfd_create("input", MFD_CLOEXEC);
     }
-    return server->command->mode == INPUT_STDIN && server->in < 0
+    return command->mode == INPUT_STDIN && server->in < 0
                ? err_sys(err, "make a file in memory")
                : 0;
 }
@@ -121,6 +127,7 @@ static int
 spawn(struct afl_server *server, struct err *err)
 {
     static const int keep[] = {CONTROL_FD, STATUS_FD};
+    const struct command *command = &server->place->command;
     int control[2];
     int status[2];
     int rc = fd_pipe(control, err);
@@ -136,23 +143,20 @@ spawn(struct afl_server *server, struct err *err)
     }
     AUTO(fd_close) int their_status = status[1];
     server->status = status[0];
-    const struct proc_spec spec = {
-        .argv = server->argv.v,
+    struct proc_spec spec = {
         .envp = server->env.v,
-        .cwd = MEASURE_WORK,
         .in_fd = server->in,
         .out_fd = -1,
         .err_fd = -1,
         .keep = keep,
         .n_keep = COUNT(keep),
-        .limits = {.address_bytes =
-                       server->command->asan ? 0 : server->command->memory_bytes,
+        .limits = {.address_bytes = command->asan ? 0 : command->memory_bytes,
                    .file_bytes = 256 << 20}};
     if (dup3(their_control, CONTROL_FD, O_CLOEXEC) < 0 ||
         dup3(their_status, STATUS_FD, O_CLOEXEC) < 0) {
         return err_sys(err, "put a descriptor in its place");
     }
-    rc = proc_spawn(&spec, &server->proc, err);
+    rc = measure_start(server->place, &server->argv, &spec, &server->proc, err);
     fd_close(CONTROL_FD);
     fd_close(STATUS_FD);
     return rc;
@@ -231,10 +235,10 @@ put_input(const struct afl_server *server, const void *data, size_t len, struct 
     if (server->in >= 0) {
         return put_file(server->in, data, len, err);
     }
-    (void)unlink(AFL_SERVER_INPUT);
+    (void)unlink(server->input);
     AUTO(fd_close)
-    int fd = open(AFL_SERVER_INPUT, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                  0600);
+    int fd =
+        open(server->input, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     return fd < 0 ? err_sys(err, "make the input") : fd_write(fd, data, len, err);
 }
 
@@ -247,15 +251,29 @@ kind_of(int status)
                : MEASURE_TRACE;
 }
 
+/* The pid is the target's word. Where it is one of this namespace the worst that it names
+ * is itself; elsewhere it may be anybody's. False: the server is lost. */
+static bool
+end_run(struct afl_server *server, int32_t pid)
+{
+    int32_t status = 0;
+
+    if (!measure_place_is_ours(server->place)) {
+        server_end(server);
+        return true;
+    }
+    (void)kill(pid, SIGKILL);
+    return hear(server, &status, WORD_MS);
+}
+
 /* False: the server is lost. */
 static bool
-run_once(const struct afl_server *server, int64_t limit_ms, enum measure_kind *kind)
+run_once(struct afl_server *server, int64_t limit_ms, enum measure_kind *kind)
 {
     int32_t pid = 0;
     int32_t status = 0;
 
     memset(server->map, 0, server->map_bytes);
-    /* pids of this sandbox only: process 1 is this one */
     if (!say(server, 0) || !hear(server, &pid, WORD_MS) || pid <= 1) {
         return false;
     }
@@ -264,15 +282,14 @@ run_once(const struct afl_server *server, int64_t limit_ms, enum measure_kind *k
         return true;
     }
     *kind = MEASURE_HANG;
-    (void)kill(pid, SIGKILL);
-    return hear(server, &status, WORD_MS);
+    return end_run(server, pid);
 }
 
 int
 afl_server_run(struct afl_server *server, const void *data, size_t len,
                enum measure_kind *kind, struct err *err)
 {
-    int64_t limit_ms = server->command->timeout_ms;
+    int64_t limit_ms = server->place->command.timeout_ms;
 
     /* a busy machine makes hangs of slow runs: only what hangs twice does */
     for (int i = 0; i < 2; i++, limit_ms *= 2) {

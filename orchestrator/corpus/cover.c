@@ -87,6 +87,8 @@ static int
 begin_measure(struct cover *cover, measure_take *told, struct err *err)
 {
     const struct measure_config config = {.command = cover->config.command,
+                                          .rung = cover->config.rung,
+                                          .hide = cover->config.hide,
                                           .jobs = cover->config.jobs,
                                           .take = told,
                                           .user = cover};

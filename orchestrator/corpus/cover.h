@@ -42,6 +42,8 @@ struct cover_sum {
 
 struct cover_config {
     const struct command *command; /* of an AFL build */
+    enum sandbox_rung rung;        /* measure_config's */
+    const char *hide;              /* measure_config's */
     int jobs;
     const char *spool; /* a file in a folder that no target sees */
     const char *what;  /* where the inputs come from: another answer empties the spool */

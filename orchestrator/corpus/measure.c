@@ -129,23 +129,26 @@ cell_end(struct cell *cell)
 static int
 make_argv(struct measure *measure, struct err *err)
 {
-    const struct command *command = measure->config.command;
-    AUTO(sandbox_policy_clear) struct sandbox_policy policy = {.lasting = true};
-    AUTO(strv_clear) struct strv shown = {0};
+    const struct measure_config *config = &measure->config;
+    bool alone = config->rung == SANDBOX_BWRAP;
+    AUTO(sandbox_policy_clear)
+    struct sandbox_policy policy = {.lasting = alone, .nested = !alone};
     AUTO(strv_clear) struct strv inner = {0};
     AUTO(mem_free) char *self = NULL;
     int rc = proc_self(&self, err);
 
-    strv_add_all(&shown, &command->argv);
-    strv_add_all(&shown, &command->read);
-    rc = rc < 0 ? rc : sandbox_add_program(&policy, &shown, err);
+    rc = rc < 0 ? rc : measure_show(config->command, &policy, err);
     if (rc < 0) {
         return rc;
     }
     strv_add(&policy.read, self);
+    if (config->hide != NULL && fs_is_folder(config->hide)) {
+        AUTO(mem_free) char *hide = fs_absolute(config->hide);
+        strv_add(&policy.hide, hide);
+    }
     strv_add(&inner, self);
     strv_add(&inner, MEASURE_VERB);
-    return sandbox_wrap(SANDBOX_BWRAP, &policy, &inner, &measure->argv, err);
+    return sandbox_wrap(config->rung, &policy, &inner, &measure->argv, err);
 }
 
 /* A sandbox stays on one processor: its processes run one after another. */
@@ -176,7 +179,7 @@ spawn_on(int processor, const struct proc_spec *spec, struct proc *out, struct e
 static int
 cell_begin(const struct measure *measure, struct cell *cell, struct err *err)
 {
-    char *envp[] = {(char[]){"LANG=C.UTF-8"}, NULL};
+    char *envp[] = {(char[]){"LANG=C.UTF-8"}, (char[]){"HOME=/nonexistent"}, NULL};
     int sockets[2];
 
     if (cell->socket >= 0) {
@@ -222,9 +225,11 @@ int
 measure_new(const struct measure_config *config, struct measure **out, struct err *err)
 {
     AUTO(measure_free) struct measure *measure = mem_alloc(sizeof(*measure));
-    AUTO(json_decref) json_t *object = command_to_json(config->command);
-    AUTO(mem_free) char *text = json_line(object);
+    AUTO(json_decref) json_t *object = json_object();
 
+    json_put(object, "command", command_to_json(config->command));
+    json_put(object, "sandbox", json_string(sandbox_rung_name(config->rung)));
+    AUTO(mem_free) char *text = json_line(object);
     measure->config = *config;
     measure->ops = measure_ops_of(config->command);
     measure->cells = mem_array((size_t)config->jobs, sizeof(*measure->cells));

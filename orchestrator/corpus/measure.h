@@ -5,7 +5,8 @@
  * libfuzzer_control.h), as the command's build asks for.
  *
  *   measure.c            descriptors of inputs go to the sandbox that waits for some
- *   measure_inside.c     process 1 of a sandbox: a batch of inputs, runs, answers
+ *   measure_inside.c     within a sandbox: a batch of inputs, runs, answers
+ *   measure_place.c      where those runs are started
  *   measure_afl.c        a way to measure: afl_server.c, the target's fork server
  *   measure_libfuzzer.c  another one
  *
@@ -30,6 +31,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "triage/command.h"
+#include "triage/sandbox.h"
 
 enum {
     MEASURE_BUCKETS = 8,
@@ -73,7 +75,9 @@ typedef int measure_take(void *user, const struct measured *input, struct err *e
 struct measure_config {
     const struct command *command; /* of an AFL build, or of a libFuzzer build when its
                                       mode is INPUT_LIBFUZZER; its limits are a run's */
-    int jobs;                      /* sandboxes at a time */
+    enum sandbox_rung rung;        /* as sandbox_choose() answered */
+    const char *hide; /* a folder that targets must not see (STATE); or NULL */
+    int jobs;         /* sandboxes at a time */
     measure_take *take;
     void *user;
 };

@@ -22,12 +22,12 @@ end(void *state)
 }
 
 static int
-begin(const struct command *command, void **state, struct err *err)
+begin(const struct measure_place *place, void **state, struct err *err)
 {
     struct afl_server *server = mem_alloc(sizeof(*server));
 
     *server = (struct afl_server)AFL_SERVER_INIT;
-    server->command = command;
+    server->place = place;
     int rc = afl_server_prepare(server, err);
     if (rc < 0) {
         end(server);

@@ -1,4 +1,4 @@
-/* Process 1 of a sandbox: inputs in, traces out. */
+/* What runs in a sandbox before any target does: inputs in, traces out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ struct asked { /* an input, as it was received */
 
 struct inside {
     int socket;
-    struct command command;
+    struct measure_place place;
     const struct measure_ops *ops;
     void *state;
     struct buf bytes; /* of the batch's inputs */
@@ -43,7 +43,7 @@ inside_clear(struct inside *inside)
     for (size_t i = 0; inside->shots != NULL && i < MEASURE_BATCH_MAX; i++) {
         buf_clear(&inside->shots[i].trace);
     }
-    command_clear(&inside->command);
+    measure_place_clear(&inside->place);
     buf_clear(&inside->bytes);
     buf_clear(&inside->answers);
     mem_free(inside->asked);
@@ -280,12 +280,18 @@ take_setting(struct inside *inside, struct err *err)
         return err_set(err, -EPROTO, "the setting is cut");
     }
     int rc = json_parse(text, len, &object, err);
-    rc = rc < 0 ? rc : command_from_json(object, &inside->command, err);
+    rc = rc < 0 ? rc
+                : command_from_json(json_object_get(object, "command"),
+                                    &inside->place.command, err);
+    rc = rc < 0 ? rc
+                : sandbox_rung_parse(json_get_str(object, "sandbox", ""),
+                                     &inside->place.rung, err);
+    rc = rc < 0 ? rc : measure_place_begin(&inside->place, err);
     if (rc < 0) {
         return rc;
     }
-    inside->ops = measure_ops_of(&inside->command);
-    return inside->ops->open(&inside->command, &inside->state, err);
+    inside->ops = measure_ops_of(&inside->place.command);
+    return inside->ops->open(&inside->place, &inside->state, err);
 }
 
 /* The socket leaves the standard descriptors, which a run's may take the place of. */

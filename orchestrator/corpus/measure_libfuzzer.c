@@ -5,6 +5,7 @@
  * killed here and resumes by the control file.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,16 +13,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/corpus/libfuzzer_control.h"
 #include "orchestrator/corpus/measure_private.h"
-
-#define IN      MEASURE_WORK "/in"
-#define OUT     MEASURE_WORK "/out"
-#define FOUND   MEASURE_WORK "/found"
-#define CONTROL MEASURE_WORK "/control"
 
 enum {
     CONTROL_MAX = 96 << 20, /* bytes of a control file that are read */
@@ -32,7 +29,8 @@ enum {
 };
 
 struct merging {
-    const struct command *command; /* borrowed */
+    const struct measure_place *place; /* borrowed */
+    char *in, *out, *found, *control;  /* folders, and a file */
     struct strv argv, env;
     size_t line_bytes;  /* of the control file, for each input; 0: unknown */
     unsigned char *ran; /* by shot: ANSWERED ... */
@@ -54,34 +52,41 @@ end(void *state)
 
     strv_clear(&merging->argv);
     strv_clear(&merging->env);
+    mem_free(merging->in);
+    mem_free(merging->out);
+    mem_free(merging->found);
+    mem_free(merging->control);
     mem_free(merging->ran);
     mem_free(merging);
 }
 
 static int
-begin(const struct command *command, void **state, struct err *err)
+begin(const struct measure_place *place, void **state, struct err *err)
 {
     struct merging *merging = mem_alloc(sizeof(*merging));
     AUTO(strv_clear) struct strv base = {0};
-    static const char *const flags[] = {"-merge=1", "-set_cover_merge=1",
-                                        "-merge_control_file=" CONTROL,
-                                        "-artifact_prefix=" FOUND "/", "-detect_leaks=0"};
 
     (void)err;
-    merging->command = command;
+    merging->place = place;
+    merging->in = fs_join(place->work, "in");
+    merging->out = fs_join(place->work, "out");
+    merging->found = fs_join(place->work, "found");
+    merging->control = fs_join(place->work, "control");
     merging->ran = mem_alloc(MEASURE_BATCH_MAX);
-    command_arguments(command, OUT, &base);
+    command_arguments(&place->command, merging->out, &base);
     strv_add(&merging->argv, base.v[0]);
-    for (size_t i = 0; i < COUNT(flags); i++) {
-        strv_add(&merging->argv, flags[i]);
-    }
+    strv_add(&merging->argv, "-merge=1");
+    strv_add(&merging->argv, "-set_cover_merge=1");
+    strv_add(&merging->argv, "-detect_leaks=0");
+    strv_addf(&merging->argv, "-merge_control_file=%s", merging->control);
+    strv_addf(&merging->argv, "-artifact_prefix=%s/", merging->found);
     for (size_t i = 1; i < base.n; i++) {
         strv_add(&merging->argv, base.v[i]);
-        if (strcmp(base.v[i], OUT) == 0) {
-            strv_add(&merging->argv, IN);
+        if (strcmp(base.v[i], merging->out) == 0) {
+            strv_add(&merging->argv, merging->in);
         }
     }
-    command_environment(command, false, &merging->env);
+    command_environment(&place->command, false, &merging->env);
     strv_add(&merging->env, "TMPDIR=/tmp");
     *state = merging;
     return 0;
@@ -90,10 +95,10 @@ begin(const struct command *command, void **state, struct err *err)
 /* --- the folders --- */
 
 static int
-make_folders(struct err *err)
+make_folders(const struct merging *merging, struct err *err)
 {
-    static const char *const folders[] = {IN, OUT, FOUND};
-    int rc = fs_remove(CONTROL, err);
+    const char *const folders[] = {merging->in, merging->out, merging->found};
+    int rc = fs_remove(merging->control, err);
 
     for (size_t i = 0; i < COUNT(folders) && rc == 0; i++) {
         rc = fs_remove(folders[i], err);
@@ -103,13 +108,13 @@ make_folders(struct err *err)
 }
 
 static int
-write_inputs(const struct measure_shot *shots, size_t n, struct err *err)
+write_inputs(const struct merging *merging, const struct measure_shot *shots, size_t n,
+             struct err *err)
 {
-    int rc = make_folders(err);
+    int rc = make_folders(merging, err);
 
     for (size_t i = 0; i < n && rc == 0; i++) {
-        char name[64];
-        (void)snprintf(name, sizeof(name), IN "/%zu", i);
+        AUTO(mem_free) char *name = mem_printf("%s/%zu", merging->in, i);
         rc = fs_write(name, shots[i].data, shots[i].len, 0600, err);
     }
     return rc;
@@ -118,37 +123,48 @@ write_inputs(const struct measure_shot *shots, size_t n, struct err *err)
 /* --- libFuzzer at work --- */
 
 static int64_t
-control_size(void)
+control_size(const struct merging *merging)
 {
     struct stat st;
 
-    return lstat(CONTROL, &st) < 0 ? 0 : st.st_size;
+    return lstat(merging->control, &st) < 0 ? 0 : st.st_size;
 }
 
-/* Until it ends, or stalls: then all is killed, for this is process 1. */
+/* Whatever it started goes with it, also where nobody else would see to that. */
+static void
+end_all(const struct merging *merging, struct proc *proc)
+{
+    proc_clear(proc);
+    *proc = (struct proc)PROC_INIT;
+    if (measure_place_is_ours(merging->place)) {
+        (void)kill(-1, SIGKILL);
+        while (waitpid(-1, NULL, 0) > 0) {
+        }
+    }
+}
+
+/* Until it ends, or stalls: then all is killed. */
 static int
 merge_once(const struct merging *merging, bool *stalled, struct err *err)
 {
-    const struct proc_spec spec = {.argv = merging->argv.v,
-                                   .envp = merging->env.v,
-                                   .cwd = MEASURE_WORK,
-                                   .in_fd = -1,
-                                   .out_fd = -1,
-                                   .err_fd = -1,
-                                   .limits = {.file_bytes = 256 << 20}};
+    struct proc_spec spec = {.envp = merging->env.v,
+                             .in_fd = -1,
+                             .out_fd = -1,
+                             .err_fd = -1,
+                             .limits = {.file_bytes = 256 << 20}};
     AUTO(proc_clear) struct proc proc = PROC_INIT;
-    int64_t stall_ms = 2 * merging->command->timeout_ms + STALL_MS;
+    int64_t stall_ms = 2 * merging->place->command.timeout_ms + STALL_MS;
     int64_t since = clock_mono_ms();
     int64_t size = 0;
     int status;
-    int rc = proc_spawn(&spec, &proc, err);
+    int rc = measure_start(merging->place, &merging->argv, &spec, &proc, err);
 
     *stalled = false;
     if (rc < 0) {
         return err_set(err, -ENOEXEC, "the target cannot be started");
     }
     while (proc_wait(&proc, WATCH_MS, &status, NULL) == -ETIMEDOUT) {
-        int64_t now = control_size();
+        int64_t now = control_size(merging);
         since = now == size ? since : clock_mono_ms();
         size = now;
         if (clock_mono_ms() - since > stall_ms) {
@@ -156,11 +172,7 @@ merge_once(const struct merging *merging, bool *stalled, struct err *err)
             break;
         }
     }
-    proc_clear(&proc);
-    proc = (struct proc)PROC_INIT;
-    (void)kill(-1, SIGKILL);
-    while (waitpid(-1, NULL, 0) > 0) {
-    }
+    end_all(merging, &proc);
     return 0;
 }
 
@@ -185,7 +197,7 @@ take_features(struct measure_shot *shot, const struct control_line *line)
     }
 }
 
-/* The shot of a name of ours, "/tmp/work/in/17"; n: there is none. */
+/* The shot of a name of ours, ".../in/17"; n: there is none. */
 static size_t
 shot_of(const struct control_line *line, size_t n)
 {
@@ -198,13 +210,18 @@ shot_of(const struct control_line *line, size_t n)
 
 /* A kill may have cut the last line, with which libFuzzer would not resume. */
 static int
-cut_control(const struct buf *text, struct err *err)
+cut_control(const struct merging *merging, const struct buf *text, struct err *err)
 {
     const char *newline = text->len == 0 ? NULL : memrchr(text->data, '\n', text->len);
     off_t whole = newline == NULL ? 0 : newline + 1 - text->data;
+    AUTO(fd_close)
+    int fd = whole == 0
+                 ? -1
+                 : open(merging->control, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-    return whole > 0 && truncate(CONTROL, whole) < 0 ? err_sys(err, "cut '%s'", CONTROL)
-                                                     : 0;
+    return whole > 0 && (fd < 0 || ftruncate(fd, whole) < 0)
+               ? err_sys(err, "cut '%s'", merging->control)
+               : 0;
 }
 
 /* How many inputs have begun so far. */
@@ -218,7 +235,8 @@ read_control(struct merging *merging, struct measure_shot *shots, size_t n)
     size_t named = 0;
     size_t begun = 0;
 
-    if (fs_read(CONTROL, CONTROL_MAX, &text, NULL) < 0 || cut_control(&text, NULL) < 0) {
+    if (fs_read(merging->control, CONTROL_MAX, &text, NULL) < 0 ||
+        cut_control(merging, &text, NULL) < 0) {
         return 0;
     }
     size_t files = control_begin(&control, buf_str(&text), text.len, n);
@@ -290,7 +308,7 @@ name_offenders(const struct merging *merging, struct measure_shot *shots, size_t
             shots[i].kind = MEASURE_CRASH;
         }
     }
-    (void)fs_walk(FOUND, on_artifact, &search, NULL);
+    (void)fs_walk(merging->found, on_artifact, &search, NULL);
 }
 
 static size_t
@@ -308,7 +326,7 @@ run(void *state, struct measure_shot *shots, size_t n_all, size_t *done, struct 
     struct merging *merging = state;
     size_t n = how_many(merging, n_all);
     size_t begun = 0;
-    int rc = write_inputs(shots, n, err);
+    int rc = write_inputs(merging, shots, n, err);
 
     memset(merging->ran, NOT_YET, n);
     merging->last = 0;

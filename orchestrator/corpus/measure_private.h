@@ -14,8 +14,7 @@
 
 #include "base/proc.h"
 #include "orchestrator/corpus/measure.h"
-
-#define MEASURE_WORK "/tmp/work"
+#include "triage/sandbox.h"
 
 enum {
     MEASURE_SETUP_MAX = 1 << 20,
@@ -51,6 +50,31 @@ struct measure_shot { /* an input of a batch */
 /* Append a tuple, above *last (first -1), to the shot's trace. */
 void measure_put_tuple(struct measure_shot *shot, int64_t *last, uint32_t tuple);
 
+struct measure_place { /* where the target is started */
+    struct command command;
+    enum sandbox_rung rung; /* of the sandbox around this process */
+    char *work; /* absolute; the target's working folder, which it may write */
+};
+
+/* rung is set. Makes the folder `work` in the working folder, which is the sandbox's
+ * private one. */
+int measure_place_begin(struct measure_place *place, struct err *err);
+void measure_place_clear(struct measure_place *place);
+
+/* Whether this is process 1 of a pid namespace, in which a start needs no sandbox of its
+ * own: then all other processes that it sees are the target's, and their pids mean
+ * something. */
+bool measure_place_is_ours(const struct measure_place *place);
+
+/* Start a program with the target's view of the files. argv and cwd of spec are set here;
+ * TMPDIR as well, where it is in a sandbox of its own. */
+int measure_start(const struct measure_place *place, const struct strv *command,
+                  struct proc_spec *spec, struct proc *out, struct err *err);
+
+/* Let the policy show what the command needs. */
+int measure_show(const struct command *command, struct sandbox_policy *policy,
+                 struct err *err);
+
 /* A way to measure: one file, and one row in measure_ops_of(). The first that takes the
  * command is used. */
 struct measure_ops {
@@ -59,8 +83,8 @@ struct measure_ops {
     int64_t aim_us;   /* how long a batch should take */
     bool ahead;       /* a second batch may wait in the socket */
     bool (*takes)(const struct command *command);
-    /* `command` is borrowed until close(). */
-    int (*open)(const struct command *command, void **state, struct err *err);
+    /* `place` is borrowed until close(). */
+    int (*open)(const struct measure_place *place, void **state, struct err *err);
     /* Run the first `done` (at least one) of n shots, and say how it was. -EIO: the
      * sandbox is of no more use, another one tries them. Any other failure stands for all
      * inputs that will come. */
@@ -75,15 +99,14 @@ const struct measure_ops *measure_ops_of(const struct command *command);
 
 /* --- afl_server.c --- */
 
-#define AFL_SERVER_INPUT MEASURE_WORK "/input"
-
 struct afl_server {
-    const struct command *command; /* borrowed */
+    const struct measure_place *place; /* borrowed */
+    char *input;                       /* the file that @@ stands for */
     struct strv argv, env;
     struct proc proc;
-    int control, status;       /* our ends; -1 */
-    int in;                    /* INPUT_STDIN: a file in memory; -1 */
-    int map_id, case_id;       /* of SysV segments */
+    int control, status; /* our ends; -1 */
+    int in;              /* INPUT_STDIN: a file in memory; -1 */
+    int map_id, case_id; /* of SysV segments, which go with the last that uses them */
     unsigned char *map, *test; /* test: its length (uint32_t) and the bytes */
     uint32_t map_bytes;        /* of this target */
     bool shares_test;          /* the target takes its input from there */
@@ -95,7 +118,7 @@ struct afl_server {
         .case_id = -1                                                           \
     }
 
-/* Shared memory, arguments and environment; server->command is set. */
+/* Shared memory, arguments and environment; server->place is set. */
 int afl_server_prepare(struct afl_server *server, struct err *err);
 void afl_server_clear(struct afl_server *server);
 

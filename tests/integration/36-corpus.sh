@@ -101,6 +101,63 @@ for round in 1 2 3; do
 done
 ok "kill -9 at points by chance, $hits times" test "$hits" -ge 2
 
+# --- a target that is out for more than its input ---
+mkdir -p away/.nightjar away/in away/home away/out
+for attempt in w r c k; do echo "$attempt" >"away/in/$attempt"; done
+echo secret >away/.nightjar/secret
+chmod -R a+rwX away
+cat >listener.py <<'PY'
+import socket, sys
+tcp = socket.create_server(("127.0.0.1", 0))
+unix = socket.socket(socket.AF_UNIX)
+unix.bind("away/socket")
+unix.listen()
+print(tcp.getsockname()[1], flush=True)
+sys.stdin.read()
+PY
+start sh -c 'sleep 1000 | python3 listener.py >port'
+LISTENER=$STARTED
+start sleep 1000
+VICTIM=$STARTED
+retry 10 test -s port || fail "a port is open"
+chmod a+rwx away/socket
+attempts() { # OUT COMPILER...
+  "${@:2}" -O1 -w -DROOM="\"$WORK/away\"" -DSTATE="\"$WORK/away/.nightjar\"" -DHOME_DIR="\"$WORK/away/home\"" \
+    -DMARK="\"nightjar-hacked-$$\"" -DPORT="$(cat port)" -DVICTIM="$VICTIM" -o "$1" "$HERE/attempts.c" >>cc.log 2>&1
+}
+AFL_QUIET=1 attempts away/afl afl-clang-fast -fsanitize=fuzzer && attempts away/fuzzer "$CLANG" -fsanitize=fuzzer &&
+  attempts away/out/attempts_fuzzer "$CLANG" -fprofile-instr-generate -fcoverage-mapping "$TOP/harnesses/standalone.c" ||
+  fail "it compiles" "$(tail -n 5 cc.log)"
+cd away || exit 1
+printf 'out: [out]\n' >nightjar.yaml
+nothing_happened() {
+  ! ls hacked .nightjar/hacked home/hacked "/tmp/nightjar-hacked-$$" "/dev/shm/nightjar-hacked-$$" "/var/tmp/nightjar-hacked-$$" 2>/dev/null &&
+    [ "$(cat .nightjar/secret)" = secret ] && kill -0 "$VICTIM"
+}
+for rung in bwrap landlock; do
+  for build in afl fuzzer; do
+    HOME=$PWD/home exits 0 "$rung: it is measured by $build" \
+      "$NIGHTJAR" corpus merge --sandbox "$rung" --json -o "../away-$rung-$build" in -- "./$build"
+    is "reads and reaches nothing" "$(jq -c '[.inputs, .crashes, .hangs]' "$OUT")" "[4,0,0]"
+    ok "and changes nothing" nothing_happened
+  done
+  HOME=$PWD/home exits 0 "$rung: through a coverage build" "$NIGHTJAR" coverage attempts_fuzzer --sandbox "$rung" --corpus in --json
+  is "it reads and reaches nothing" "$(jq -c 'select(.target) | .failed' "$OUT")" 0
+  ok "and changes nothing" nothing_happened
+done
+HOME=$PWD/home exits 0 "its corpus" "$NIGHTJAR" corpus import attempts in
+HOME=$PWD/home exits 0 "is pruned by Landlock" "$NIGHTJAR" corpus prune attempts --sandbox landlock -- ./afl
+ok "and nothing happened" nothing_happened
+HOME=$PWD/home exits 0 "two builds compared" "$NIGHTJAR" corpus diff attempts --sandbox landlock --with ./afl -- ./afl
+ok "and nothing happened" nothing_happened
+HOME=$PWD/home exits 0 "without a sandbox" "$NIGHTJAR" corpus merge --sandbox none --json -o ../away-none in/w in/r in/c -- ./afl
+is "it reads and connects" "$(jq -c '[.inputs, .crashes]' "$OUT")" "[3,2]"
+not "and writes" nothing_happened
+rm -f "/tmp/nightjar-hacked-$$" "/dev/shm/nightjar-hacked-$$" "/var/tmp/nightjar-hacked-$$"
+cd "$WORK" || exit 1
+stop "$LISTENER" KILL
+stop "$VICTIM" KILL
+
 # --- a million inputs, in little memory and few descriptors (those of all processes, AFL++'s 198 and 199 among them) ---
 if [ "${SOAK:-0}" = 1 ]; then
   python3 - <<'PY'

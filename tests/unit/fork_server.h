@@ -2,7 +2,8 @@
  * A target that speaks AFL's fork server protocol, made by hand, so that a test knows
  * every edge: each byte of the input counts one, but for these as the first:
  *   '!' aborts   '~' waits for ever   '$' kills the server   '?' reaches an edge by
- * chance and '.', which counts nothing. Of -DSTEPS=n bytes only.
+ * chance and '.', which counts nothing. Of -DSTEPS=n bytes only. For "@17" the server
+ * itself says that the run is process 17, and nothing more.
  */
 #ifndef TESTS_UNIT_FORK_SERVER_H
 #define TESTS_UNIT_FORK_SERVER_H
@@ -31,7 +32,11 @@ static const char fork_server_source[] =
     "  unsigned char *map = id == NULL ? NULL : shmat(atoi(id), 0, 0);\n"
     "  if (c < 2 || map == NULL || write(199, &word, 4) != 4) return 1;\n"
     "  while (read(198, &word, 4) == 4) {\n"
-    "    int p = fork(); if (p == 0) run(v[1], map);\n"
+    "    char b[16] = \"\"; int p, in = open(v[1], O_RDONLY);\n"
+    "    if (read(in, b, 15) > 0 && b[0] == '@') {\n"
+    "      p = atoi(b + 1); if (write(199, &p, 4) == 4) for (;;) pause();\n"
+    "    }\n"
+    "    close(in); p = fork(); if (p == 0) run(v[1], map);\n"
     "    if (write(199, &p, 4) != 4 || waitpid(p, &status, 0) != p ||\n"
     "        write(199, &status, 4) != 4) return 1;\n"
     "  }\n"

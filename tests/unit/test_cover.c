@@ -1,7 +1,9 @@
 #include "tests/unit/fork_server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "orchestrator/corpus/cover.h"
 
@@ -9,6 +11,7 @@ enum { JOBS = 2 };
 
 struct fixture {
     char *in, *spool;
+    enum sandbox_rung rung;
     struct cover_sum sum;
     struct err err;
 };
@@ -22,6 +25,7 @@ setup(void **state)
 
     fix->in = fs_join(fork_server.folder, "in");
     fix->spool = fs_join(fork_server.folder, "spool");
+    fix->rung = SANDBOX_BWRAP;
     fix->sum = (struct cover_sum){0};
     assert_int_equal(fs_mkdirs(fix->in, 0755, &fix->err), 0);
     *state = fix;
@@ -60,6 +64,7 @@ solve(struct fixture *fix)
     AUTO(strv_clear) struct strv names = {0};
     AUTO(buf_clear) struct buf text = BUF_INIT;
     const struct cover_config config = {.command = &fork_server.command,
+                                        .rung = fix->rung,
                                         .jobs = JOBS,
                                         .spool = fix->spool,
                                         .what = fix->in};
@@ -237,7 +242,7 @@ test_no_fork_server_is_said(void **state)
     AUTO(cover_close) struct cover *cover = NULL;
     AUTO(command_clear) struct command cat = {.timeout_ms = 300};
     const struct cover_config config = {
-        .command = &cat, .jobs = 1, .spool = fix->spool, .what = ""};
+        .command = &cat, .rung = fix->rung, .jobs = 1, .spool = fix->spool, .what = ""};
 
     put(fix, "1", "a");
     strv_add(&cat.argv, "/bin/true");
@@ -246,6 +251,48 @@ test_no_fork_server_is_said(void **state)
     assert_int_equal(fs_walk(fix->in, add, cover, &fix->err), 0);
     assert_int_equal(cover_solve(cover, &fix->sum, &fix->err), -ENOEXEC);
     assert_non_null(strstr(fix->err.msg, "starts no AFL++ fork server"));
+}
+
+/* Where there are no namespaces all is as it is with them. */
+static void
+test_landlock_is_enough(void **state)
+{
+    struct fixture *fix = *state;
+
+    fix->rung = SANDBOX_LANDLOCK;
+    put(fix, "1", "a");
+    put(fix, "2", "ab");
+    put(fix, "3", "!");
+    put(fix, "4", "~");
+    put(fix, "5", "c");
+    assert_chosen(fix, "2 5");
+    assert_int_equal(fix->sum.kinds[MEASURE_CRASH], 1);
+    assert_int_equal(fix->sum.kinds[MEASURE_HANG], 1);
+}
+
+/* Nobody is killed because a target says that this is its run. */
+static void
+test_a_forged_pid_is_no_harm(void **state)
+{
+    struct fixture *fix = *state;
+    char text[16];
+    int status;
+    pid_t victim = fork();
+
+    if (victim == 0) {
+        for (;;) {
+            (void)pause();
+        }
+    }
+    (void)snprintf(text, sizeof(text), "@%d", (int)victim);
+    fix->rung = SANDBOX_LANDLOCK;
+    put(fix, "1", text);
+    put(fix, "2", "a");
+    assert_chosen(fix, "2");
+    assert_int_equal(fix->sum.kinds[MEASURE_HANG], 1);
+    assert_int_equal(waitpid(victim, &status, WNOHANG), 0);
+    assert_int_equal(kill(victim, SIGKILL), 0);
+    assert_int_equal(waitpid(victim, &status, 0), victim);
 }
 
 #define COVER(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -264,6 +311,8 @@ main(void)
         COVER(test_many_inputs_make_batches),
         COVER(test_an_empty_file_is_not_run),
         COVER(test_no_fork_server_is_said),
+        COVER(test_landlock_is_enough),
+        COVER(test_a_forged_pid_is_no_harm),
     };
 
     return cmocka_run_group_tests_name("cover", tests, fork_server_build,

@@ -186,7 +186,8 @@ test_prune_leaves_the_fewest_and_says_what_they_reach(void **state)
 {
     struct fixture *fix = *state;
     AUTO(index_free) struct index *index = NULL;
-    const struct cover_config config = {.command = &fork_server.command, .jobs = 1};
+    const struct cover_config config = {
+        .command = &fork_server.command, .rung = SANDBOX_BWRAP, .jobs = 1};
     struct library_prune order = {.config = &config};
     AUTO(mem_free) char *aside = mem_strdup(library_quarantine(fix->library));
     int n_aside = 0;
@@ -264,8 +265,11 @@ test_what_comes_while_it_is_pruned_stays(void **state)
 {
     struct fixture *fix = *state;
     AUTO(index_free) struct index *index = NULL;
-    const struct cover_config config = {
-        .command = &fork_server.command, .jobs = 1, .progress = come_late, .user = fix};
+    const struct cover_config config = {.command = &fork_server.command,
+                                        .rung = SANDBOX_BWRAP,
+                                        .jobs = 1,
+                                        .progress = come_late,
+                                        .user = fix};
     struct index_entry entry;
     struct library_prune order = {.config = &config};
     bool grew = false;
@@ -305,9 +309,12 @@ test_a_build_that_reaches_far_less_prunes_nothing(void **state)
     struct fixture *fix = *state;
     AUTO(command_clear) struct command broken = {0};
     AUTO(command_clear) struct command dead = {0};
-    const struct cover_config config = {.command = &fork_server.command, .jobs = 1};
-    const struct cover_config by_broken = {.command = &broken, .jobs = 1};
-    const struct cover_config by_dead = {.command = &dead, .jobs = 1};
+    const struct cover_config config = {
+        .command = &fork_server.command, .rung = SANDBOX_BWRAP, .jobs = 1};
+    const struct cover_config by_broken = {
+        .command = &broken, .rung = SANDBOX_BWRAP, .jobs = 1};
+    const struct cover_config by_dead = {
+        .command = &dead, .rung = SANDBOX_BWRAP, .jobs = 1};
     struct library_prune order = {.config = &config};
     struct library_prune again = {.config = &by_broken};
     struct library_prune last = {.config = &by_dead, .accept = true};
