@@ -28,12 +28,18 @@ int corpus_visit(const struct cmd_context *context, const char *name, char **roo
 int corpus_command(const struct corpus_options *options, const struct strv *argv,
                    struct command *out, struct err *err);
 
+struct corpus_build {            /* borrowed */
+    const struct config *config; /* of config_load() */
+    const char *target;
+    enum build_kind kind; /* BUILD_KINDS: AFL++'s, else libFuzzer's */
+};
+
 /* The same of a build of a target: the one that nightjar.yaml names, else the one that a
- * campaign ran. BUILD_KINDS: AFL++'s, else libFuzzer's. -EINVAL when there is none.
- * config: of config_load(). */
-int corpus_build_command(const struct cmd_context *context, const struct config *config,
-                         const struct corpus_options *options, const char *name,
-                         enum build_kind kind, struct command *out, struct err *err);
+ * campaign ran. -EINVAL when there is none. */
+int corpus_build_command(const struct cmd_context *context,
+                         const struct corpus_options *options,
+                         const struct corpus_build *build, struct command *out,
+                         struct err *err);
 
 /* How many runs at a time: what was asked for, else the cores that this process has. */
 int corpus_jobs(const struct corpus_options *options, int *out, struct err *err);

@@ -87,26 +87,27 @@ from_ledger(const struct cmd_context *context, const char *name, enum build_kind
 }
 
 int
-corpus_build_command(const struct cmd_context *context, const struct config *config,
-                     const struct corpus_options *options, const char *name,
-                     enum build_kind kind, struct command *out, struct err *err)
+corpus_build_command(const struct cmd_context *context,
+                     const struct corpus_options *options,
+                     const struct corpus_build *build, struct command *out,
+                     struct err *err)
 {
-    const enum build_kind kinds[] = {kind == BUILD_KINDS ? BUILD_AFL : kind,
-                                     BUILD_LIBFUZZER};
-    const size_t n = kind == BUILD_KINDS ? COUNT(kinds) : 1;
+    bool any = build->kind == BUILD_KINDS;
+    const enum build_kind kinds[] = {any ? BUILD_AFL : build->kind, BUILD_LIBFUZZER};
+    const size_t n = any ? COUNT(kinds) : 1;
     int rc = 0;
 
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = from_config(config, name, kinds[i], out, err);
+        rc = from_config(build->config, build->target, kinds[i], out, err);
     }
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = from_ledger(context, name, kinds[i], out);
+        rc = from_ledger(context, build->target, kinds[i], out);
     }
     if (rc == 0) {
         return err_set(err, -EINVAL,
                        "nightjar.yaml names no AFL++ and no libFuzzer build of %s: give "
                        "one behind --",
-                       name);
+                       build->target);
     }
     if (rc == 1) {
         adapt(options, out);

@@ -117,9 +117,8 @@ find_command(const struct cmd_context *context, const struct corpus_options *opt
         return corpus_command(options, argv, out, err);
     }
     int rc = config_load(context->config, &config, err);
-    return rc < 0 ? rc
-                  : corpus_build_command(context, config, options, name, BUILD_KINDS, out,
-                                         err);
+    const struct corpus_build build = {config, name, BUILD_KINDS};
+    return rc < 0 ? rc : corpus_build_command(context, options, &build, out, err);
 }
 
 /* Into the ledger where there is one; else they stay in quarantine. */

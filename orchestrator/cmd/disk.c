@@ -138,9 +138,10 @@ prune_library(struct work *work, const char *target, struct err *err)
         return rc == -ENOENT ? 0 : rc; /* it has no corpus of its own */
     }
     rc = need_builds(work, err);
+    const struct corpus_build build = {work->config, target, BUILD_KINDS};
     rc = rc < 0 ? rc
-                : corpus_build_command(work->context, work->config, &limits_of_runs,
-                                       target, BUILD_KINDS, &command, err);
+                : corpus_build_command(work->context, &limits_of_runs, &build, &command,
+                                       err);
     const struct cover_config config = how(work, &command);
     struct library_prune order = {.config = &config};
     rc = rc < 0 ? rc : corpus_prune_library(work->context, target, library, &order, err);
@@ -162,9 +163,10 @@ prune_queues(struct work *work, const char *target, const struct engine_ops *ops
     AUTO(command_clear) struct command command = {0};
     struct queues_sum sum;
     int rc = need_builds(work, err);
+    const struct corpus_build build = {work->config, target, ops->build};
 
-    if (rc < 0 || corpus_build_command(work->context, work->config, &limits_of_runs,
-                                       target, ops->build, &command, NULL) < 0) {
+    if (rc < 0 || corpus_build_command(work->context, &limits_of_runs, &build, &command,
+                                       NULL) < 0) {
         return rc;
     }
     const struct cover_config config = how(work, &command);
