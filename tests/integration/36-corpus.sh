@@ -125,9 +125,11 @@ attempts() { # OUT COMPILER...
   "${@:2}" -O1 -w -DROOM="\"$WORK/away\"" -DSTATE="\"$WORK/away/.nightjar\"" -DHOME_DIR="\"$WORK/away/home\"" \
     -DMARK="\"nightjar-hacked-$$\"" -DPORT="$(cat port)" -DVICTIM="$VICTIM" -o "$1" "$HERE/attempts.c" >>cc.log 2>&1
 }
-AFL_QUIET=1 attempts away/afl afl-clang-fast -fsanitize=fuzzer && attempts away/fuzzer "$CLANG" -fsanitize=fuzzer &&
-  attempts away/out/attempts_fuzzer "$CLANG" -fprofile-instr-generate -fcoverage-mapping "$TOP/harnesses/standalone.c" ||
+export AFL_QUIET=1
+if ! attempts away/afl afl-clang-fast -fsanitize=fuzzer || ! attempts away/fuzzer "$CLANG" -fsanitize=fuzzer ||
+  ! attempts away/out/attempts_fuzzer "$CLANG" -fprofile-instr-generate -fcoverage-mapping "$TOP/harnesses/standalone.c"; then
   fail "it compiles" "$(tail -n 5 cc.log)"
+fi
 cd away || exit 1
 printf 'out: [out]\n' >nightjar.yaml
 nothing_happened() {
