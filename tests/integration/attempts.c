@@ -15,6 +15,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#ifndef ROOM /* the test says where, whom and by what name */
+#define ROOM     "/nonexistent"
+#define STATE    ROOM
+#define HOME_DIR ROOM
+#define MARK     "nightjar-hacked"
+#define PORT     1
+#define VICTIM   getpid()
+#endif
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 static void
