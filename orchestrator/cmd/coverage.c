@@ -10,13 +10,14 @@
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/coverage_changes.h"
 #include "orchestrator/config.h"
 
 enum { NAME_COLUMNS = 40 };
 
 static struct strv corpus;
 static const char *html, *rung_name;
-static bool history, files;
+static bool history, files, changes;
 
 static const struct cmd_option *
 options(void)
@@ -29,6 +30,9 @@ options(void)
         {CMD_FLAG, "files", 0, &files, NULL,
          "run nothing: the files that the last one reached, to tell whom a change of one "
          "concerns"},
+        {CMD_FLAG, "changes", 0, &changes, NULL,
+         "run nothing: lines and functions that the last build measured reaches no more, "
+         "and newly, against the build before it"},
         {CMD_TEXT, "sandbox", 0, &rung_name, "RUNG", "auto, bwrap, landlock or none"},
         {.kind = CMD_END}};
 
@@ -217,6 +221,11 @@ run(const struct cmd_context *context, const struct strv *args,
     if (args->n != 1) {
         return cmd_fail(EXIT_USAGE, "of which target? nightjar coverage TARGET");
     }
+    if (changes) {
+        return target_name_valid(args->v[0])
+                   ? coverage_changes_print(context, args->v[0])
+                   : cmd_fail(EXIT_USAGE, "that is no target's name");
+    }
     if (history || files) {
         return print_kept(context, args->v[0]);
     }
@@ -225,13 +234,18 @@ run(const struct cmd_context *context, const struct strv *args,
         return cmd_fail_err(&err);
     }
     print(context, args->v[0], &coverage, alarm);
+    if (!context->json) {
+        coverage_changes_hint(context, args->v[0]);
+    }
     return alarm ? EXIT_FOUND : EXIT_DONE;
 }
 
 const struct cmd cmd_coverage = {
     .name = "coverage",
     .summary = "what a target's corpus reaches, in lines, functions and regions",
-    .usage = "TARGET [--corpus PATH]... [--html DIR] | TARGET --history | TARGET --files",
+    .usage =
+        "TARGET [--corpus PATH]... [--html DIR] | TARGET --history | TARGET --files | "
+        "TARGET --changes",
     .about =
         "Run the seeds of a target, its library (`corpus import`) and what its workers "
         "keep\n"
@@ -242,6 +256,10 @@ const struct cmd cmd_coverage = {
         "reach, file\n"
         "by file, in the database. Inputs that crash cost their own profile and no "
         "other's.\n\n"
+        "Lines are kept of the last two builds, in lcov's format "
+        "(STATE/coverage/TARGET): "
+        "a function that was not\n"
+        "edited is compared line by line, wherever it begins now.\n\n"
         "Exit status 1, and an event (target.coverage): the same or a larger corpus "
         "reaches more\n"
         "than a tenth fewer lines or regions than the last time, so that the harness may "
@@ -249,7 +267,8 @@ const struct cmd cmd_coverage = {
         "  nightjar coverage stb_vorbis\n"
         "  nightjar coverage stb_vorbis --html report --json\n"
         "  nightjar coverage stb_vorbis --history\n"
-        "  nightjar coverage stb_vorbis --files --json",
+        "  nightjar coverage stb_vorbis --files --json\n"
+        "  nightjar coverage stb_vorbis --changes",
     .options = options,
     .run = run,
 };

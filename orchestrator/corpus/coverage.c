@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "orchestrator/corpus/coverage_lines.h"
 #include "orchestrator/corpus/library.h"
 #include "orchestrator/engine/folder.h"
 #include "triage/program.h"
@@ -332,21 +333,45 @@ merge(const struct measuring *m, struct err *err)
     return run_tool(m, "llvm-profdata", &arguments, &out, err);
 }
 
-static int export(const struct measuring *m, struct coverage *to, struct err *err)
+/* how: NULL, or a further option. */
+static int export(const struct measuring *m, const char *format, const char *how,
+                  struct buf *out, struct err *err)
 {
     AUTO(strv_clear) struct strv arguments = {0};
-    AUTO(buf_clear) struct buf out = BUF_INIT;
 
     strv_add(&arguments, "export");
-    strv_add(&arguments, "-format=text");
-    strv_add(&arguments, "-summary-only");
+    strv_addf(&arguments, "-format=%s", format);
+    if (how != NULL) {
+        strv_add(&arguments, how);
+    }
     strv_addf(&arguments, "-instr-profile=%s/all.profdata", m->profile);
     strv_add(&arguments, m->command.argv.v[0]);
-    int rc = run_tool(m, "llvm-cov", &arguments, &out, err);
+    return run_tool(m, "llvm-cov", &arguments, out, err);
+}
+
+static int
+export_counts(const struct measuring *m, struct coverage *to, struct err *err)
+{
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+    int rc = export(m, "text", "-summary-only", &out, err);
     const char *text = strchr(buf_str(&out), '{'); /* behind warnings */
     return rc < 0         ? rc
            : text == NULL ? err_set(err, -EBADMSG, "llvm-cov said nothing")
                           : coverage_read(text, strlen(text), to, err);
+}
+
+/* Which lines and functions it reaches. Of a program that is too large for that its
+ * counts are all there is. */
+static int
+export_lines(const struct measuring *m, const struct coverage *coverage, struct err *err)
+{
+    AUTO(buf_clear) struct buf out = BUF_INIT;
+    int rc = export(m, "lcov", NULL, &out, err);
+
+    return rc < 0 || out.truncated
+               ? rc
+               : coverage_lines_keep(m->call->state, m->call->target->name, coverage,
+                                     buf_str(&out), out.len, err);
 }
 
 /* --- the report --- */
@@ -444,7 +469,7 @@ coverage_measure(const struct coverage_call *call, struct coverage *out, struct 
     name_corpus(&m, coverage.corpus);
     rc = run_all(&m, err);
     rc = rc < 0 ? rc : merge(&m, err);
-    rc = rc < 0 ? rc : export(&m, &coverage, err);
+    rc = rc < 0 ? rc : export_counts(&m, &coverage, err);
     rc = rc < 0 || call->html == NULL ? rc : report(&m, &coverage, err);
     if (rc < 0) {
         return rc;
@@ -454,6 +479,10 @@ coverage_measure(const struct coverage_call *call, struct coverage *out, struct 
     coverage.inputs = (int64_t)m.names.n;
     coverage.failed = m.failed;
     coverage.at = clock_wall_ms();
+    rc = export_lines(&m, &coverage, err);
+    if (rc < 0) {
+        return rc;
+    }
     *out = coverage;
     memset(&coverage, 0, sizeof(coverage)); /* out owns it now */
     return 0;

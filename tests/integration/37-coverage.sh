@@ -82,6 +82,28 @@ exits 0 "it is fine again" "$NIGHTJAR" coverage lib_fuzzer --corpus more
 exits 0 "and status is silent" "$NIGHTJAR" status --json
 is "of it" "$(jq -r '.coverage // empty' "$OUT")" ""
 
+# --- which lines that costs: the harness breaks in its place, and a line is put above it ---
+cp lib.c whole.c
+{ echo '/* a line */' && sed 's/for (size_t i = 0;/return 0; for (size_t i = 0;/' whole.c; } >lib.c
+ok "it breaks again" cover -o out/lib_fuzzer lib.c
+exits 1 "and is found out" "$NIGHTJAR" coverage lib_fuzzer --corpus more
+has "with how many lines" "$OUT" "lines and 1 functions no longer reached, 0 lines and 0 functions newly; by the same corpus"
+exits 0 "which" "$NIGHTJAR" coverage lib_fuzzer --changes --json
+first=$(grep -n "static int steps" lib.c | cut -d: -f1)
+is "function" "$(jq -r 'select(.file) | .functions_lost[]' "$OUT")" "lib.c:steps"
+is "lines, as they are numbered now" "$(jq -c 'select(.file) | [.lines_lost[0], (.lines_lost | length)]' "$OUT")" "[$first,16]"
+is "and none else" "$(jq -c 'select(.target) | [.lines_lost, .lines_gained, .functions_edited, .same_corpus]' "$OUT")" "[16,0,0,true]"
+exits 0 "for a person" "$NIGHTJAR" coverage lib_fuzzer --changes
+has "in ranges" "$OUT" "lines no longer reached: $first-$((first + 14)), $((first + 18))"
+cp whole.c lib.c
+ok "mended" cover -o out/lib_fuzzer lib.c
+exits 0 "all is reached again" "$NIGHTJAR" coverage lib_fuzzer --corpus more
+exits 0 "newly" "$NIGHTJAR" coverage lib_fuzzer --changes --json
+is "as many" "$(jq -c 'select(.target) | [.lines_lost, .lines_gained]' "$OUT")" "[0,16]"
+ok "other programs read it, too" grep -q '^SF:.*lib.c$' .nightjar/coverage/lib_fuzzer/now.info
+exits 2 "of one build alone there is nothing to tell" "$NIGHTJAR" coverage nothing --changes
+has "but what to do" "$ERR" "nightjar coverage nothing, on each of them"
+
 exits 2 "no such target" "$NIGHTJAR" coverage nothing
 exits 2 "no target" "$NIGHTJAR" coverage
 clang-14 -g -O1 -fsanitize=address -o out/lib_fuzzer lib.c "$TOP/harnesses/standalone.c" 2>cc.log
