@@ -1,24 +1,12 @@
 #include "orchestrator/builds.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "orchestrator/config_read.h"
 #include "triage/program.h"
-
-enum {
-    WATCHED_MAX = 10000, /* sub-folders of one that is watched */
-    COMMIT_DIGITS = 7,   /* that a folder's name ends with */
-};
-
-static const char words_file[] = "nightjar-build.yaml";
 
 void
 build_words_clear(struct build_words *words)
@@ -34,12 +22,7 @@ void
 builds_added_clear(struct builds_added *added)
 {
     strv_clear(&added->notes);
-}
-
-void
-builds_tended_clear(struct builds_tended *tended)
-{
-    strv_clear(&tended->notes);
+    kept_copied_clear(&added->copied);
 }
 
 /* --- one folder --- */
@@ -102,26 +85,6 @@ add_programs(const struct target *target, struct programs *out, struct strv *not
     }
 }
 
-/* A copy that cannot be made keeps no build from being known. */
-static void
-copy_programs(struct store *store, const struct programs *programs,
-              struct builds_added *out)
-{
-    for (size_t i = 0; i < programs->n; i++) {
-        struct err why = ERR_INIT;
-        int64_t bytes = 0;
-        if (strcmp(programs->v[i].kind, build_kind_name(BUILD_COVERAGE)) == 0) {
-            continue; /* it shows no bugs */
-        }
-        if (kept_add(store, programs->v[i].path, programs->v[i].build_id, &bytes, &why) <
-            0) {
-            strv_addf(&out->notes, "no copy is kept: %s", why.msg);
-        }
-        out->copied += bytes > 0;
-        out->copied_bytes += bytes;
-    }
-}
-
 static int
 read_words(const struct build_words *words, struct revision_given *given, struct err *err)
 {
@@ -143,8 +106,9 @@ read_words(const struct build_words *words, struct revision_given *given, struct
 }
 
 int
-builds_add(const struct config *config, struct store *store, const char *folder,
-           const struct build_words *words, struct builds_added *out, struct err *err)
+builds_register(const struct config *config, struct store *store, const char *folder,
+                const struct build_words *words, struct builds_added *out,
+                struct err *err)
 {
     AUTO(target_list_clear) struct target_list list = {0};
     AUTO(programs_clear) struct programs programs = {0};
@@ -163,121 +127,8 @@ builds_add(const struct config *config, struct store *store, const char *folder,
     given.programs = programs.v;
     given.n = programs.n;
     out->programs = (int64_t)programs.n;
-    rc = revision_put(store, &given, &out->id, &out->is_new, err);
-    if (rc == 0) {
-        copy_programs(store, &programs, out);
-    }
-    return rc;
+    return revision_put(store, &given, &out->id, &out->is_new, err);
 }
-
-/* --- folders that are watched --- */
-
-static const struct config_key word_keys[] = {
-    {.name = "commit",
-     .read = config_read_text,
-     .offset = offsetof(struct build_words, commit)},
-    {.name = "time",
-     .read = config_read_text,
-     .offset = offsetof(struct build_words, time)},
-    {.name = "branch",
-     .read = config_read_text,
-     .offset = offsetof(struct build_words, branch)},
-    {.name = "release",
-     .read = config_read_text,
-     .offset = offsetof(struct build_words, release)},
-    {.name = NULL},
-};
-
-/* "png-0123abc" -> "0123abc"; else the whole name. New. */
-static char *
-commit_of_name(const char *name)
-{
-    size_t len = strlen(name);
-    size_t digits = 0;
-
-    while (digits < len && strchr("0123456789abcdef", name[len - digits - 1]) != NULL) {
-        digits++;
-    }
-    bool apart = digits == len || strchr("-_.", name[len - digits - 1]) != NULL;
-    return mem_strdup(apart && digits >= COMMIT_DIGITS ? name + len - digits : name);
-}
-
-static int
-words_of(const char *folder, const struct stat *st, struct build_words *out,
-         struct err *err)
-{
-    AUTO(config_node_free) struct config_node *root = NULL;
-    AUTO(mem_free) char *path = fs_join(folder, words_file);
-    const struct config_reader reader = {.shown = path, .folder = folder};
-    int rc = 0;
-
-    if (fs_exists(path)) {
-        rc = config_node_read(path, path, &root, err);
-        rc = rc < 0 ? rc : config_read_map(&reader, word_keys, root, out, err);
-    }
-    if (rc == 0 && out->commit == NULL) {
-        out->commit = commit_of_name(fs_base(folder));
-    }
-    if (rc == 0 && out->time == NULL) {
-        out->time = mem_printf("@%lld", (long long)(clock_file_ms(&st->st_mtim) / 1000));
-    }
-    return rc;
-}
-
-/* Folders that are read anew; what is wrong with one is a note, and said again. */
-static int
-tend_folder(const struct config *config, struct store *store, const char *folder,
-            struct builds_tended *out, struct err *err)
-{
-    AUTO(builds_added_clear) struct builds_added added = {0};
-    AUTO(build_words_clear) struct build_words words = {0};
-    struct err why = ERR_INIT;
-    int64_t known = 0;
-    struct stat st;
-
-    /* a link ("latest") is another name of what is found by its own */
-    if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode)) {
-        return 0;
-    }
-    int rc = revision_folder_added(store, folder, &known, err);
-    if (rc < 0 || known > clock_file_ms(&st.st_mtim)) {
-        return rc;
-    }
-    if (words_of(folder, &st, &words, &why) < 0 ||
-        builds_add(config, store, folder, &words, &added, &why) < 0) {
-        strv_addf(&out->notes, "%s", why.msg);
-        return 0;
-    }
-    out->added++;
-    out->copied += added.copied;
-    return 0;
-}
-
-static int
-tend_watched(const struct config *config, struct store *store, const char *watched,
-             struct builds_tended *out, struct err *err)
-{
-    struct dirent **names = NULL;
-    int n = scandir(watched, &names, NULL, alphasort);
-    int rc = 0;
-
-    if (n < 0) {
-        AUTO(mem_free) char *name = str_name_dup(watched);
-        strv_addf(&out->notes, "builds: watch: '%s': %s", name, strerror(errno));
-        return 0;
-    }
-    for (int i = 0; i < n; i++) {
-        if (names[i]->d_name[0] != '.' && rc == 0 && i < WATCHED_MAX) {
-            AUTO(mem_free) char *folder = fs_join(watched, names[i]->d_name);
-            rc = tend_folder(config, store, folder, out, err);
-        }
-        free(names[i]);
-    }
-    free(names);
-    return rc;
-}
-
-/* --- tending --- */
 
 struct kept_policy
 builds_policy(const struct config *config)
@@ -287,15 +138,13 @@ builds_policy(const struct config *config)
 }
 
 int
-builds_tend(const struct config *config, struct store *store, struct builds_tended *out,
-            struct err *err)
+builds_add(const struct config *config, struct store *store, const char *folder,
+           const struct build_words *words, struct builds_added *out, struct err *err)
 {
     const struct kept_policy policy = builds_policy(config);
-    int rc = 0;
+    struct kept_tally tally = {0};
+    int rc = builds_register(config, store, folder, words, out, err);
 
-    for (size_t i = 0; i < config->builds.watch.n && rc == 0; i++) {
-        rc = tend_watched(config, store, config->builds.watch.v[i], out, err);
-    }
-    rc = rc < 0 ? rc : kept_add_wanted(store, &out->copied, err);
-    return rc < 0 || out->copied == 0 ? rc : kept_gc(store, &policy, &out->dropped, err);
+    rc = rc < 0 ? rc : kept_add_revision(store, out->id, &policy, &out->copied, err);
+    return rc < 0 ? rc : kept_gc(store, &policy, &tally, err);
 }

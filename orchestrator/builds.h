@@ -39,15 +39,20 @@ struct builds_added {
     int64_t id; /* of the revision */
     bool is_new;
     int64_t programs, targets;
-    int64_t copied, copied_bytes; /* programs that had no copy yet */
-    struct strv notes;            /* what was passed over, a line each, for a person */
+    struct kept_copied copied; /* by builds_add() */
+    struct strv notes;         /* what was passed over, a line each, for a person */
 };
 void builds_added_clear(struct builds_added *added);
 AUTO_DEFINE_CLEAR(struct builds_added, builds_added_clear)
 
-/* Register all programs below an absolute folder, and copy them. Names of nightjar.yaml
- * and of the store tell which programs without an entry point are targets. -EINVAL: no
- * commit or time is told; -ENOENT: no target is there. */
+/* Register all programs below an absolute folder. Names of nightjar.yaml and of the store
+ * tell which programs without an entry point are targets. -EINVAL: no commit or time is
+ * told; -ENOENT: no target is there. */
+int builds_register(const struct config *config, struct store *store, const char *folder,
+                    const struct build_words *words, struct builds_added *out,
+                    struct err *err);
+
+/* The same, then copy them and drop copies, both by the policy of `builds:`. */
 int builds_add(const struct config *config, struct store *store, const char *folder,
                const struct build_words *words, struct builds_added *out,
                struct err *err);
@@ -61,8 +66,8 @@ struct builds_tended {
 void builds_tended_clear(struct builds_tended *tended);
 AUTO_DEFINE_CLEAR(struct builds_tended, builds_tended_clear)
 
-/* Look at the folders that are watched, copy programs on which open bugs showed while
- * they are still there, and drop copies by the policy where any came. */
+/* Look at the folders that are watched (builds_watch.c), copy programs on which open bugs
+ * showed while they are still there, and drop copies by the policy where any came. */
 int builds_tend(const struct config *config, struct store *store,
                 struct builds_tended *out, struct err *err);
 

@@ -31,6 +31,25 @@ int kept_add(struct store *store, const char *path, const char *build_id, int64_
  * it still lies where it lay. *copied grows by how many. */
 int kept_add_wanted(struct store *store, int64_t *copied, struct err *err);
 
+struct kept_policy {
+    int64_t newest;    /* revisions of each branch whose programs stay */
+    int64_t max_bytes; /* of all copies; 0: no limit. The oldest go first */
+    bool dry_run;      /* kept_gc() */
+};
+
+struct kept_copied {
+    int64_t programs, bytes; /* that had no copy yet; grow */
+    struct strv notes;       /* why there is none of the others, a line each */
+};
+void kept_copied_clear(struct kept_copied *copied);
+AUTO_DEFINE_CLEAR(struct kept_copied, kept_copied_clear)
+
+/* Copy the programs of a revision, if it is among the newest that the policy keeps. A
+ * copy that cannot be made is a note. */
+int kept_add_revision(struct store *store, int64_t revision,
+                      const struct kept_policy *policy, struct kept_copied *out,
+                      struct err *err);
+
 /* Where the copy lies, new; NULL: there is none, or it is not what its name says. */
 int kept_path(struct store *store, const char *build_id, char **out, struct err *err);
 
@@ -39,13 +58,8 @@ int kept_path(struct store *store, const char *build_id, char **out, struct err 
 int kept_program(struct store *store, const struct revision *revision, const char *target,
                  const char *kind, struct program_found *out, struct err *err);
 
-struct kept_policy {
-    int64_t newest;    /* revisions of each branch whose programs stay */
-    int64_t max_bytes; /* of all copies; 0: no limit. The oldest go first */
-    bool dry_run;
-};
 struct kept_tally {
-    int64_t copies, bytes;        /* that go, or went */
+    int64_t copies, bytes;        /* that go, or went; grow */
     int64_t left, left_bytes;     /* that stay */
     int64_t needed, needed_bytes; /* of them, that an open bug was seen on */
 };

@@ -66,9 +66,12 @@ int revision_of_build(struct store *store, const char *build_id, struct revision
 int revision_find(struct store *store, const char *text, struct revision *out,
                   struct err *err);
 
-/* When this folder was added last, wall ms; 0: never. */
-int revision_folder_added(struct store *store, const char *folder, int64_t *at,
-                          struct err *err);
+/* Whether a sub-folder of one that is watched was read as it is now; `stamp` changes with
+ * it. *note, new, is what was wrong with it; NULL: nothing, or it was not read. */
+int watched_seen(struct store *store, const char *folder, int64_t stamp, bool *seen,
+                 char **note, struct err *err);
+int watched_put(struct store *store, const char *folder, int64_t stamp, const char *note,
+                struct err *err);
 
 /* Its row and those of its programs; their copies stay until kept_gc(). Event
  * "build.remove". */
@@ -82,7 +85,7 @@ void program_found_clear(struct program_found *found);
 AUTO_DEFINE_CLEAR(struct program_found, program_found_clear)
 
 /* The program of a target (as it is stored) in a revision, of this kind, else any that
- * inputs are replayed on. -ENODATA: there is none. */
+ * inputs are replayed on; of several the one that came last. -ENODATA: there is none. */
 int revision_program(struct store *store, const struct revision *revision,
                      const char *target, const char *kind, struct program_found *out,
                      struct err *err);

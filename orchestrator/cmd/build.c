@@ -126,16 +126,16 @@ say_added(const struct books *books, const struct builds_added *added,
         json_put(o, "new", json_boolean(added->is_new));
         json_put(o, "targets", json_integer(added->targets));
         json_put(o, "programs", json_integer(added->programs));
-        json_put(o, "copied", json_integer(added->copied));
-        json_put(o, "copied_bytes", json_integer(added->copied_bytes));
+        json_put(o, "copied", json_integer(added->copied.programs));
+        json_put(o, "copied_bytes", json_integer(added->copied.bytes));
         json_print(stdout, o);
         return;
     }
-    str_bytes_show(size, sizeof(size), added->copied_bytes);
+    str_bytes_show(size, sizeof(size), added->copied.bytes);
     (void)printf("%s: %" PRId64 " program%s of %" PRId64 " target%s, %" PRId64
                  " copied (%s)%s\n",
                  name, added->programs, added->programs == 1 ? "" : "s", added->targets,
-                 added->targets == 1 ? "" : "s", added->copied, size,
+                 added->targets == 1 ? "" : "s", added->copied.programs, size,
                  added->is_new ? "" : "; it was known");
 }
 
@@ -145,7 +145,6 @@ add(const struct cmd_context *context, const struct strv *args)
     AUTO(books_clear) struct books books = {0};
     AUTO(builds_added_clear) struct builds_added added = {0};
     AUTO(build_words_clear) struct build_words words = {0};
-    struct kept_tally tally = {0};
     struct err err = ERR_INIT;
 
     if (args->n != 1) {
@@ -170,14 +169,13 @@ add(const struct cmd_context *context, const struct strv *args)
         rc < 0 ? rc : builds_add(books.config, books.store, folder, &words, &added, &err);
     if (!context->json) {
         say_notes(&added.notes);
+        say_notes(&added.copied.notes);
     }
     if (rc < 0) {
         return rc == -ENOENT ? cmd_fail(EXIT_USAGE, "%s", err.msg) : cmd_fail_err(&err);
     }
     say_added(&books, &added, &words);
-    const struct kept_policy policy = builds_policy(books.config);
-    rc = kept_gc(books.store, &policy, &tally, &err);
-    return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
+    return EXIT_DONE;
 }
 
 /* --- list --- */

@@ -143,4 +143,31 @@ rm -r .nightjar/builds
 exits 3 "a copy that is lost" "$NIGHTJAR" verify crash --build aaaaaaa2
 has "is said to be" "$OUT" "no copy of commit aaaaaaa2 (main) is kept"
 ok "the state is whole" "$NIGHTJAR" db check
+
+# --- many folders at once: one commit in two, a folder that changes, and what is too old to be copied ---
+mkdir -p many/watched && cd many || exit 2
+printf 'out: none\ntargets:\n  - name: crash\n    args: ["@@"]\nbuilds:\n  watch: watched\n  keep: 1\n' >nightjar.yaml
+ok "a state" "$NIGHTJAR" triage --runs 1 --minimize no --target none ../in -- /bin/cat @@
+for at in 1 2 3; do
+  mkdir "watched/000000$at" && build "watched/000000$at/crash" "$HERE/crash.c" "-Wl,--build-id=0x$(printf %08d "$at")"
+  printf 'commit: 000000%s\ntime: 2026-01-0%s\n' "$at" "$at" >"watched/000000$at/nightjar-build.yaml"
+done
+mkdir watched/more && build watched/more/crash "$HERE/crash.c" -Wl,--build-id=0x00000004
+printf 'commit: 0000003\ntime: 2026-01-03\n' >watched/more/nightjar-build.yaml
+is "of all that is there the newest is copied, from both of its folders" "$("$NIGHTJAR" build scan)" \
+  "4 builds, 2 copies made, 0 dropped"
+is "and no more later" "$("$NIGHTJAR" build scan)" "0 builds, 0 copies made, 0 dropped"
+is "two of one commit are one" "$(listed '[.commit, .programs] | @csv' | head -1)" '"0000003",2'
+printf 'commit: 0000002\ntime: 2026-01-02\nrelease: 2.0\n' >watched/0000002/nightjar-build.yaml
+ok "what a folder says of itself changes" "$NIGHTJAR" build scan
+is "and is read" "$(listed 'select(.release == "2.0") | .commit')" 0000002
+mkdir watched/broken
+printf 'comit: x\n' >watched/broken/nightjar-build.yaml
+touch -d 2026-01-01 watched/broken watched/broken/nightjar-build.yaml
+ok "what is wrong with one" "$NIGHTJAR" build scan
+ok "and has been for long" "$NIGHTJAR" build scan
+has "is said again" "$ERR" "unknown key 'comit'"
+is "but not read again" "$("$NIGHTJAR" db check >/dev/null; sqlite3 .nightjar/nightjar.db "SELECT count(*) FROM watched WHERE note <> ''")" 1
+cd ..
+
 finish

@@ -77,6 +77,23 @@ test_a_commit_is_known_once_by_what_was_said_last(void **state)
     assert_clean(fix);
 }
 
+/* A commit that is built again: its newest program is meant. */
+static void
+test_of_programs_of_one_kind_the_newest_counts(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(revision_clear) struct revision revision = {0};
+    AUTO(program_found_clear) struct program_found found = {0};
+
+    (void)put(fix, "0123456789", "main", 10, "ffff0000");
+    (void)put(fix, "0123456789", "main", 10, "aaaa0000");
+    execute(fix, "UPDATE program SET added = (build_id = 'ffff0000')");
+    must(fix, revision_find(fix->store, "0123456789", &revision, &fix->err));
+    must(fix,
+         revision_program(fix->store, &revision, "t", "sanitizer", &found, &fix->err));
+    assert_string_equal(found.build_id, "ffff0000");
+}
+
 static void
 test_what_nobody_can_tell_apart_is_refused(void **state)
 {
@@ -174,6 +191,7 @@ test_copies_of_the_newest_and_of_open_bugs_stay(void **state)
     assert_int_equal(number(fix, "SELECT count(*) FROM kept"), 4);
     policy.max_bytes = 200; /* the oldest go, but not what a bug needs */
     policy.dry_run = false;
+    tally = (struct kept_tally){0};
     must(fix, kept_gc(fix->store, &policy, &tally, &fix->err));
     assert_int_equal(tally.copies, 2);
     assert_int_equal(number(fix, "SELECT count(*) FROM kept WHERE build_id IN"
@@ -181,6 +199,7 @@ test_copies_of_the_newest_and_of_open_bugs_stay(void **state)
                      2);
     execute(fix, "UPDATE bug SET state = 'fixed'");
     policy.newest = 0;
+    tally = (struct kept_tally){0};
     must(fix, kept_gc(fix->store, &policy, &tally, &fix->err));
     assert_int_equal(tally.left, 0);
 }
@@ -207,6 +226,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_commit_is_known_once_by_what_was_said_last),
+        TEST(test_of_programs_of_one_kind_the_newest_counts),
         TEST(test_what_nobody_can_tell_apart_is_refused),
         TEST(test_a_bug_came_with_the_oldest_commit_that_shows_it),
         TEST(test_a_bug_in_a_release_is_an_incident),

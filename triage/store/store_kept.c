@@ -21,6 +21,8 @@ enum {
     DROP,
     GARBAGE,
     WANTED,
+    NEWER,
+    PROGRAMS,
     STATEMENTS,
 };
 
@@ -53,6 +55,12 @@ static const char *const sql[STATEMENTS] = {
         "  (SELECT 1 FROM kept k WHERE k.build_id = b.build_id))"
         " SELECT build_id, path FROM wanted UNION SELECT w.build_id, x.path FROM wanted w"
         " JOIN program x ON x.build_id = w.build_id",
+    /* on the branch of this one */
+    [NEWER] = "SELECT count(*) FROM revision me JOIN revision v ON v.branch = me.branch"
+              " WHERE me.id = ?1 AND (v.at, v.id) > (me.at, me.id)",
+    /* a coverage build shows no bugs */
+    [PROGRAMS] = "SELECT build_id, path FROM program WHERE revision = ?1"
+                 " AND kind <> 'coverage' AND path <> '' ORDER BY target, kind, build_id",
 };
 const struct store_sql store_kept_sql = {sql, STATEMENTS};
 
@@ -269,11 +277,11 @@ kept_program(struct store *store, const struct revision *revision, const char *t
 
 /* --- what is wanted --- */
 
+/* Build ids and paths, two columns. */
 static int
-list_wanted(struct store *store, struct strv *ids, struct strv *paths, struct err *err)
+list_programs(struct stmt *row, struct strv *ids, struct strv *paths, struct err *err)
 {
-    struct stmt *row = NULL;
-    int rc = db_query(store->db, &row, err, sql[WANTED], "");
+    int rc = 0;
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         AUTO(mem_free) char *path = NULL;
@@ -292,8 +300,10 @@ kept_add_wanted(struct store *store, int64_t *copied, struct err *err)
 {
     AUTO(strv_clear) struct strv ids = {0};
     AUTO(strv_clear) struct strv paths = {0};
-    int rc = list_wanted(store, &ids, &paths, err);
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[WANTED], "");
 
+    rc = rc < 0 ? rc : list_programs(row, &ids, &paths, err);
     for (size_t i = 0; i < ids.n && rc == 0; i++) {
         int64_t bytes = 0;
         rc = kept_add(store, paths.v[i], ids.v[i], &bytes, err);
@@ -301,6 +311,39 @@ kept_add_wanted(struct store *store, int64_t *copied, struct err *err)
         rc = rc == -ESTALE || rc == -ENOENT ? 0 : rc; /* it is gone, or built anew */
     }
     return rc;
+}
+
+int
+kept_add_revision(struct store *store, int64_t revision, const struct kept_policy *policy,
+                  struct kept_copied *out, struct err *err)
+{
+    AUTO(strv_clear) struct strv ids = {0};
+    AUTO(strv_clear) struct strv paths = {0};
+    struct stmt *row = NULL;
+    int64_t newer = 0;
+    int rc = db_int(store->db, &newer, err, sql[NEWER], "i", revision);
+
+    if (rc < 0 || newer >= policy->newest) {
+        return rc;
+    }
+    rc = db_query(store->db, &row, err, sql[PROGRAMS], "i", revision);
+    rc = rc < 0 ? rc : list_programs(row, &ids, &paths, err);
+    for (size_t i = 0; i < ids.n && rc == 0; i++) {
+        struct err why = ERR_INIT;
+        int64_t bytes = 0;
+        if (kept_add(store, paths.v[i], ids.v[i], &bytes, &why) < 0) {
+            strv_addf(&out->notes, "no copy is kept: %s", why.msg);
+        }
+        out->programs += bytes > 0;
+        out->bytes += bytes;
+    }
+    return rc;
+}
+
+void
+kept_copied_clear(struct kept_copied *copied)
+{
+    strv_clear(&copied->notes);
 }
 
 /* --- what goes --- */
@@ -324,7 +367,7 @@ kept_gc(struct store *store, const struct kept_policy *policy, struct kept_tally
     bool full = false;
     int rc = db_query(store->db, &row, err, sql[GARBAGE], "");
 
-    *out = (struct kept_tally){0};
+    out->left = out->left_bytes = out->needed = out->needed_bytes = 0;
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         int64_t bytes = stmt_int(row, 1);
         bool needed = stmt_int(row, 2) != 0;

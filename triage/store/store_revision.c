@@ -21,7 +21,8 @@ enum {
     OF_BUILD,
     BY_COMMIT,
     BY_BUILD,
-    FOLDER_ADDED,
+    WATCHED,
+    WATCHED_PUT,
     REMOVE_PROGRAMS,
     REMOVE,
     PROGRAM,
@@ -54,9 +55,9 @@ static const char *const sql[STATEMENTS] = {
             " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [CHANGE] = "UPDATE revision SET at = ?2, folder = ?4, added = ?5,"
                " release = iif(?3 = '', release, ?3) WHERE id = ?1",
-    [PROGRAM_PUT] = "INSERT INTO program(revision, target, kind, build_id, path)"
-                    " VALUES(?1, ?2, ?3, ?4, ?5)"
-                    " ON CONFLICT DO UPDATE SET path = excluded.path",
+    [PROGRAM_PUT] = "INSERT INTO program(revision, target, kind, build_id, path, added)"
+                    " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE"
+                    " SET path = excluded.path, added = excluded.added",
     [IDS] = "SELECT id FROM revision ORDER BY at DESC, id DESC LIMIT ?1",
     [ONE] = "SELECT id, at, added, commit_id, branch, release, folder FROM revision"
             " WHERE id = ?1",
@@ -77,14 +78,17 @@ static const char *const sql[STATEMENTS] = {
     [BY_BUILD] = "SELECT v.id FROM program x JOIN revision v ON v.id = x.revision"
                  " WHERE length(?1) >= ?2 AND substr(x.build_id, 1, length(?1)) = ?1"
                  " ORDER BY v.at, v.id LIMIT 1",
-    [FOLDER_ADDED] = "SELECT coalesce(max(added), 0) FROM revision WHERE folder = ?1",
+    [WATCHED] = "SELECT stamp, note FROM watched WHERE folder = ?1",
+    [WATCHED_PUT] = "INSERT INTO watched(folder, stamp, note) VALUES(?1, ?2, ?3)"
+                    " ON CONFLICT DO UPDATE SET stamp = excluded.stamp,"
+                    " note = excluded.note",
     [REMOVE_PROGRAMS] = "DELETE FROM program WHERE revision = ?1",
     [REMOVE] = "DELETE FROM revision WHERE id = ?1",
     [PROGRAM] =
         "SELECT build_id, path, kind FROM program WHERE revision = ?1 AND target = ?2"
         " AND kind <> 'coverage' ORDER BY kind <> ?3, CASE kind"
         " WHEN 'sanitizer' THEN 1 WHEN 'libfuzzer' THEN 2 WHEN 'afl' THEN 3"
-        " WHEN 'cmplog' THEN 4 ELSE 5 END LIMIT 1",
+        " WHEN 'cmplog' THEN 4 ELSE 5 END, added DESC, build_id LIMIT 1",
     [INTRODUCED] = SHOWN_IDS " SELECT v.id" SHOWN_ON " ORDER BY v.at, v.id LIMIT 1",
     [NEWEST] = SHOWN_IDS " SELECT v.id" SHOWN_ON " ORDER BY v.at DESC, v.id DESC LIMIT 1",
     [RELEASE] = SHOWN_IDS " SELECT v.id" SHOWN_ON
@@ -248,14 +252,15 @@ static int
 put_programs(struct store *store, int64_t id, const struct revision_given *given,
              struct err *err)
 {
+    int64_t now = clock_wall_ms();
     int rc = 0;
 
     for (size_t i = 0; i < given->n && rc == 0; i++) {
         const struct revision_program *program = &given->programs[i];
         AUTO(mem_free) char *target = str_name_dup(program->target);
         AUTO(mem_free) char *path = str_name_dup(program->path);
-        rc = db_run(store->db, err, sql[PROGRAM_PUT], "itttt", id, target, program->kind,
-                    program->build_id, path);
+        rc = db_run(store->db, err, sql[PROGRAM_PUT], "itttti", id, target, program->kind,
+                    program->build_id, path, now);
     }
     return rc;
 }
@@ -353,12 +358,30 @@ revision_find(struct store *store, const char *text, struct revision *out,
 }
 
 int
-revision_folder_added(struct store *store, const char *folder, int64_t *at,
-                      struct err *err)
+watched_seen(struct store *store, const char *folder, int64_t stamp, bool *seen,
+             char **note, struct err *err)
+{
+    AUTO(mem_free) char *name = str_name_dup(folder);
+    struct stmt *row = NULL;
+    int rc = db_query(store->db, &row, err, sql[WATCHED], "t", name);
+
+    rc = rc < 0 ? rc : stmt_step(row, err);
+    *seen = rc == 1 && stmt_int(row, 0) == stamp;
+    *note = *seen && stmt_text(row, 1)[0] != '\0' ? mem_strdup(stmt_text(row, 1)) : NULL;
+    if (rc == 1) {
+        stmt_reset(row);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int
+watched_put(struct store *store, const char *folder, int64_t stamp, const char *note,
+            struct err *err)
 {
     AUTO(mem_free) char *name = str_name_dup(folder);
 
-    return db_int(store->db, at, err, sql[FOLDER_ADDED], "t", name);
+    return db_run(store->db, err, sql[WATCHED_PUT], "tit", name, stamp,
+                  note == NULL ? "" : note);
 }
 
 void
