@@ -108,7 +108,7 @@ stamp_of(const char *folder, const struct stat *st)
 {
     int64_t stamp = clock_file_ms(&st->st_mtim);
     struct dirent **names = NULL;
-    int n = scandir(folder, &names, NULL, NULL);
+    int n = scandir(folder, &names, NULL, alphasort);
 
     for (int i = 0; i < n; i++) {
         AUTO(mem_free) char *path = fs_join(folder, names[i]->d_name);
