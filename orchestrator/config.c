@@ -10,8 +10,6 @@
 #include "orchestrator/config_read.h"
 #include "triage/kept.h"
 
-#define DEADLINE_MAX_MS (INT64_C(3650) * SLO_DAY_MS)
-
 enum {
     JOBS_MAX = 1024,
     RUNS_MAX = 100,
@@ -22,7 +20,6 @@ enum {
     HANGS_DAYS = 7,
     CRASHES_DAYS = 30,
     LOGS_DAYS = 14,
-    TOLERATED_MAX = 10000, /* bugs */
     METRICS_EVERY_MS = 15 * 1000,
     METRICS_EVERY_MIN_MS = 1000,
     METRICS_EVERY_MAX_MS = 3600 * 1000,
@@ -262,82 +259,6 @@ static const struct config_key disk_keys[] = {
     {.name = NULL},
 };
 
-/* --- slo --- */
-
-/* One row a severity, for a table of what is told of each. [into an array of what the
- * reader of `row` sets, `size` bytes each] */
-static int
-read_by_severity(const struct config_reader *reader, const struct config_key *row,
-                 size_t size, const struct config_node *node, void *to, struct err *err)
-{
-    struct config_key rows[SLO_SEVERITIES + 1] = {0};
-    const struct config_key nested = {.name = row->name, .keys = rows};
-
-    for (size_t s = 0; s < SLO_SEVERITIES; s++) {
-        rows[s] = *row;
-        rows[s].name = severity_name((enum severity)s);
-        rows[s].offset = s * size;
-    }
-    return config_read_nested(reader, &nested, node, to, err);
-}
-
-static int
-read_tolerated(const struct config_reader *reader, const struct config_key *key,
-               const struct config_node *node, void *to, struct err *err)
-{
-    const struct config_key row = {
-        .name = key->name, .read = config_read_number, .max = TOLERATED_MAX};
-    int64_t counts[SLO_SEVERITIES];
-    double *tolerated = to;
-
-    for (size_t s = 0; s < SLO_SEVERITIES; s++) {
-        counts[s] = (int64_t)tolerated[s];
-    }
-    int rc = read_by_severity(reader, &row, sizeof(*counts), node, counts, err);
-    for (size_t s = 0; rc == 0 && s < SLO_SEVERITIES; s++) {
-        tolerated[s] = (double)counts[s];
-    }
-    return rc;
-}
-
-static int
-read_deadlines(const struct config_reader *reader, const struct config_key *key,
-               const struct config_node *node, void *to, struct err *err)
-{
-    const struct config_key row = {
-        .name = key->name, .read = config_read_duration, .max = DEADLINE_MAX_MS};
-
-    return read_by_severity(reader, &row, sizeof(int64_t), node, to, err);
-}
-
-static const struct config_key slo_keys[] = {
-    {.name = "tolerated",
-     .read = read_tolerated,
-     .offset = offsetof(struct config, slo.tolerated)},
-    {.name = "deadline",
-     .read = read_deadlines,
-     .offset = offsetof(struct config, slo.deadline_ms)},
-    {.name = "notify_within",
-     .read = config_read_duration,
-     .offset = offsetof(struct config, slo.notify_ms),
-     .min = 1000,
-     .max = DEADLINE_MAX_MS},
-    {.name = "incidents",
-     .read = config_read_number,
-     .offset = offsetof(struct config, slo.incidents),
-     .max = TOLERATED_MAX},
-    {.name = "outage",
-     .read = config_read_duration,
-     .offset = offsetof(struct config, slo.outage_ms),
-     .min = CONTROL_SLICE_MS,
-     .max = DEADLINE_MAX_MS},
-    {.name = "alerts",
-     .read = config_read_number,
-     .offset = offsetof(struct config, slo.alerts),
-     .max = TOLERATED_MAX},
-    {.name = NULL},
-};
-
 /* A key for each sink. */
 static int
 read_metrics(const struct config_reader *reader, const struct config_key *key,
@@ -381,7 +302,7 @@ static const struct config_key keys[] = {
      .read = config_read_severity,
      .offset = offsetof(struct config, severity)},
     {.name = "gate", .read = config_read_gate, .offset = offsetof(struct config, gate)},
-    {.name = "slo", .read = config_read_nested, .keys = slo_keys},
+    {.name = "slo", .read = config_read_slo, .offset = offsetof(struct config, slo)},
     {.name = "metrics", .read = read_metrics},
     {.name = "notify",
      .read = config_read_notify,
@@ -504,6 +425,7 @@ clear_config(struct config *config)
     config_rules_clear(&config->severity);
     config_sinks_clear(&config->notify);
     gate_policy_clear(&config->gate);
+    slo_services_clear(&config->slo.services);
     target_list_clear(&config->targets);
     strv_clear(&config->out);
     strv_clear(&config->names);

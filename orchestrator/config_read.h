@@ -94,6 +94,10 @@ int config_read_level(const struct config_reader *reader, const struct config_ke
 int config_read_gate(const struct config_reader *reader, const struct config_key *key,
                      const struct config_node *node, void *to, struct err *err);
 
+/* `slo:` (config_slo.c). [struct slo_policy] */
+int config_read_slo(const struct config_reader *reader, const struct config_key *key,
+                    const struct config_node *node, void *to, struct err *err);
+
 /* `notify:` (config_notify.c). [struct config_sinks] */
 int config_read_notify(const struct config_reader *reader, const struct config_key *key,
                        const struct config_node *node, void *to, struct err *err);

@@ -39,7 +39,7 @@ struct outbox_row {
     int64_t at;
     const char *kind, *subject;
     int64_t subject_id;
-    const char *name;              /* of the subject, a target or a worker; "": none */
+    const char *name;              /* of a target, a worker, a service (budget); "" */
     const char *from, *to, *actor; /* "": none */
     const json_t *detail;          /* NULL: none */
 };

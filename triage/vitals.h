@@ -29,6 +29,10 @@ int store_vitals(struct store *store, vital_visit *visit, void *user, struct err
 int store_vital_put(struct store *store, enum vital vital, const char *one, int64_t value,
                     struct err *err);
 
+/* The number of a service, by which events tell its budget from others: given when it is
+ * asked for first. */
+int store_service(struct store *store, const char *name, int64_t *id, struct err *err);
+
 /* A sink took numbers now, or did not. */
 int store_pushed(struct store *store, const char *sink, bool ok, struct err *err);
 

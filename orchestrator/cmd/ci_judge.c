@@ -106,6 +106,23 @@ doubt(struct ci *ci, struct err *err)
     return 0;
 }
 
+/* What the change may have touched spends the budget of its own service: one that is
+ * exhausted, else the whole, which is no more than a number then. */
+static const struct slo *
+budget_for(const struct ci *ci, const struct slo *whole, const struct slo_parts *parts,
+           const char **service)
+{
+    *service = NULL;
+    for (size_t i = 0; i < ci->chosen.n && parts->n > 0; i++) {
+        size_t at = slo_part_of(&ci->config->slo, ci->chosen.v[i]->name);
+        if (freeze_is_due(&parts->v[at].slo)) {
+            *service = parts->v[at].name;
+            return &parts->v[at].slo;
+        }
+    }
+    return parts->n > 0 ? NULL : whole;
+}
+
 /* Whether an exhausted budget keeps the change out. A base branch's run has no change. */
 static int
 weigh_budget(struct ci *ci, bool *frozen, struct err *err)
@@ -118,19 +135,22 @@ weigh_budget(struct ci *ci, bool *frozen, struct err *err)
                                   .baseline = &ci->baseline,
                                   .on_head = &ci->on_head,
                                   .now = clock_wall_ms()};
-    struct slo slo;
+    AUTO(slo_parts_clear) struct slo_parts parts = {0};
     AUTO(mem_free) char *why = NULL;
-    int rc = slo_collect(ci->store, &ci->config->slo, freeze.now, &slo, err);
+    const char *service = NULL;
+    struct slo slo;
+    int rc = slo_collect(ci->store, &ci->config->slo, freeze.now, &slo, &parts, err);
 
     *frozen = false;
-    if (rc < 0 || !freeze_is_due(&slo)) {
+    const struct slo *its = rc < 0 ? NULL : budget_for(ci, &slo, &parts, &service);
+    if (its == NULL || !freeze_is_due(its)) {
         return rc;
     }
     AUTO(mem_free)
-    char *text =
-        mem_printf("the breach budget is exhausted: %.1f of %.1f points in %d "
-                   "days",
-                   slo.spent, slo.budget, (int)(ci->config->slo.window_ms / SLO_DAY_MS));
+    char *text = mem_printf(
+        "the breach budget%s%s is exhausted: %.1f of %.1f points in %d days",
+        service == NULL ? "" : " of ", service == NULL ? "" : service, its->spent,
+        its->budget, (int)(ci->config->slo.window_ms / SLO_DAY_MS));
     rc = !ci->policy.freeze || freeze.base == NULL
              ? 0
              : freeze_exempts(&freeze, ci->store, &why, err);

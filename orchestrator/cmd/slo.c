@@ -29,20 +29,26 @@ print(const struct cmd_context *context)
     AUTO(config_free) struct config *config = NULL;
     AUTO(store_close) struct store *store = NULL;
     struct err err = ERR_INIT;
+    AUTO(slo_parts_clear) struct slo_parts parts = {0};
     struct slo slo;
     int rc = config_load_settings(context->config, &config, &err);
 
     rc = rc < 0 ? rc : store_open(context->state, DB_READ, &store, &err);
-    rc = rc < 0 ? rc : slo_collect(store, &config->slo, clock_wall_ms(), &slo, &err);
+    rc = rc < 0 ? rc
+                : slo_collect(store, &config->slo, clock_wall_ms(), &slo, &parts, &err);
     if (rc < 0) {
         return cmd_fail_err(&err);
     }
     if (context->json) {
-        slo_print_json(&config->slo, &slo);
+        slo_print_json(&config->slo, &slo, &parts);
     } else {
-        slo_print(context, &config->slo, &slo);
+        slo_print(context, &config->slo, &slo, &parts);
     }
-    return slo.spent >= slo.budget ? EXIT_EXHAUSTED : EXIT_DONE;
+    bool exhausted = slo_exhausted(&slo);
+    for (size_t i = 0; i < parts.n; i++) {
+        exhausted = exhausted || slo_exhausted(&parts.v[i].slo);
+    }
+    return exhausted ? EXIT_EXHAUSTED : EXIT_DONE;
 }
 
 /* --- export --- */
@@ -169,7 +175,10 @@ const struct cmd cmd_slo = {
         "how "
         "many alerts people got. `fuzz` notes each minute what time brings about, serve "
         "too; a cron job does it by `slo note`.\n\n"
-        "Exit status: 0, or 4 when the budget is exhausted.\n\n"
+        "Services have budgets of their own: `slo: {services: [{name: images, targets: "
+        "[png*, jpeg], tolerated: {high: 1}}]}`; what is tolerated besides is of the "
+        "targets in none. The first line is of all together then.\n\n"
+        "Exit status: 0, or 4 when a budget is exhausted.\n\n"
         "  nightjar slo\n"
         "  nightjar slo --json\n"
         "  nightjar slo export --dir /etc/prometheus/rules",

@@ -56,6 +56,21 @@ budget_json(const struct slo *slo)
 }
 
 static json_t *
+services_json(const struct slo_parts *parts)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < parts->n; i++) {
+        json_t *o = json_object();
+        json_put(o, "service", json_text(parts->v[i].name));
+        json_put(o, "state", json_string(slo_budget_state(&parts->v[i].slo)));
+        json_put(o, "budget", budget_json(&parts->v[i].slo));
+        (void)json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *
 control_json(const struct slo_policy *policy, const struct slo_control *control)
 {
     json_t *o = json_object();
@@ -80,7 +95,8 @@ control_json(const struct slo_policy *policy, const struct slo_control *control)
 }
 
 void
-slo_print_json(const struct slo_policy *policy, const struct slo *slo)
+slo_print_json(const struct slo_policy *policy, const struct slo *slo,
+               const struct slo_parts *parts)
 {
     AUTO(json_decref) json_t *o = json_object();
     json_t *patches = json_object();
@@ -95,6 +111,7 @@ slo_print_json(const struct slo_policy *policy, const struct slo *slo)
     }
     json_put(o, "window_days", json_real((double)policy->window_ms / (double)SLO_DAY_MS));
     json_put(o, "budget", budget_json(slo));
+    json_put(o, "services", services_json(parts));
     json_put(o, "open", open);
     json_put(o, "patches", patches);
     json_put(o, "patch_burn_rate", json_real(slo->patch_burn));
@@ -153,6 +170,27 @@ print_budget(const struct cmd_context *context, const struct slo_policy *policy,
         (void)printf("%-18s NJ-%lld %s: %.1f a day, open for %s\n",
                      i == 0 ? "  what refills it" : "", (long long)bug->bug,
                      severity_name(bug->severity), bug->per_day, age);
+    }
+}
+
+static void
+print_services(const struct cmd_context *context, const struct slo_parts *parts)
+{
+    static const struct {
+        const char *state, *color;
+    } colors[] = {{"ok", "32"}, {"half", "33"}, {"low", "31"}, {"exhausted", "31;1"}};
+
+    for (size_t i = 0; i < parts->n; i++) {
+        const struct slo *slo = &parts->v[i].slo;
+        const char *state = slo_budget_state(slo);
+        const char *color = "";
+        for (size_t k = 0; k < COUNT(colors); k++) {
+            color = strcmp(colors[k].state, state) == 0 ? colors[k].color : color;
+        }
+        (void)printf("%-18s %s%-9s%s %s: %.1f of %.1f points, %.1f a day\n",
+                     i == 0 ? "  by service" : "", cmd_color(context, color), state,
+                     cmd_color(context, "0"), parts->v[i].name, slo->spent, slo->budget,
+                     slo->per_day);
     }
 }
 
@@ -266,9 +304,10 @@ print_alerts(const struct slo_policy *policy, const struct slo *slo)
 
 void
 slo_print(const struct cmd_context *context, const struct slo_policy *policy,
-          const struct slo *slo)
+          const struct slo *slo, const struct slo_parts *parts)
 {
     print_budget(context, policy, slo);
+    print_services(context, parts);
     print_patches(policy, slo);
     print_detection(policy, slo);
     print_control(context, policy, &slo->control);

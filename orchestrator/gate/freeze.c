@@ -15,7 +15,7 @@
 bool
 freeze_is_due(const struct slo *slo)
 {
-    return slo->budget > 0 && slo->spent >= slo->budget;
+    return slo->budget > 0 && slo_exhausted(slo);
 }
 
 struct asking {

@@ -442,10 +442,18 @@ slo_of(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
     slo_poisson(out->incidents, &out->incidents_low, &out->incidents_high);
 }
 
+bool
+slo_exhausted(const struct slo *slo)
+{
+    return slo->spent > 0 && slo->spent >= slo->budget;
+}
+
 const char *
 slo_budget_state(const struct slo *slo)
 {
-    double left = slo->budget > 0 ? 1 - slo->spent / slo->budget : 0;
+    double left = slo->budget > 0      ? 1 - slo->spent / slo->budget
+                  : slo_exhausted(slo) ? 0
+                                       : 1; /* none is tolerated, and there is none */
 
     return left <= 0 ? "exhausted" : left <= 0.1 ? "low" : left <= 0.5 ? "half" : "ok";
 }

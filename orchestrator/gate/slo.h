@@ -26,6 +26,17 @@
 enum { SLO_SEVERITIES = SEVERITY_CRITICAL + 1, SLO_WORST_MAX = 5 };
 #define SLO_DAY_MS INT64_C(86400000)
 
+struct slo_service { /* whose targets have a budget of their own */
+    char *name;
+    struct strv targets; /* patterns of names, as a shell's: "png*" */
+    double tolerated[SLO_SEVERITIES];
+};
+struct slo_services {
+    struct slo_service *v;
+    size_t n;
+};
+void slo_services_clear(struct slo_services *services);
+
 struct slo_policy {
     int64_t window_ms;                   /* rolling */
     double weight[SLO_SEVERITIES];       /* points a day */
@@ -40,6 +51,9 @@ struct slo_policy {
     double capacity;                     /* share of the meant time of workers used */
     int64_t outage_ms; /* bad minutes in a row of one target that are an incident */
     int64_t alerts;    /* events that people are told of, in 7 days at most */
+    /* A target belongs to the first that names it; what tolerated says is of those in
+     * none. A copy of the policy borrows them. */
+    struct slo_services services;
 };
 
 /* 28 days; weights 10 5 2 0.5 0; one critical, two high, a medium, two low ones are
@@ -122,6 +136,31 @@ struct slo {
 void slo_of(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
             const struct slo_control *control, int64_t now, struct slo *out);
 
+/* The budget of one service, or of all targets that are in none, where there are any:
+ * one team's bugs are to freeze no other's changes. */
+struct slo_part {
+    const char *name; /* borrowed from the policy; "other" */
+    struct slo slo;   /* of its bugs alone; no control, no alerts */
+};
+struct slo_parts {
+    struct slo_part *v; /* services in their order, then "other"; none without services */
+    size_t n;
+};
+void slo_parts_clear(struct slo_parts *parts);
+AUTO_DEFINE_CLEAR(struct slo_parts, slo_parts_clear)
+
+/* *out is new. */
+void slo_parts_of(const struct slo_policy *policy, const struct bug_life *lives, size_t n,
+                  int64_t now, struct slo_parts *out);
+
+/* Which part a target belongs to. */
+size_t slo_part_of(const struct slo_policy *policy, const char *target);
+
+/* What is tolerated in all parts together. */
+struct slo_policy slo_policy_whole(const struct slo_policy *policy);
+
+bool slo_exhausted(const struct slo *slo); /* points are spent, and none is left */
+
 /* Whether a bug was fixed at its deadline, at all times alike. */
 enum slo_deadline {
     SLO_DEADLINE_NONE, /* it has none (backlog, no bug), or it has not come */
@@ -148,16 +187,16 @@ void slo_control_decide(const struct slo_policy *policy, struct slo_control *out
 /* Exact (Garwood 1936) 90 % range of the mean of a Poisson distribution that showed n. */
 void slo_poisson(int64_t n, double *low, double *high);
 
-/* From the store. */
+/* From the store: the whole, and its parts (NULL: not asked for). */
 int slo_collect(struct store *store, const struct slo_policy *policy, int64_t now,
-                struct slo *out, struct err *err);
+                struct slo *out, struct slo_parts *parts, struct err *err);
 
 /* ok (more than half of the budget is left) half low (at most a tenth) exhausted */
 const char *slo_budget_state(const struct slo *slo);
 
 /*
  * Write as events, each once, what only the passing of time brings about:
- *   budget.state   when the state of the budget is another one
+ *   budget.state   when the state of the budget, or of a service's, is another one
  *   bug.deadline   "met" or "missed", when a bug's deadline has come
  *   bug.introduced its commit is known now, and so how long it was there (goes to no
  * sink) bug.incident   a bug of severity high or more shows on a build that is shipped

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "orchestrator/gate/slo.h"
 #include "triage/outbox.h"
+#include "triage/vitals.h"
 
 enum { ALERT_DAYS = 7 };
 
@@ -116,12 +117,13 @@ static int
 collect(struct store *store, const struct slo_policy *policy, int64_t now,
         struct lives *lives, struct slo *out, struct err *err)
 {
+    const struct slo_policy whole = slo_policy_whole(policy);
     struct slo_control control = {0};
     int rc = store_lives(store, keep, lives, err);
 
     rc = rc < 0 ? rc : collect_control(store, policy, now, &control, err);
     if (rc == 0) {
-        slo_of(policy, lives->v, lives->n, &control, now, out);
+        slo_of(&whole, lives->v, lives->n, &control, now, out);
         rc = collect_alerts(store, policy, now, out, err);
     }
     return rc;
@@ -129,28 +131,56 @@ collect(struct store *store, const struct slo_policy *policy, int64_t now,
 
 int
 slo_collect(struct store *store, const struct slo_policy *policy, int64_t now,
-            struct slo *out, struct err *err)
+            struct slo *out, struct slo_parts *parts, struct err *err)
 {
     AUTO(lives_clear) struct lives lives = {0};
+    int rc = collect(store, policy, now, &lives, out, err);
 
-    return collect(store, policy, now, &lives, out, err);
+    if (rc == 0 && parts != NULL) {
+        slo_parts_of(policy, lives.v, lives.n, now, parts);
+    }
+    return rc;
 }
 
 /* --- what time brings about --- */
 
+/* service NULL: there are none. */
 static int
-note_budget(struct store *store, const struct slo *slo, struct err *err)
+note_budget(struct store *store, const char *service, const struct slo *slo,
+            struct err *err)
 {
     AUTO(json_decref) json_t *detail = json_object();
-    const struct event event = {.kind = "budget.state",
-                                .subject = "budget",
-                                .to = slo_budget_state(slo),
-                                .detail = detail};
+    struct event event = {.kind = "budget.state",
+                          .subject = "budget",
+                          .to = slo_budget_state(slo),
+                          .detail = detail};
+    int rc = service == NULL ? 0 : store_service(store, service, &event.subject_id, err);
 
+    if (rc < 0) {
+        return rc;
+    }
+    if (service != NULL) {
+        json_put(detail, "service", json_text(service));
+    }
     json_put(detail, "points", json_real(slo->budget));
     json_put(detail, "spent", json_real(slo->spent));
     json_put(detail, "points_per_day", json_real(slo->per_day));
     return store_event_change(store, &event, "ok", err);
+}
+
+static int
+note_budgets(struct store *store, const struct slo_policy *policy,
+             const struct lives *lives, const struct slo *slo, int64_t now,
+             struct err *err)
+{
+    AUTO(slo_parts_clear) struct slo_parts parts = {0};
+    int rc = 0;
+
+    slo_parts_of(policy, lives->v, lives->n, now, &parts);
+    for (size_t i = 0; i < parts.n && rc == 0; i++) {
+        rc = note_budget(store, parts.v[i].name, &parts.v[i].slo, err);
+    }
+    return parts.n == 0 ? note_budget(store, NULL, slo, err) : rc;
 }
 
 static int
@@ -275,7 +305,7 @@ slo_note(struct store *store, const struct slo_policy *policy, int64_t now,
     struct slo slo = {0};
     int rc = collect(store, policy, now, &lives, &slo, err);
 
-    rc = rc < 0 ? rc : note_budget(store, &slo, err);
+    rc = rc < 0 ? rc : note_budgets(store, policy, &lives, &slo, now, err);
     for (size_t i = 0; rc == 0 && i < lives.n; i++) {
         rc = note_life(store, policy, &lives.v[i], now, err);
     }

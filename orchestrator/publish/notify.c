@@ -95,7 +95,8 @@ static void
 put_subject(const struct outbox_row *row, struct buf *out)
 {
     if (strcmp(row->subject, "budget") == 0) {
-        buf_adds(out, "breach budget");
+        buf_adds(out, row->name[0] == '\0' ? "breach budget" : "breach budget of ");
+        str_name(out, row->name, strlen(row->name));
         return;
     }
     buf_addf(out, "%s ", row->subject);

@@ -34,5 +34,23 @@ is "the published numbers are the same" "$(awk '$1 == "nightjar_breach_spent_poi
 printf 'slo: {tolerated: {critical: 0, high: 0, medium: 1, low: 0}, deadline: {medium: 5d}}\n' >nightjar.yaml
 exits 4 "a smaller budget is exhausted" later 20 "$NIGHTJAR" slo
 has "and says so" "$OUT" "breach budget      exhausted: 90.0 of 10.0 points spent"
+
+# --- services ---
+
+cat >nightjar.yaml <<'Y'
+slo:
+  services:
+    - {name: images, targets: [png*], tolerated: {critical: 0, high: 0, medium: 0, low: 0}}
+    - {name: texts, targets: [rep*], tolerated: {medium: 1}}
+Y
+exits 0 "each service has a budget of its own" later 20 "$NIGHTJAR" slo --json
+is "of its targets' bugs" "$(jq -c '[.services[] | [.service, .state, (.budget.points | round), (.budget.spent | round)]]' "$OUT")" \
+  '[["images","ok",0,0],["texts","ok",294,90],["other","ok",294,0]]'
+is "which are the whole together" "$(jq -c '[.budget.points, .budget.spent] | map(round)' "$OUT")" '[588,90]'
+later 20 "$NIGHTJAR" push metrics --print >text
+is "so are the published numbers" "$(awk '/^nightjar_breach_spent_points/ { n += $2 } END { printf "%.0f", n }' text)" 90
+sed -i 's/rep\*/xml/; s/png\*/rep*/' nightjar.yaml
+exits 4 "one that tolerates nothing is exhausted by one bug" later 20 "$NIGHTJAR" slo
+has "whatever is left elsewhere" "$OUT" "exhausted images: 90.0 of 0.0 points, 2.0 a day"
 exits 2 "slo takes no arguments" "$NIGHTJAR" slo now
 finish

@@ -313,6 +313,15 @@ static const struct {
      "1:24: pushgateway: 'localhost:9091' is no URL such as http://localhost:9091"},
     {"slo: {deadline: {crtical: 7d}}\n",
      "1:18: unknown key 'crtical' (did you mean 'critical'?)"},
+    {"slo: {services: [{name: a}]}\n",
+     "1:18: services: an entry needs name: and targets:, such as {name: images, targets: "
+     "[png*, jpeg]}"},
+    {"slo: {services: [{name: a, targets: [b]}, {name: a, targets: [c]}]}\n",
+     "1:43: services: 'a' stands twice"},
+    {"slo: {services: [{name: other, targets: [b]}]}\n",
+     "1:18: services: 'other': a name is letters, digits, '-', '_', '.'; 'other' is what "
+     "is in none"},
+    {"slo: {services: {a: b}}\n", "1:17: services: wanted a list, not a map"},
     {"slo: {tolerated: {high: -1}}\n", "1:25: high '-1' is not a number from 0 to 10000"},
     {"notify: [{kind: slack, url: 'http://a'}]\n",
      "1:10: notify: an entry needs name:, kind: and url: (or url_env:, where the URL is "

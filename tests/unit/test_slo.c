@@ -377,6 +377,65 @@ test_budget_has_states(void **state)
     }
 }
 
+/* --- services --- */
+
+/* The worked example, whose bugs are of two services and of none. */
+static void
+test_services_have_budgets_of_their_own(void **state)
+{
+    static char images[] = "images", texts[] = "texts", png[] = "png1", xml[] = "xml",
+                zip[] = "zip";
+    static char *const targets[] = {png, png, xml, zip, png};
+    struct slo_policy policy = slo_policy_default();
+    struct slo_service services[] = {
+        {.name = images, .tolerated = {[SEVERITY_CRITICAL] = 1}}, {.name = texts}};
+    AUTO(slo_parts_clear) struct slo_parts parts = {0};
+    struct scene scene;
+    struct slo slo;
+
+    (void)state;
+    strv_add(&services[0].targets, "gif");
+    strv_add(&services[0].targets, "png*");
+    strv_add(&services[1].targets, "x?l");
+    set_scene(&scene);
+    for (size_t i = 0; i < COUNT(targets); i++) {
+        scene.lives[i].target = targets[i];
+    }
+    slo_parts_of(&policy, scene.lives, 5, NOW, &parts);
+    assert_int_equal(parts.n, 0);
+    policy.services = (struct slo_services){services, COUNT(services)};
+    slo_parts_of(&policy, scene.lives, 5, NOW, &parts);
+    assert_int_equal(parts.n, 3);
+    assert_string_equal(parts.v[0].name, "images");
+    assert_near(parts.v[0].slo.budget, 70, 0);
+    assert_near(parts.v[0].slo.spent, 71.5, 1e-9);
+    assert_string_equal(slo_budget_state(&parts.v[0].slo), "exhausted");
+    assert_near(parts.v[1].slo.budget, 0, 0); /* none is tolerated, and one is there */
+    assert_near(parts.v[1].slo.spent, 100, 1e-9);
+    assert_true(slo_exhausted(&parts.v[1].slo));
+    assert_string_equal(parts.v[2].name, "other");
+    assert_near(parts.v[2].slo.budget, 294, 0);
+    assert_near(parts.v[2].slo.spent, 56, 1e-9);
+    assert_int_equal(slo_part_of(&policy, "gif"), 0);
+    assert_int_equal(slo_part_of(&policy, "giff"), 2);
+    const struct slo_policy whole = slo_policy_whole(&policy);
+    slo_of(&whole, scene.lives, 5, NULL, NOW, &slo);
+    assert_near(slo.budget, 364, 0);
+    assert_near(slo.spent, 227.5, 1e-9); /* that of its parts together */
+    strv_clear(&services[0].targets);
+    strv_clear(&services[1].targets);
+}
+
+static void
+test_nothing_tolerated_and_nothing_there_is_ok(void **state)
+{
+    const struct slo slo = {0};
+
+    (void)state;
+    assert_false(slo_exhausted(&slo));
+    assert_string_equal(slo_budget_state(&slo), "ok");
+}
+
 int
 main(void)
 {
@@ -396,6 +455,8 @@ main(void)
         cmocka_unit_test(test_a_run_counts_as_far_as_it_lies_in_the_window),
         cmocka_unit_test(test_outages_are_incidents),
         cmocka_unit_test(test_budget_has_states),
+        cmocka_unit_test(test_services_have_budgets_of_their_own),
+        cmocka_unit_test(test_nothing_tolerated_and_nothing_there_is_ok),
     };
 
     return cmocka_run_group_tests_name("slo", tests, NULL, NULL);

@@ -61,6 +61,32 @@ test_a_deadline_is_told_when_it_has_come(void **state)
     assert_clean(fix);
 }
 
+/* Each service's state is told for itself, with its name. */
+static void
+test_services_tell_of_their_budgets(void **state)
+{
+    struct fixture *fix = *state;
+    struct slo_policy policy = slo_policy_default();
+    static char name[] = "images";
+    struct slo_service service = {.name = name};
+    const struct said medium = {0};
+    int64_t now = clock_wall_ms();
+
+    strv_add(&service.targets, "t");
+    policy.services = (struct slo_services){&service, 1};
+    (void)triage(fix, "a", &medium);
+    for (int i = 0; i < 2; i++) {
+        must(fix, slo_note(fix->store, &policy, now + SLO_DAY_MS, &fix->err));
+    }
+    assert_int_equal(events(fix, "budget.state", "exhausted"), 1);
+    assert_int_equal(number(fix,
+                            "SELECT count(*) FROM event WHERE kind = 'budget.state'"
+                            " AND subject_id = 1 AND json_extract(detail, '$.service') ="
+                            " 'images'"),
+                     1);
+    strv_clear(&service.targets);
+}
+
 static void
 test_one_that_was_met_goes_to_no_sink(void **state)
 {
@@ -146,7 +172,7 @@ test_a_pause_is_no_outage(void **state)
     note(fix, (minute + 90) * CONTROL_SLICE_MS);
     assert_int_equal(events(fix, "target.outage", "outage"), 0);
     must(fix, slo_collect(fix->store, &policy, (minute + 90) * CONTROL_SLICE_MS, &slo,
-                          &fix->err));
+                          NULL, &fix->err));
     assert_int_equal(slo.control.bad, 80);
     assert_int_equal(slo.control.outages, 0);
     assert_int_equal(slo.incidents, 0);
@@ -172,11 +198,12 @@ test_alerts_are_counted_once_whoever_got_them(void **state)
         must(fix,
              store_outbox_tried(fix->store, id, id <= 2 ? &told : &unwanted, &fix->err));
     }
-    must(fix, slo_collect(fix->store, &policy, clock_wall_ms() + 1, &slo, &fix->err));
+    must(fix,
+         slo_collect(fix->store, &policy, clock_wall_ms() + 1, &slo, NULL, &fix->err));
     assert_int_equal(slo.alerts, 1);
     assert_int_equal(slo.alert_latency.n, 1);
     must(fix, slo_collect(fix->store, &policy, clock_wall_ms() + 8 * SLO_DAY_MS, &slo,
-                          &fix->err));
+                          NULL, &fix->err));
     assert_int_equal(slo.alerts, 0);
     assert_int_equal(slo.alert_latency.n, 1);
 }
@@ -187,6 +214,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_deadline_is_told_when_it_has_come),
         TEST(test_one_that_was_met_goes_to_no_sink),
+        TEST(test_services_tell_of_their_budgets),
         TEST(test_the_budget_tells_when_its_state_changes),
         TEST(test_an_outage_is_told_once_and_that_it_is_over),
         TEST(test_a_pause_is_no_outage),

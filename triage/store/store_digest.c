@@ -44,7 +44,7 @@ static const char *const sql[STATEMENTS] = {
                         " FROM bug g JOIN target t ON t.id = g.target WHERE g.id = ?1",
     [OTHERS] =
         "SELECT e.kind, coalesce(e.to_state, ''), coalesce(t.name, w.name,"
-        " iif(e.subject = 'budget', 'the', '?')), "
+        " json_extract(e.detail, '$.service'), iif(e.subject = 'budget', 'the', '?')), "
         "max(e.id)"
         " FROM event e LEFT JOIN target t ON e.subject = 'target' AND t.id = e.subject_id"
         " LEFT JOIN worker w ON e.subject = 'worker' AND w.id = e.subject_id"

@@ -33,7 +33,8 @@ enum {
     " e.at, e.kind, e.subject, e.subject_id, e.from_state, e.to_state, e.actor,"       \
     " e.detail, CASE e.subject WHEN 'target' THEN (SELECT name FROM target WHERE id =" \
     " e.subject_id) WHEN 'worker' THEN (SELECT name FROM worker WHERE id ="            \
-    " e.subject_id) END FROM sink s CROSS JOIN outbox o ON o.sink = s.id"              \
+    " e.subject_id) WHEN 'budget' THEN json_extract(e.detail, '$.service') END FROM "  \
+    "sink s CROSS JOIN outbox o ON o.sink = s.id"                                      \
     " JOIN event e ON e.id = o.event"
 
 static const char *const sql[STATEMENTS] = {

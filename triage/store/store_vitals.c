@@ -1,12 +1,13 @@
 #include "triage/vitals.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "triage/store/store_private.h"
 
-enum { STATEMENTS = VITALS + 1, PUT = VITALS };
+enum { PUT = VITALS, SERVICE, SERVICE_ADD, STATEMENTS };
 
 /* What is only remembered is a setting of this name, and of the label behind it. */
 #define PUSHED "pushed:"
@@ -47,6 +48,11 @@ static const char *const sql[STATEMENTS] = {
     [VITAL_CANARY] = REMEMBERED(CANARY),
     [PUT] = "INSERT INTO setting(name, value) VALUES(?1, ?2)"
             " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [SERVICE] = "SELECT value FROM setting WHERE name = 'service:' || ?1",
+    [SERVICE_ADD] = "INSERT INTO setting(name, value) SELECT 'service:' || ?1,"
+                    " 1 + coalesce((SELECT max(value) FROM setting"
+                    "  WHERE name GLOB 'service:*'), 0) WHERE true"
+                    " ON CONFLICT(name) DO NOTHING",
 };
 const struct store_sql store_vitals_sql = {sql, STATEMENTS};
 
@@ -87,6 +93,21 @@ store_vital_put(struct store *store, enum vital vital, const char *one, int64_t 
     assert(prefixes[vital] != NULL);
     return rc < 0 ? rc
                   : store_end(store, put(store, prefixes[vital], one, value, err), err);
+}
+
+int
+store_service(struct store *store, const char *name, int64_t *id, struct err *err)
+{
+    int rc = db_int(store->db, id, err, sql[SERVICE], "t", name);
+
+    if (rc != -ENODATA) {
+        return rc;
+    }
+    rc = db_begin(store->db, err);
+    rc = rc < 0
+             ? rc
+             : store_end(store, db_run(store->db, err, sql[SERVICE_ADD], "t", name), err);
+    return rc < 0 ? rc : db_int(store->db, id, err, sql[SERVICE], "t", name);
 }
 
 int
