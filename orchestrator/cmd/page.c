@@ -233,8 +233,8 @@ static void
 markdown_plain(struct buf *out, const char *text)
 {
     for (size_t i = 0; text[i] != '\0'; i++) {
-        if (strchr("\\`*_[]<>|~&$@", text[i]) != NULL ||
-            (i == 0 && strchr("#+-=", text[i]) != NULL)) {
+        if (strchr("\\`*_[]<|~&$@", text[i]) != NULL ||
+            (i == 0 && strchr("#+-=>", text[i]) != NULL)) {
             buf_addc(out, '\\');
         }
         buf_addc(out, text[i]);

@@ -106,6 +106,15 @@ int tracker_disclose(struct store *store, const struct notify_sink *sink,
 /* A text as one part of a URL's path or query: all but unreserved characters are %XX. */
 void tracker_url(struct buf *out, const char *text);
 
+/* What trackers whose texts are Markdown have in common: the array that an answer is; an
+ * issue's text, by its name, holds the marker; its number, by its name, as a key (new;
+ * NULL: none); title and text to set; a comment. */
+const json_t *tracker_array(const json_t *answer);
+bool tracker_text_has(const json_t *issue, const char *name, const char *marker);
+char *tracker_number(const json_t *issue, const char *name);
+json_t *tracker_fields(const struct tracker_issue *issue, const char *name);
+json_t *tracker_comment(const char *text, const char *marker);
+
 /* "<!-- MARKER -->" behind a text, where that is hidden. New. */
 char *tracker_marked(const char *text, const char *marker);
 

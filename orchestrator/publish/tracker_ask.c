@@ -47,6 +47,49 @@ tracker_marked(const char *text, const char *marker)
     return mem_printf("%s\n\n<!-- %s -->\n", text, marker);
 }
 
+const json_t *
+tracker_array(const json_t *answer)
+{
+    return answer;
+}
+
+bool
+tracker_text_has(const json_t *issue, const char *name, const char *marker)
+{
+    return strstr(json_get_str(issue, name, ""), marker) != NULL;
+}
+
+char *
+tracker_number(const json_t *issue, const char *name)
+{
+    int64_t number = json_get_int(issue, name, 0);
+
+    return number <= 0 ? NULL : mem_printf("%lld", (long long)number);
+}
+
+json_t *
+tracker_fields(const struct tracker_issue *issue, const char *name)
+{
+    json_t *o = json_object();
+
+    if (issue->title != NULL) {
+        json_put(o, "title", json_text(issue->title));
+    }
+    if (issue->body != NULL) {
+        AUTO(mem_free) char *body = tracker_marked(issue->body, issue->marker);
+        json_put(o, name, json_text(body));
+    }
+    return o;
+}
+
+json_t *
+tracker_comment(const char *text, const char *marker)
+{
+    AUTO(mem_free) char *marked = tracker_marked(text, marker);
+
+    return json_pack("{s:o}", "body", json_text(marked));
+}
+
 int
 tracker_token(const struct notify_sink *sink, char **out, struct err *err)
 {

@@ -56,38 +56,23 @@ find(const struct notify_sink *sink, const char *marker, const char *since, int 
     set(call, "GET", sink, NULL, rest);
 }
 
-static const json_t *
-issues(const json_t *answer)
-{
-    return answer;
-}
-
 static bool
 has_marker(const json_t *issue, const char *marker)
 {
-    return strstr(json_get_str(issue, "description", ""), marker) != NULL;
+    return tracker_text_has(issue, "description", marker);
 }
 
 static char *
 key(const json_t *issue)
 {
-    int64_t number = json_get_int(issue, "iid", 0);
-
-    return number <= 0 ? NULL : mem_printf("%lld", (long long)number);
+    return tracker_number(issue, "iid");
 }
 
 static json_t *
 fields(const struct tracker_issue *issue)
 {
-    json_t *o = json_object();
+    json_t *o = tracker_fields(issue, "description");
 
-    if (issue->title != NULL) {
-        json_put(o, "title", json_text(issue->title));
-    }
-    if (issue->body != NULL) {
-        AUTO(mem_free) char *body = tracker_marked(issue->body, issue->marker);
-        json_put(o, "description", json_text(body));
-    }
     if (issue->labels != NULL) {
         AUTO(buf_clear) struct buf list = BUF_INIT;
         for (size_t i = 0; i < issue->labels->n; i++) {
@@ -139,10 +124,8 @@ static void
 comment(const struct notify_sink *sink, const char *issue, const char *text,
         const char *marker, struct tracker_call *call)
 {
-    AUTO(mem_free) char *marked = tracker_marked(text, marker);
-
     set(call, "POST", sink, issue, "/notes");
-    call->body = json_pack("{s:o}", "body", json_text(marked));
+    call->body = tracker_comment(text, marker);
 }
 
 static void
@@ -167,7 +150,7 @@ static const struct tracker_ops ops = {.name = "gitlab",
                                        .authorize = authorize,
                                        .is_public = is_public,
                                        .find = find,
-                                       .issues = issues,
+                                       .issues = tracker_array,
                                        .has_marker = has_marker,
                                        .key = key,
                                        .create = create,

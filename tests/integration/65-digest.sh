@@ -18,7 +18,7 @@ report reads READ >first/two
 ok "a bug" "$NIGHTJAR" triage --reports first/one
 ok "and another" "$NIGHTJAR" triage --reports first/two
 exits 0 "today" "$NIGHTJAR" digest
-has "they are new" "$OUT" "2 crashes -\\> 2 new"
+has "they are new" "$OUT" "2 crashes -> 2 new"
 is "the worse one first" "$(grep -o 'NJ-[0-9] new, [a-z]*' "$OUT" | xargs)" "NJ-1 new, high NJ-2 new, medium"
 exits 0 "in two days" later 2 "$NIGHTJAR" digest
 is "there is nothing to say" "$(cat "$OUT")" ""
@@ -32,7 +32,7 @@ mkdir flood many
 for i in $(seq 60); do { report writes WRITE; echo "pid $i"; } >"flood/$i"; done
 ok "a flood" "$NIGHTJAR" triage --reports flood
 exits 0 "the digest" "$NIGHTJAR" digest
-has "says what it does to fuzzing" "$OUT" "62 crashes -\\> 2 new, 1 blocks fuzzing"
+has "says what it does to fuzzing" "$OUT" "62 crashes -> 2 new, 1 blocks fuzzing"
 has "and which bug it is" "$OUT" "61 crashes, blocks fuzzing"
 for i in $(seq 80); do report "f$i" READ >"many/$i"; done
 ok "many bugs" "$NIGHTJAR" triage --reports many
