@@ -132,7 +132,7 @@ test_markdown_escapes_what_would_act(void **state)
     assert_string_equal(
         buf_str(&fix->out),
         "a\\\\x1b\\[31m\\\\x9b\\\\xc2\\\\x9b\\\\x0d\\\\x0a\\\\x07\\`x\\`\\`y\\`\\|\\<"
-        "script\\>"
+        "script>"
         "\\&\xe2\x81\xa0lt;\\@\xe2\x81\xa0me #\xe2\x81\xa0"
         "12 !\xe2\x81\xa0"
         "3 http:\xe2\x81\xa0//e.x www\xe2\x81\xa0.e.x !\xe2\x81\xa0\\[i\\](u) \\[l\\](u) "
