@@ -32,8 +32,7 @@ struct control_slice {
     size_t n_faults;
 };
 
-/* Told twice a slice is counted once: what is not later than the last of the target is
- * left out. -EINVAL: no such cause, times that cannot be. */
+/* Told twice a slice is counted once. -EINVAL: no such cause, times that cannot be. */
 int store_put_control(struct store *store, int64_t target,
                       const struct control_slice *slice, struct err *err);
 

@@ -83,6 +83,22 @@ test_a_slice_that_is_told_twice_counts_once(void **state)
                      2);
 }
 
+/* A day ahead, then set back: what is fuzzed on that day counts, and no minute twice. */
+static void
+test_a_clock_that_was_set_back_costs_no_minutes(void **state)
+{
+    struct fixture *fix = *state;
+
+    put(fix, MINUTE, "", 1000);
+    put(fix, MINUTE + 1440, "", 1000);
+    put(fix, MINUTE + 1, "", 1000);
+    put(fix, MINUTE + 2, "stalled", 0);
+    put(fix, MINUTE + 1, "", 1000);
+    put(fix, MINUTE + 1440, "", 1000);
+    assert_runs(fix, 0, 2000,
+                "t 0+2 '' 2000/2000\nt 2+1 'stalled' 0/1000\nt 1440+1 '' 1000/1000\n");
+}
+
 static void
 test_a_run_ends_with_an_hour(void **state)
 {
@@ -163,6 +179,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_slices_of_one_result_are_a_run),
         TEST(test_a_slice_that_is_told_twice_counts_once),
+        TEST(test_a_clock_that_was_set_back_costs_no_minutes),
         TEST(test_a_run_ends_with_an_hour),
         TEST(test_what_is_too_short_for_a_slice_counts_as_time),
         TEST(test_faults_are_counted_by_cause),

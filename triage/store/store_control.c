@@ -16,7 +16,7 @@ enum {
 
 static const char *const sql[STATEMENTS] = {
     [LAST] = "SELECT began, slices, cause FROM control WHERE target = ?1"
-             " ORDER BY began DESC LIMIT 1",
+             " AND began <= ?2 ORDER BY began DESC LIMIT 1",
     [LENGTHEN] =
         "UPDATE control SET slices = slices + 1, scheduled_ms = scheduled_ms + "
         "?3, productive_ms = productive_ms + ?4 WHERE target = ?1 AND began = ?2",
@@ -91,7 +91,8 @@ count_slice(struct store *store, const char *target, const struct control_slice 
     return rc;
 }
 
-/* 1: it is not later than what is there. */
+/* 1: it is there. What is later was told by a clock that was ahead, and holds up nothing.
+ */
 static int
 put_slice(struct store *store, int64_t target, const struct control_slice *slice,
           struct err *err)
@@ -100,7 +101,7 @@ put_slice(struct store *store, int64_t target, const struct control_slice *slice
     int64_t began = 0;
     int64_t end = 0;
     bool same = false;
-    int rc = db_query(store->db, &row, err, sql[LAST], "i", target);
+    int rc = db_query(store->db, &row, err, sql[LAST], "ii", target, slice->minute);
 
     rc = rc < 0 ? rc : stmt_step(row, err);
     if (rc == 1) {

@@ -146,19 +146,25 @@ store_crash_event(struct store *store, int64_t crash, const char *from, const ch
     return store_event_put(store, &event, err);
 }
 
+char *
+store_labels(const char *const *labels)
+{
+    AUTO(json_decref) json_t *object = json_object();
+
+    for (size_t i = 0; labels[i] != NULL; i += 2) {
+        json_put(object, labels[i], json_text(labels[i + 1]));
+    }
+    return json_line(object);
+}
+
 int
 store_count(struct store *store, const char *name, const char *const *labels,
             int64_t delta, struct err *err)
 {
-    AUTO(json_decref) json_t *object = json_object();
-
     if (delta <= 0) {
         return 0;
     }
-    for (size_t i = 0; labels[i] != NULL; i += 2) {
-        json_put(object, labels[i], json_text(labels[i + 1]));
-    }
-    AUTO(mem_free) char *text = json_line(object);
+    AUTO(mem_free) char *text = store_labels(labels);
     return db_run(store->db, err, sql[COUNT_UP], "tti", name, text, delta);
 }
 

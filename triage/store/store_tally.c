@@ -7,6 +7,7 @@
 #include "triage/store/store_private.h"
 
 enum {
+    OBSERVE,
     OPENED,
     FOUND,
     FILED,
@@ -19,6 +20,9 @@ enum {
     " AND " written " <= coalesce(ended, " written ")), 0)"
 
 static const char *const sql[STATEMENTS] = {
+    /* the bucket and the sum at once: each crash has several */
+    [OBSERVE] = "INSERT INTO counter(name, labels, value) VALUES(?1, ?2, 1), (?3, ?4, ?5)"
+                " ON CONFLICT(name, labels) DO UPDATE SET value = value + excluded.value",
     /* since it came back, else since it was filed */
     [OPENED] = "SELECT t.name, g.severity, g.backlog, coalesce((SELECT max(e.at) FROM"
                " event e WHERE e.subject = 'bug' AND e.subject_id = g.id"
@@ -32,32 +36,26 @@ static const char *const sql[STATEMENTS] = {
 };
 const struct store_sql store_tally_sql = {sql, STATEMENTS};
 
-enum { LABELS_MAX = 8 };
-
 int
 store_observe(struct store *store, const struct histogram *histogram,
               const char *const *labels, double value, struct err *err)
 {
-    const char *with_le[LABELS_MAX + 3] = {NULL};
     char le[HISTOGRAM_LE_MAX];
-    char name[64];
-    size_t n = 0;
+    char bucket[64];
+    char sum[64];
 
     if (!(value >= 0)) {
         return 0;
     }
-    for (; n < LABELS_MAX && labels[n] != NULL; n++) {
-        with_le[n] = labels[n];
-    }
+    AUTO(mem_free) char *of = store_labels(labels);
     histogram_le(histogram, histogram_bucket(histogram, value), le);
-    with_le[n] = "le";
-    with_le[n + 1] = le;
-    (void)snprintf(name, sizeof(name), "%s_bucket", histogram->name);
-    int rc = store_count(store, name, with_le, 1, err);
-    (void)snprintf(name, sizeof(name), "%s_sum", histogram->name);
-    return rc < 0 ? rc
-                  : store_count(store, name, labels,
-                                (int64_t)(value * histogram->per_unit), err);
+    AUTO(mem_free)
+    char *with_le = mem_printf("%.*s%s\"le\":\"%s\"}", (int)strlen(of) - 1, of,
+                               of[1] == '}' ? "" : ",", le);
+    (void)snprintf(bucket, sizeof(bucket), "%s_bucket", histogram->name);
+    (void)snprintf(sum, sizeof(sum), "%s_sum", histogram->name);
+    return db_run(store->db, err, sql[OBSERVE], "tttti", bucket, with_le, sum, of,
+                  (int64_t)(value * histogram->per_unit));
 }
 
 static int

@@ -6,6 +6,9 @@
 #include "triage/histogram.h"
 #include "triage/store.h"
 
+/* Pairs of name and value, ending with NULL, as a counter has them: new JSON text. */
+char *store_labels(const char *const *labels);
+
 /* Count a value; `labels` are pairs of name and value, ending with NULL; less than 0 is a
  * clock that was wrong, and is left out. */
 int store_observe(struct store *store, const struct histogram *histogram,
