@@ -52,6 +52,19 @@ print_move(void *user, const struct bug_move *move, struct err *err)
     return 0;
 }
 
+/* Who is told of what a person decides is whom nightjar.yaml names now. One that cannot
+ * be read keeps nobody from deciding. */
+static int
+name_sinks(const struct cmd_context *context, struct store *store, struct err *err)
+{
+    AUTO(config_free) struct config *config = NULL;
+    struct err ignored = ERR_INIT;
+
+    return config_load_settings(context->config, &config, &ignored) < 0
+               ? 0
+               : config_put_sinks(config, store, err);
+}
+
 static int
 hand_open(const struct cmd_context *context, struct hand *hand, struct err *err)
 {
@@ -67,7 +80,8 @@ hand_open(const struct cmd_context *context, struct hand *hand, struct err *err)
                                         strlen(bugs_options.reason) > BUGS_REASON_MAX)) {
         return err_set(err, -EINVAL, "--reason has 1 to %d bytes", BUGS_REASON_MAX);
     }
-    return store_open(context->state, DB_WRITE, &hand->store, err);
+    int rc = store_open(context->state, DB_WRITE, &hand->store, err);
+    return rc < 0 ? rc : name_sinks(context, hand->store, err);
 }
 
 static int

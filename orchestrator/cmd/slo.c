@@ -101,13 +101,15 @@ static int export(const struct cmd_context *context, const struct strv *args)
 
 /* --- note --- */
 
+/* config NULL: whom it names was told to the store before. */
 static int
 note_now(const struct cmd_context *context, const struct slo_policy *policy,
-         struct err *err)
+         const struct config *config, struct err *err)
 {
     AUTO(store_close) struct store *store = NULL;
     int rc = store_open(context->state, DB_WRITE, &store, err);
 
+    rc = rc < 0 || config == NULL ? rc : config_put_sinks(config, store, err);
     return rc < 0 ? rc : slo_note(store, policy, clock_wall_ms(), err);
 }
 
@@ -116,7 +118,7 @@ slo_note_now(const struct cmd_context *context, const struct slo_policy *policy)
 {
     struct err err = ERR_INIT;
 
-    (void)note_now(context, policy, &err);
+    (void)note_now(context, policy, NULL, &err);
 }
 
 static int
@@ -129,7 +131,7 @@ note(const struct cmd_context *context, const struct strv *args)
         return cmd_fail(EXIT_USAGE, "slo note takes no argument '%s'", args->v[0]);
     }
     int rc = config_load_settings(context->config, &config, &err);
-    rc = rc < 0 ? rc : note_now(context, &config->slo, &err);
+    rc = rc < 0 ? rc : note_now(context, &config->slo, config, &err);
     return rc < 0 ? cmd_fail_err(&err) : EXIT_DONE;
 }
 
