@@ -188,14 +188,15 @@ sed 's/  tolerated: .*/  services: [{name: sound, targets: ["ri*"], tolerated: {
 sed 's/ri\*/zip/' sound.yaml >zip.yaml
 in_repo="env GIT_DIR=$WORK/repo/.git GIT_WORK_TREE=$WORK/repo"
 ci tomorrow "${common[@]}" out-tomorrow
-WITH=$in_repo ci sound --all-targets --state-from cache --policy-from sound.yaml --base-commit HEAD~1 out-tomorrow
-WITH=$in_repo ci zip --all-targets --state-from cache --policy-from zip.yaml --base-commit HEAD~1 out-tomorrow
-ended sound 4 "a service's exhausted budget freezes what it touches"
-has "and says which" sound.out "the breach budget of sound is exhausted"
-ended zip 0 "another's does not"
+cp -r cache cache-before
+WITH=$in_repo ci sound --all-targets --state-from cache-before --policy-from sound.yaml --base-commit HEAD~1 out-tomorrow
+WITH=$in_repo ci zip --all-targets --state-from cache-before --policy-from zip.yaml --base-commit HEAD~1 out-tomorrow
 WITH=$in_repo ci fixed --state-from cache --state-to cache --policy-from frozen.yaml --base-commit HEAD~1 out-fixed
 ended tomorrow 0 "tomorrow it is known and fails nobody"
 is "as what was there before" "$(jq -r --arg bug "$bug" 'select(.id == $bug) | .state' <("$NIGHTJAR" --state state-tomorrow bugs --json))" new
+ended sound 4 "a service's exhausted budget freezes what it touches"
+has "and says which" sound.out "the breach budget of sound is exhausted"
+ended zip 0 "another's does not"
 ended fixed 0 "the fix passes"
 has "and closes it" fixed.out "$bug is fixed"
 has "though the budget is frozen: it is proven to fix" fixed.out "the change passes: it fixes $bug"
