@@ -46,6 +46,7 @@ target_free(struct target *target)
     mem_free(target->dictionary);
     strv_clear(&target->args);
     strv_clear(&target->seeds);
+    strv_clear(&target->first);
     strv_clear(&target->read);
     strv_clear(&target->env);
     strv_clear(&target->libfuzzer);

@@ -63,6 +63,7 @@ struct target {
     struct strv
         args; /* of a command-line target; "@@" is the input, none means standard input */
     struct strv seeds; /* files, folders, archives; absolute */
+    struct strv first; /* SHA-256 of those that a campaign begins with; may be empty */
     struct strv read; /* further files and folders that it reads when it runs; absolute */
     char *dictionary; /* absolute, or NULL */
     struct strv env;  /* NAME=value; sanitizer options of T.options merged in */

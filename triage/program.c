@@ -368,3 +368,16 @@ program_find(const char *name)
     }
     return NULL;
 }
+
+char *
+program_llvm_tool(const char *program, const char *tool)
+{
+    AUTO(mem_free) char *compiler = program_compiler(program);
+    const char *at = compiler == NULL ? NULL : strstr(compiler, "clang version ");
+    const char *version = at == NULL ? "" : at + strlen("clang version ");
+    size_t digits = strspn(version, "0123456789");
+    AUTO(mem_free) char *name = mem_printf("%s-%.*s", tool, (int)digits, version);
+    char *found = digits > 0 && digits < 4 ? program_find(name) : NULL;
+
+    return found != NULL ? found : program_find(tool);
+}

@@ -46,4 +46,8 @@ char *program_compiler(const char *path);
  * unset), or NULL. New string. */
 char *program_find(const char *name);
 
+/* Where a tool of LLVM is ("llvm-cov"): of the version that compiled the program, else
+ * any. New; NULL: there is none. */
+char *program_llvm_tool(const char *program, const char *tool);
+
 #endif

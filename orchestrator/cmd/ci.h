@@ -8,6 +8,7 @@
 
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/config.h"
+#include "orchestrator/gate/affected.h"
 #include "orchestrator/gate/attribution.h"
 #include "orchestrator/gate/baseline.h"
 #include "orchestrator/gate/cache.h"
@@ -33,6 +34,7 @@ struct ci {
     const struct ci_options *options;
     struct config *config;     /* the change's, or that of --policy-from */
     struct gate_policy policy; /* the configuration's, whose waivers it borrows */
+    struct change change; /* the diff */
     struct target_list head, base;
     struct target_list chosen; /* those of head that are run; borrowed from it */
     const char *base_folder;   /* given, or fetched; NULL: none */

@@ -58,8 +58,9 @@ show_targets(const struct ci *ci)
         AUTO(buf_clear) struct buf line = BUF_INIT;
         AUTO(mem_free)
         char *text = mem_printf(
-            "%s: %lld executions, %lld known inputs replayed%s%s", target->name,
+            "%s: %lld executions, %lld known inputs replayed%s%s%s%s", target->name,
             (long long)target->execs, (long long)target->replays,
+            target->seeds == NULL ? "" : "; ", target->seeds == NULL ? "" : target->seeds,
             target->why == NULL ? "" : "; ", target->why == NULL ? "" : target->why);
         report_console(&line, text);
         (void)puts(buf_str(&line));

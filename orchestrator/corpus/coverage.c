@@ -264,26 +264,12 @@ run_all(struct measuring *m, struct err *err)
 
 /* --- LLVM's tools --- */
 
-/* Of the version that compiled the program, else any. */
-static char *
-find_tool(const char *program, const char *tool)
-{
-    AUTO(mem_free) char *compiler = program_compiler(program);
-    const char *at = compiler == NULL ? NULL : strstr(compiler, "clang version ");
-    const char *version = at == NULL ? "" : at + strlen("clang version ");
-    size_t digits = strspn(version, "0123456789");
-    AUTO(mem_free) char *name = mem_printf("%s-%.*s", tool, (int)digits, version);
-    char *found = digits > 0 && digits < 4 ? program_find(name) : NULL;
-
-    return found != NULL ? found : program_find(tool);
-}
-
 static int
 run_tool(const struct measuring *m, const char *tool, const struct strv *arguments,
          struct buf *out, struct err *err)
 {
     const char *program = m->command.argv.v[0];
-    AUTO(mem_free) char *path = find_tool(program, tool);
+    AUTO(mem_free) char *path = program_llvm_tool(program, tool);
     AUTO(strv_clear) struct strv command = {0};
     AUTO(strv_clear) struct strv argv = {0};
     AUTO(proc_run_clear) struct proc_run run = {.output.max = EXPORT_MAX};

@@ -28,6 +28,10 @@
 #include "orchestrator/target.h"
 #include "triage/sandbox.h"
 
+/* Below the folder of seeds: those that are to be run before the others, which have them,
+ * too. AFL++ reads the last name of a folder first. */
+#define ENGINE_SEEDS_FIRST "~first"
+
 enum {
     ENGINE_LINE_MAX = 4096,    /* bytes of a line that line() sees; the rest is dropped */
     ENGINE_TAIL_MAX = 8 << 10, /* bytes of output kept for classify() */

@@ -109,6 +109,7 @@ static void
 add_options(const struct engine_job *job, struct strv *argv)
 {
     const struct target *target = job->target;
+    AUTO(mem_free) char *first = fs_join(job->seeds, ENGINE_SEEDS_FIRST);
 
     strv_add(argv, target->builds[BUILD_LIBFUZZER]);
     strv_addf(argv, "-artifact_prefix=%s/artifacts-%d/", job->folder, job->number);
@@ -131,7 +132,14 @@ add_options(const struct engine_job *job, struct strv *argv)
             strv_add(argv, target->libfuzzer.v[i]);
         }
     }
+    if (fs_is_folder(first)) { /* in the order of the folders, not by size */
+        strv_add(argv, "-shuffle=0");
+        strv_add(argv, "-prefer_small=0");
+    }
     strv_addf(argv, "%s/corpus", job->folder);
+    if (fs_is_folder(first)) {
+        strv_add(argv, first);
+    }
     strv_add(argv, job->seeds);
 }
 
@@ -338,6 +346,8 @@ judge_artifact(void *user, int dir, const char *name, unsigned char type)
     culprit->artifact = fd;
     (void)folder_list(culprit->job->folder, "corpus", remove_equal, culprit, NULL);
     (void)folder_list(culprit->job->seeds, "", remove_equal, culprit, NULL);
+    (void)folder_list(culprit->job->seeds, ENGINE_SEEDS_FIRST, remove_equal, culprit,
+                      NULL);
     return 0;
 }
 

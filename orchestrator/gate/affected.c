@@ -13,6 +13,7 @@ void
 change_clear(struct change *change)
 {
     strv_clear(&change->files);
+    mem_free(change->hunks);
     *change = (struct change){0};
 }
 
@@ -47,20 +48,10 @@ add_file(struct change *change, const char *name)
     }
 }
 
-/* "+++ b/src/x.c" and "--- a/src/x.c"; /dev/null where a file is new or gone. */
-static void
-read_header(const char *name, struct change *change)
-{
-    AUTO(mem_free) char *plain = mem_dup(name, strcspn(name, "\t"));
-
-    if (strcmp(plain, "/dev/null") != 0) {
-        bool prefixed = str_starts(plain, "a/") || str_starts(plain, "b/");
-        add_file(change, prefixed ? plain + 2 : plain);
-    }
-}
-
 struct hunk { /* lines that are still to come, lest "--- x" among them be a header */
     long before, after;
+    bool known; /* the file that is read is among the change's: the one below */
+    size_t file;
 };
 
 static long
@@ -80,9 +71,33 @@ count_of(const char *range)
     return (long)n;
 }
 
+static void
+add_hunk(struct change *change, const struct hunk *hunk, const char *range)
+{
+    AUTO(mem_free) char *digits = mem_dup(range, strspn(range, "0123456789"));
+    int64_t from = 0;
+
+    if (!hunk->known || change->n_hunks > CHANGE_HUNKS_MAX ||
+        str_number("line", digits, 0, 1 << 30, &from, NULL) < 0) {
+        return;
+    }
+    if (change->n_hunks == CHANGE_HUNKS_MAX) { /* too many to be of use */
+        mem_free(change->hunks);
+        change->hunks = NULL;
+        change->n_hunks = CHANGE_HUNKS_MAX + 1;
+        return;
+    }
+    change->hunks =
+        mem_resize(change->hunks, (change->n_hunks + 1) * sizeof(*change->hunks));
+    change->hunks[change->n_hunks++] =
+        (struct change_hunk){.file = hunk->file,
+                             .from = (int)from,
+                             .to = (int)(from + (hunk->after > 0 ? hunk->after - 1 : 1))};
+}
+
 /* True: the line belongs to a hunk. */
 static bool
-follow_hunk(struct hunk *hunk, const char *line)
+follow_hunk(struct change *change, struct hunk *hunk, const char *line)
 {
     const char *plus = strchr(line, '+');
 
@@ -90,7 +105,9 @@ follow_hunk(struct hunk *hunk, const char *line)
         if (!str_starts(line, "@@ -") || plus == NULL) {
             return false;
         }
-        *hunk = (struct hunk){count_of(line + 4), count_of(plus + 1)};
+        hunk->before = count_of(line + 4);
+        hunk->after = count_of(plus + 1);
+        add_hunk(change, hunk, plus + 1);
         return true;
     }
     hunk->before -= line[0] == '-' || line[0] == ' ' || line[0] == '\0';
@@ -98,15 +115,34 @@ follow_hunk(struct hunk *hunk, const char *line)
     return true;
 }
 
+/* "+++ b/src/x.c" and "--- a/src/x.c"; /dev/null where a file is new or gone. */
+static void
+read_header(const char *name, struct change *change, struct hunk *hunk)
+{
+    AUTO(mem_free) char *plain = mem_dup(name, strcspn(name, "\t"));
+    bool prefixed = str_starts(plain, "a/") || str_starts(plain, "b/");
+    const char *own = prefixed ? plain + 2 : plain;
+
+    hunk->known = false;
+    if (strcmp(plain, "/dev/null") == 0) {
+        return;
+    }
+    add_file(change, own);
+    for (size_t i = change->files.n; i > 0 && !hunk->known; i--) {
+        hunk->known = strcmp(change->files.v[i - 1], own) == 0;
+        hunk->file = i - 1;
+    }
+}
+
 static void
 read_line(struct change *change, struct hunk *hunk, const char *line, bool names)
 {
     if (names) {
         add_file(change, line);
-    } else if (follow_hunk(hunk, line)) {
+    } else if (follow_hunk(change, hunk, line)) {
         return;
     } else if (str_starts(line, "--- ") || str_starts(line, "+++ ")) {
-        read_header(line + 4, change);
+        read_header(line + 4, change, hunk);
     } else if (str_starts(line, "rename ") || str_starts(line, "copy ")) {
         const char *name = strchr(strchr(line, ' ') + 1, ' ');
         add_file(change, name == NULL ? "" : name + 1);
@@ -119,7 +155,7 @@ void
 change_read(const char *text, size_t len, struct change *out)
 {
     AUTO(mem_free) char *whole = mem_dup(text, len);
-    struct hunk hunk = {0, 0};
+    struct hunk hunk = {0};
     bool diff = str_starts(whole, "diff ") || strstr(whole, "\ndiff ") != NULL ||
                 str_starts(whole, "--- ") || strstr(whole, "\n--- ") != NULL;
 
@@ -132,6 +168,9 @@ change_read(const char *text, size_t len, struct change *out)
             read_line(out, &hunk, line, !diff);
         }
         line = last ? end : end + 1;
+    }
+    if (out->n_hunks > CHANGE_HUNKS_MAX) {
+        out->n_hunks = 0;
     }
 }
 
@@ -146,6 +185,18 @@ same_path(const char *a, const char *b)
 
     return strcmp(a, b) == 0 || (str_ends(longer, shorter) &&
                                  longer[strlen(longer) - strlen(shorter) - 1] == '/');
+}
+
+bool
+change_find(const struct change *change, const char *path, size_t *file)
+{
+    for (size_t i = 0; i < change->files.n; i++) {
+        if (same_path(change->files.v[i], path)) {
+            *file = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool
@@ -185,6 +236,22 @@ look_at_file(void *user, const struct coverage_file *file, struct err *err)
     return 0;
 }
 
+/* What a header changes beside functions (macros, types, what is generated from a
+ * grammar) is listed nowhere: neither by coverage nor by debug information. */
+static const char *
+find_header(const struct change *change)
+{
+    static const char *const headers[] = {".h",   ".hh", ".hpp", ".hxx",
+                                          ".inc", ".y",  ".l",   NULL};
+
+    for (size_t i = 0; i < change->files.n; i++) {
+        if (ends_as(change->files.v[i], headers)) {
+            return change->files.v[i];
+        }
+    }
+    return NULL;
+}
+
 /* 1: affected, 0: not, -ENODATA: coverage does not say. */
 static int
 by_coverage(struct store *store, const struct target *head, const struct change *change,
@@ -208,7 +275,7 @@ by_coverage(struct store *store, const struct target *head, const struct change 
         *why = mem_printf("its corpus reaches %s", reached);
         return 1;
     }
-    if (looking.listed < change->files.n) {
+    if (looking.listed < change->files.n || find_header(change) != NULL) {
         return -ENODATA;
     }
     *why = mem_strdup("not affected: its corpus reaches no file of the change");
@@ -232,8 +299,11 @@ by_sources(const struct target *head, const struct change *change, char **why)
             }
         }
     }
-    *why = mem_strdup("not affected: it is built from no file of the change");
-    return 0;
+    const char *header = find_header(change);
+    *why = header == NULL
+               ? mem_strdup("not affected: it is built from no file of the change")
+               : mem_printf("nothing tells whether it includes %s", header);
+    return header != NULL;
 }
 
 int

@@ -57,6 +57,7 @@ findings_clear(struct findings *findings)
     for (size_t i = 0; i < findings->n_targets; i++) {
         mem_free(findings->targets[i].name);
         mem_free(findings->targets[i].why);
+        mem_free(findings->targets[i].seeds);
     }
     mem_free(findings->v);
     mem_free(findings->targets);

@@ -74,8 +74,9 @@ struct finding {
 /* How a target was looked at: control health. */
 struct finding_target {
     char *name;
-    bool ran;  /* it did what it was to do; else the verdict cannot be pass */
-    char *why; /* a sentence: why it did not run, or need not; NULL: nothing to say */
+    bool ran;    /* it did what it was to do; else the verdict cannot be pass */
+    char *why;   /* a sentence: why it did not run, or need not; NULL: nothing to say */
+    char *seeds; /* a sentence: which seeds went first; NULL: no matter */
     int64_t execs, fuzz_ms; /* of fuzzing; 0: only replayed */
     int64_t replays;        /* of known reproducers */
     int64_t inputs;         /* of its corpus at the start */

@@ -45,6 +45,7 @@ target_json(const struct finding_target *target)
     json_put(o, "target", json_text(target->name));
     json_put(o, "ran", json_boolean(target->ran));
     json_put(o, "why", json_text(target->why));
+    json_put(o, "seeds", json_text(target->seeds));
     json_put(o, "executions", json_integer(target->execs));
     json_put(o, "fuzz_ms", json_integer(target->fuzz_ms));
     json_put(o, "replays", json_integer(target->replays));

@@ -142,6 +142,8 @@ ended bad 1 "a bug that is brought in fails, whatever policy the change brings a
 is "it is new" "$(tail -n 1 bad.out | jq -r '.new, .blocking' | xargs)" "1 1"
 has "and in the file of the change" bad.out "at repo/chunks.c:"
 has "which the diff names" bad.diff chunks.c
+is "after the seeds that reach it" "$(jq -r '.targets[0].seeds' reports-bad/verdict.json | sed -E 's/^[1-9][0-9]* of [0-9]+/N/')" \
+  "N seeds reach what the change touches, or crash, and go first"
 is "with what reproduces it" "$(find reports-bad/artifacts -name repro.sh | wc -l)" 1
 ended hung 3 "a harness that hangs proves nothing"
 ended broken 3 "nor does one that is broken"

@@ -326,6 +326,29 @@ crash_early(struct fixture *fix, const void *data, size_t len)
 }
 
 static void
+make_first(struct fixture *fix)
+{
+    AUTO(mem_free) char *first = fs_join(fix->seeds, ENGINE_SEEDS_FIRST);
+
+    assert_int_equal(fs_mkdirs(first, 0755, &fix->err), 0);
+}
+
+static void
+test_seeds_that_go_first_are_named_first_and_not_sorted_by_size(void **state)
+{
+    struct fixture *fix = *state;
+    AUTO(mem_free) char *first = fs_join(fix->seeds, ENGINE_SEEDS_FIRST);
+
+    make_first(fix);
+    assert_int_equal(engine_libfuzzer.command(&fix->job, &fix->command, &fix->err), 0);
+    size_t n = fix->command.argv.n;
+    assert_true(strv_has(&fix->command.argv, "-prefer_small=0"));
+    assert_true(strv_has(&fix->command.argv, "-shuffle=0"));
+    assert_string_equal(fix->command.argv.v[n - 2], first);
+    assert_string_equal(fix->command.argv.v[n - 1], fix->seeds);
+}
+
+static void
 test_a_seed_that_crashes_is_taken_out(void **state)
 {
     struct fixture *fix = *state;
@@ -334,9 +357,12 @@ test_a_seed_that_crashes_is_taken_out(void **state)
     put(fix, "libfuzzer/corpus/bb", "bang", 4);
     put(fix, "libfuzzer/corpus/cc", "boom and more", 13);
     put(fix, "seeds/dd", "boom", 4);
+    make_first(fix);
+    put(fix, "seeds/~first/dd", "boom", 4);
     crash_early(fix, "boom", 4);
     assert_int_equal(engine_libfuzzer.repair(&fix->job, &fix->view, &fix->err), 1);
     assert_false(is_there(fix, "libfuzzer/corpus/aa"));
+    assert_false(is_there(fix, "seeds/~first/dd"));
     assert_true(is_there(fix, "libfuzzer/corpus/bb"));
     assert_true(is_there(fix, "libfuzzer/corpus/cc"));
     assert_false(is_there(fix, "seeds/dd"));
@@ -420,6 +446,7 @@ main(void)
         TEST(test_patience_grows_with_the_gap_to_the_next_line),
         TEST(test_finds_have_a_key),
         TEST(test_ends),
+        TEST(test_seeds_that_go_first_are_named_first_and_not_sorted_by_size),
         TEST(test_a_seed_that_crashes_is_taken_out),
         TEST(test_a_seed_that_was_cut_is_taken_out_too),
         TEST(test_repair_changes_nothing_for_a_crash_while_fuzzing),
