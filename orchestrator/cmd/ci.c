@@ -146,6 +146,7 @@ adopt(const struct cifuzz *step)
     given.all_targets = given.all_targets || step->all_targets;
     given.timeouts = step->timeouts;
     given.ooms = step->ooms;
+    given.unreproducible = step->unreproducible;
     given.dry_run = step->dry_run;
     for (size_t i = 0; i < step->ignored.n; i++) {
         (void)cmd_fail(0, "%s has no counterpart here", step->ignored.v[i]);

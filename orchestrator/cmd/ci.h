@@ -24,9 +24,9 @@ struct ci_options {
     const char *override, *token;      /* why, and by whose right; NULL: nobody does */
     const char *state_from, *state_to; /* cache folders; NULL: none */
     bool strict, untrusted, warn, cifuzz;
-    bool all_targets;    /* those that the change cannot have touched as well */
-    bool timeouts, ooms; /* fail, whatever the policy says */
-    bool dry_run;        /* found bugs do not fail */
+    bool all_targets; /* those that the change cannot have touched as well */
+    bool timeouts, ooms, unreproducible; /* fail, whatever the policy says */
+    bool dry_run;                        /* found bugs do not fail */
 };
 
 struct ci {
@@ -34,7 +34,7 @@ struct ci {
     const struct ci_options *options;
     struct config *config;     /* the change's, or that of --policy-from */
     struct gate_policy policy; /* the configuration's, whose waivers it borrows */
-    struct change change; /* the diff */
+    struct change change;      /* the diff */
     struct target_list head, base;
     struct target_list chosen; /* those of head that are run; borrowed from it */
     const char *base_folder;   /* given, or fetched; NULL: none */

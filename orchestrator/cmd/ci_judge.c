@@ -177,6 +177,24 @@ say_fixed(struct ci *ci)
     }
 }
 
+/* A person who begins with the gate should know why it found something and passes. */
+static void
+say_unattributed(struct ci *ci)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < ci->findings.n; i++) {
+        n += ci->findings.v[i].class == FINDING_UNATTRIBUTED;
+    }
+    if (n > 0 && !ci->options->strict) {
+        strv_addf(&ci->warnings,
+                  "%lld %s: --base OUT tells whether the change brought them; with "
+                  "--strict they fail",
+                  (long long)n,
+                  n == 1 ? "finding is unattributed" : "findings are unattributed");
+    }
+}
+
 static void
 decide(struct ci *ci, bool frozen)
 {
@@ -194,6 +212,7 @@ decide(struct ci *ci, bool frozen)
                   severity_name(findings->fail_on));
     }
     say_fixed(ci);
+    say_unattributed(ci);
     strv_add_all(&findings->reasons, &ci->warnings);
     findings->ended = clock_wall_ms();
 }
@@ -204,6 +223,7 @@ ci_judge(struct ci *ci, struct err *err)
     const struct bug_filter all = {.at_least = SEVERITY_INFO, .light = true};
     const struct attribution attribution = {.policy = &ci->policy,
                                             .strict = ci->options->strict,
+                                            .unreproducible = ci->options->unreproducible,
                                             .has_base = ci->base_folder != NULL,
                                             .base = &ci->base,
                                             .baseline = &ci->baseline,

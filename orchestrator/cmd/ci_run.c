@@ -148,6 +148,20 @@ fetch(struct ci *ci)
 }
 
 static int
+open_store(struct ci *ci, struct err *err)
+{
+    struct err why = ERR_INIT;
+    int rc = store_open(ci->context->state, DB_CREATE, &ci->store, &why);
+    AUTO(mem_free) char *shown = str_name_dup(ci->context->state);
+
+    return rc < 0 ? err_set(err, rc,
+                            "%s (without the folder '%s', or with another --state, it "
+                            "begins cold)",
+                            why.msg, shown)
+                  : 0;
+}
+
+static int
 open_state(struct ci *ci, struct err *err)
 {
     const struct ci_options *options = ci->options;
@@ -157,7 +171,7 @@ open_state(struct ci *ci, struct err *err)
     if (rc == 0 && options->state_from != NULL) {
         fetch(ci);
     }
-    rc = rc < 0 ? rc : store_open(state, DB_CREATE, &ci->store, err);
+    rc = rc < 0 ? rc : open_store(ci, err);
     rc = rc < 0 || options->state_from == NULL
              ? rc
              : cache_fetch_blobs(options->state_from, ci->store, ci->policy.untrusted,

@@ -261,6 +261,8 @@ reaches(const struct attribution *attribution, const struct evidence *evidence,
         return (int)severity >= policy->fail_on_regressed;
     case FINDING_UNATTRIBUTED:
         return attribution->strict && severity >= policy->fail_on;
+    case FINDING_UNREPRODUCIBLE:
+        return attribution->unreproducible && severity >= policy->fail_on;
     case FINDING_CHANGED:
         return is_worse(attribution, evidence, finding);
     default:

@@ -40,8 +40,9 @@ const struct sighting *sightings_find(const struct sightings *sightings,
 
 struct attribution { /* all borrowed */
     const struct gate_policy *policy;
-    bool strict;   /* what cannot be attributed fails as well */
-    bool has_base; /* a build to compare with was given */
+    bool strict;         /* what cannot be attributed fails as well */
+    bool unreproducible; /* and so does what shows in no run */
+    bool has_base;       /* a build to compare with was given */
     const struct target_list *base;
     const struct baseline *baseline;
     const struct strv *elsewhere;    /* signatures that other runs knew: gate/cache.h */

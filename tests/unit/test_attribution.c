@@ -181,6 +181,9 @@ test_what_shows_rarely_fails_nobody(void **state)
     scene->finding.bug.k = 0;
     mem_free(STEAL(scene->finding.reason));
     expect(scene, FINDING_UNREPRODUCIBLE, false);
+    scene->attribution.unreproducible = true; /* unless it is wished for */
+    mem_free(STEAL(scene->finding.reason));
+    expect(scene, FINDING_UNREPRODUCIBLE, true);
 }
 
 static void
