@@ -243,10 +243,10 @@ keep_mount() {
 
 # what pgrep -f does, which is not on every machine
 processes() {
-  local dir line
+  local dir words
   for dir in /proc/[0-9]*; do
-    { line=$(tr '\000' ' ' <"$dir/cmdline"); } 2>/dev/null || continue
-    case $line in
+    { mapfile -d '' -t words <"$dir/cmdline"; } 2>/dev/null || continue # starts nothing: who waits must be quick
+    case "${words[*]} " in
       *"$1"*"${2:-}"*) [ "${dir#/proc/}" -eq $$ ] || [ "${dir#/proc/}" -eq "$BASHPID" ] || echo "${dir#/proc/}" ;;
     esac
   done
