@@ -80,6 +80,8 @@ static const char source[] =
     "  case 'r': rename(\".\", \"/tmp/other\"); rmdir(\"/tmp/work\"); return 0;\n"
     "  case 'o': for (;;) puts(\"on and on\");\n"
     "  case 'p': printf(\"one %s\\n\", b + 1); fflush(stdout); return 0;\n"
+    "  case 'L': printf(\"%s %s\\n\", getppid() == 1 ? \"start\" : \"fork\", b + 1); "
+    "return 0;\n"
     "  case 'x': for (;;) ;\n"
     "  }\n  return 91;\n}\n";
 
@@ -219,6 +221,28 @@ test_status_and_output_are_the_runs(void **state)
     }
 }
 
+/* A fork is no witness of a leak: where one follows the other it is not tried. */
+static void
+test_inputs_that_leak_are_started_at_once(void **state)
+{
+    struct fixture *fix = *state;
+    static const struct {
+        const char *input, *output;
+    } runs[] = {{"Lx", "fork x\n"},
+                {"LLeakSanitizer", "start LeakSanitizer\n"},
+                {"Lx", "fork x\n"},
+                {"LLeakSanitizer", "start LeakSanitizer\n"},
+                {"LLeakSanitizer", "start LeakSanitizer\n"},
+                {"LLeakSanitizer", "start LeakSanitizer\n"},
+                {"Lx", "start x\n"},
+                {"Lx", "fork x\n"}};
+
+    for (size_t i = 0; i < COUNT(runs); i++) {
+        expect_exit(fix, runs[i].input, 0);
+        assert_string_equal(buf_str(&fix->run.output), runs[i].output);
+    }
+}
+
 static void
 test_standard_input_begins_anew(void **state)
 {
@@ -351,6 +375,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_status_and_output_are_the_runs),
+        TEST(test_inputs_that_leak_are_started_at_once),
         TEST(test_standard_input_begins_anew),
         TEST(test_nothing_is_left_for_the_next),
         TEST(test_the_keepers_are_out_of_reach),

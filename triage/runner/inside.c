@@ -154,7 +154,7 @@ run(struct inside *inside, const struct wire_ask *ask, struct limit_run *out,
     struct server *server = &inside->server;
     int rc = put_input(inside, err);
 
-    if (rc == 0 && ask->fresh == 0 && !server->refused) {
+    if (rc == 0 && ask->fresh == 0 && server_is_of_use(server)) {
         rc = server_run(server, &inside->setting, ask, inside->input, out, err);
         if (rc != 0) {
             return rc < 0 ? rc : 0;
@@ -163,7 +163,11 @@ run(struct inside *inside, const struct wire_ask *ask, struct limit_run *out,
         rc = make_sound(inside) ? put_input(inside, err)
                                 : err_set(err, -EIO, "what a run left cannot be removed");
     }
-    return rc < 0 ? rc : start_plainly(inside, ask, out, err);
+    rc = rc < 0 ? rc : start_plainly(inside, ask, out, err);
+    if (rc == 0 && ask->fresh == 0) {
+        server_learn(server, out);
+    }
+    return rc;
 }
 
 static int

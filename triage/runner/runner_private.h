@@ -99,6 +99,7 @@ struct server {
     int in;              /* INPUT_STDIN: a file in memory, the server's as well */
     int out_flags, in_flags, out_size;
     int deaths;   /* without an answer */
+    int leaks;    /* programs started in a row that told of leaks */
     bool refused; /* the program takes none, or dies of it */
 };
 
@@ -127,6 +128,13 @@ int server_prepare(struct server *server, const struct setting *setting, struct 
 int server_run(struct server *server, const struct setting *setting,
                const struct wire_ask *ask, int input, struct limit_run *out,
                struct err *err);
+
+/* Whether a fork may be a witness of the next run: a program whose inputs leak, one after
+ * the other, is better started at once than after a fork. */
+bool server_is_of_use(const struct server *server);
+
+/* What came of a start in the server's place. */
+void server_learn(struct server *server, const struct limit_run *run);
 
 /* Whether the server is as it was before the last run. */
 bool server_is_sound(const struct server *server);

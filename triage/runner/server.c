@@ -17,6 +17,7 @@ enum {
     HELLO_MS = 10000, /* loader, sanitizer and constructors, on a loaded machine */
     WORD_MS = 10000,  /* of the protocol, which the server says without thinking */
     DEATHS_MAX = 3,
+    LEAKS_IN_A_ROW = 2,
 };
 
 void
@@ -215,16 +216,35 @@ server_died(struct server *server)
     return 0;
 }
 
+static bool
+tells_of_leaks(const struct limit_run *run)
+{
+    static const char leaks[] = "LeakSanitizer";
+
+    return run->output.len > 0 &&
+           memmem(run->output.data, run->output.len, leaks, sizeof(leaks) - 1) != NULL;
+}
+
 /* Memory has another limit in a fresh start, where the sanitizer itself watches over it;
  * and LeakSanitizer knows the stack of the process that it started in, not a fork's. */
 static bool
 is_witness(const struct limit_run *run)
 {
-    static const char leaks[] = "LeakSanitizer";
+    return run->hit != LIMIT_MEMORY && !tells_of_leaks(run);
+}
 
-    return run->hit != LIMIT_MEMORY &&
-           (run->output.len == 0 ||
-            memmem(run->output.data, run->output.len, leaks, sizeof(leaks) - 1) == NULL);
+bool
+server_is_of_use(const struct server *server)
+{
+    return !server->refused && server->leaks < LEAKS_IN_A_ROW;
+}
+
+void
+server_learn(struct server *server, const struct limit_run *run)
+{
+    bool again = tells_of_leaks(run) && server->leaks < LEAKS_IN_A_ROW;
+
+    server->leaks = tells_of_leaks(run) ? server->leaks + again : 0;
 }
 
 int
