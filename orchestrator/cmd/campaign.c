@@ -1,7 +1,5 @@
 #include "orchestrator/cmd/campaign.h"
 
-#include <stdio.h>
-
 enum { JOBS_MAX = 1024 };
 
 void
@@ -26,19 +24,4 @@ campaign_configure(const struct config *config, const struct target_list *target
         .cross = config->exchange.cross,
         .disk = config->disk,
     };
-}
-
-int
-campaign_sandbox(const struct config *config, const char *rung_name,
-                 enum sandbox_rung *out, struct err *err)
-{
-    enum sandbox_rung wanted = config->sandbox;
-    AUTO(buf_clear) struct buf why = BUF_INIT;
-    int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
-
-    rc = rc < 0 ? rc : sandbox_choose(wanted, out, &why, err);
-    if (rc == 0 && why.len > 0) {
-        (void)fprintf(stderr, "sandbox %s: %s\n", sandbox_rung_name(*out), buf_str(&why));
-    }
-    return rc;
 }

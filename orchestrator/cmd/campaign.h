@@ -10,9 +10,4 @@
 void campaign_configure(const struct config *config, const struct target_list *targets,
                         int64_t for_ms, int64_t jobs, struct supervisor_config *out);
 
-/* What stands in nightjar.yaml, or what rung_name says in its place (NULL: nothing); why
- * it is a lower one than wished for goes to standard error. */
-int campaign_sandbox(const struct config *config, const char *rung_name,
-                     enum sandbox_rung *out, struct err *err);
-
 #endif

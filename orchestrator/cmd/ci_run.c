@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/campaign.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/gate/reach.h"
 #include "orchestrator/git.h"
@@ -203,7 +204,8 @@ ci_open(struct ci *ci, struct err *err)
     ci->findings.started = clock_wall_ms();
     rc = rc < 0 ? rc : load_policy(ci, err);
     rc = rc < 0 ? rc : find_head(ci, err);
-    rc = rc < 0 ? rc : campaign_sandbox(ci->config, options->rung, &ci->rung, err);
+    rc =
+        rc < 0 ? rc : rung_choose(ci->context, ci->config, options->rung, &ci->rung, err);
     if (rc < 0) {
         return rc;
     }

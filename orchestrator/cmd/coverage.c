@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
-#include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/coverage_changes.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/config.h"
 
 enum { NAME_COLUMNS = 40 };
@@ -191,7 +191,7 @@ measure(const struct cmd_context *context, const char *name, struct coverage *ou
         return err_set(err, -EINVAL, "nightjar.yaml has no target '%.100s'", shown);
     }
     rc = store_open(context->state, DB_CREATE, &store, err);
-    rc = rc < 0 ? rc : campaign_sandbox(config, rung_name, &call.rung, err);
+    rc = rc < 0 ? rc : rung_choose(context, config, rung_name, &call.rung, err);
     if (rc < 0) {
         return rc;
     }

@@ -9,6 +9,7 @@
 #include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/config.h"
 #include "orchestrator/supervise/progress.h"
@@ -268,7 +269,7 @@ campaign(const struct cmd_context *context, const struct choice *choice,
     AUTO(fd_close) int lock = -1;
     AUTO(mem_free) char *state = NULL;
     struct err err = ERR_INIT;
-    int rc = campaign_sandbox(choice->config, sandbox, &config->rung, &err);
+    int rc = rung_choose(context, choice->config, sandbox, &config->rung, &err);
 
     rc = rc < 0 ? rc : store_lock(context->state, "fuzz", &lock, &err);
     if (rc == 0) {

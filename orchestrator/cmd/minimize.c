@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/publish/bug.h"
 #include "orchestrator/supervise/solo.h"
 #include "triage/command.h"
@@ -123,22 +124,16 @@ static void watch(void *user);
 static int
 start_worker(struct run *run, struct err *err)
 {
-    enum sandbox_rung wanted = SANDBOX_AUTO;
-    AUTO(buf_clear) struct buf why = BUF_INIT;
     struct solo_config config = {.jobs = 1, .patient = true, .tick = watch, .user = run};
-    int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
+    int rc = 0;
 
-    if (rc == 0 && (jobs < 0 || jobs > TRIAL_LANES_MAX)) {
+    if (jobs < 0 || jobs > TRIAL_LANES_MAX) {
         rc = err_set(err, -EINVAL, "--jobs %lld is no number from 1 to %d",
                      (long long)jobs, TRIAL_LANES_MAX);
     }
     run->lanes = (int)(jobs > 0 ? jobs : cores());
     run->lanes = run->lanes < TRIAL_LANES_MAX ? run->lanes : TRIAL_LANES_MAX;
-    rc = rc < 0 ? rc : sandbox_choose(wanted, &config.rung, &why, err);
-    if (rc == 0 && why.len > 0 && !run->context->json) {
-        (void)cmd_fail(0, "the target is confined by %s: %s",
-                       sandbox_rung_name(config.rung), buf_str(&why));
-    }
+    rc = rc < 0 ? rc : rung_choose(run->context, NULL, rung_name, &config.rung, err);
     return rc < 0 ? rc : solo_new(&config, &run->solo, err);
 }
 

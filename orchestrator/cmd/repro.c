@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/publish/bug.h"
 #include "orchestrator/supervise/solo.h"
 #include "triage/kept.h"
@@ -197,22 +198,16 @@ static int
 run_it(const struct cmd_context *context, const struct subject *subject, json_t **answer,
        struct err *err)
 {
-    enum sandbox_rung wanted = SANDBOX_AUTO;
     struct solo_config config = {.jobs = 1};
-    AUTO(buf_clear) struct buf why = BUF_INIT;
     AUTO(solo_free) struct solo *solo = NULL;
     AUTO(json_decref) json_t *request = request_of(subject);
-    int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
+    int rc = 0;
 
     if (runs < 0 || runs > WORKER_RUNS_MAX) {
         rc = err_set(err, -EINVAL, "--runs %lld is no number from 1 to %d",
                      (long long)runs, WORKER_RUNS_MAX);
     }
-    rc = rc < 0 ? rc : sandbox_choose(wanted, &config.rung, &why, err);
-    if (rc == 0 && why.len > 0 && !context->json) {
-        (void)cmd_fail(0, "the target is confined by %s: %s",
-                       sandbox_rung_name(config.rung), buf_str(&why));
-    }
+    rc = rc < 0 ? rc : rung_choose(context, NULL, rung_name, &config.rung, err);
     rc = rc < 0 ? rc : solo_new(&config, &solo, err);
     rc = rc < 0 ? rc : solo_run(solo, &request, &subject->input, 1, answer, err);
     if (rc == 0) {

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/report_log.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/cmd/triage_core.h"
 #include "orchestrator/config.h"
 
@@ -43,10 +44,8 @@ choose_rung(const struct cmd_context *context, enum sandbox_rung *out, struct er
 {
     AUTO(config_free) struct config *config = NULL;
     int rc = config_load_settings(context->config, &config, err);
-    enum sandbox_rung wanted = rc < 0 ? SANDBOX_AUTO : config->sandbox;
 
-    rc = rc < 0 || call.rung == NULL ? rc : sandbox_rung_parse(call.rung, &wanted, err);
-    return rc < 0 ? rc : sandbox_choose(wanted, out, NULL, err);
+    return rc < 0 ? rc : rung_choose(context, config, call.rung, out, err);
 }
 
 /* The report stays beside the database under the core's name, so that the path that is

@@ -15,6 +15,7 @@
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/build.h"
 #include "orchestrator/cmd/report_log.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/cmd/tells.h"
 #include "orchestrator/cmd/triage_plan.h"
 #include "orchestrator/cmd/triage_view.h"
@@ -327,22 +328,6 @@ open_store(struct run *run, struct err *err)
     return rc < 0 ? rc : pipeline_open(run->pipeline, err);
 }
 
-static int
-choose_sandbox(const struct run *run, enum sandbox_rung *out, struct err *err)
-{
-    enum sandbox_rung wanted = run->config->sandbox;
-    const char *rung_name = run->call->rung;
-    AUTO(buf_clear) struct buf why = BUF_INIT;
-    int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
-
-    rc = rc < 0 ? rc : sandbox_choose(wanted, out, &why, err);
-    if (rc == 0 && why.len > 0 && !run->context->json) {
-        (void)cmd_fail(0, "targets are confined by %s: %s", sandbox_rung_name(*out),
-                       buf_str(&why));
-    }
-    return rc;
-}
-
 /* Each worker waits now and then for the one writer of the database: where so many files
  * are given that its start does not count, one more than there are processors keeps them
  * busy (tests/bench/triage: 1.42 x the bare start in place of 1.32). */
@@ -365,7 +350,7 @@ make_pipeline(struct run *run, struct err *err)
     if (rc == 0 && !run->ledger_only) {
         int64_t wanted = run->call->jobs > 0 ? run->call->jobs : run->config->triage.jobs;
         config.jobs = wanted > 0 ? (int)wanted : usual_jobs(run);
-        rc = choose_sandbox(run, &config.rung, err);
+        rc = rung_choose(run->context, run->config, run->call->rung, &config.rung, err);
     }
     config.runs = (int)(run->call->runs > 0 ? run->call->runs : run->config->triage.runs);
     if (rc == 0 && config.runs > WORKER_RUNS_MAX) {

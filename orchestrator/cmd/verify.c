@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/build.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/cmd/slo.h"
 #include "orchestrator/config.h"
 #include "orchestrator/supervise/verifier.h"
@@ -65,20 +66,11 @@ show_row(void *user, const struct regression *of, const struct verified *seen)
 static int
 choose_sandbox(const struct run *run, enum sandbox_rung *out, struct err *err)
 {
-    enum sandbox_rung wanted = run->config->sandbox;
-    AUTO(buf_clear) struct buf why = BUF_INIT;
-    int rc = rung_name == NULL ? 0 : sandbox_rung_parse(rung_name, &wanted, err);
-
     if (runs < 0 || runs > WORKER_RUNS_MAX) {
-        rc = err_set(err, -EINVAL, "--runs %lld is no number from 1 to %d",
-                     (long long)runs, WORKER_RUNS_MAX);
+        return err_set(err, -EINVAL, "--runs %lld is no number from 1 to %d",
+                       (long long)runs, WORKER_RUNS_MAX);
     }
-    rc = rc < 0 ? rc : sandbox_choose(wanted, out, &why, err);
-    if (rc == 0 && why.len > 0 && !run->context->json) {
-        (void)cmd_fail(0, "targets are confined by %s: %s", sandbox_rung_name(*out),
-                       buf_str(&why));
-    }
-    return rc;
+    return rung_choose(run->context, run->config, rung_name, out, err);
 }
 
 static int
