@@ -148,7 +148,9 @@ name_an_address(void)
 
 /* AddressSanitizer keeps what it prints for a callback, in a buffer of 64 kB whose unused
  * rest it clears (strncpy) at each of the twenty pieces of a report: a seventh of what a
- * crash costs. With blanks in it, said to nobody, there is no rest to clear. */
+ * crash costs. With blanks in it, said to nobody, there is no rest to clear. A program
+ * that asks for the text (__asan_set_error_report_callback) gets those, where it is
+ * forked. */
 static void
 fill_message_buffer(void)
 {
