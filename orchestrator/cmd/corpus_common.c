@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/corpus.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/config.h"
 #include "orchestrator/target.h"
 
@@ -138,7 +138,7 @@ corpus_sandbox(const struct cmd_context *context, const struct corpus_options *o
     AUTO(config_free) struct config *config = NULL;
     int rc = config_load_settings(context->config, &config, err);
 
-    return rc < 0 ? rc : campaign_sandbox(config, options->sandbox, out, err);
+    return rc < 0 ? rc : rung_choose(context, config, options->sandbox, out, err);
 }
 
 void

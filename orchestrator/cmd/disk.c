@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
-#include "orchestrator/cmd/campaign.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/corpus.h"
+#include "orchestrator/cmd/rung.h"
 #include "orchestrator/config.h"
 #include "orchestrator/corpus/disk.h"
 #include "orchestrator/corpus/library.h"
@@ -121,7 +121,7 @@ need_builds(struct work *work, struct err *err)
         return 0;
     }
     int rc = config_load(work->context->config, &work->config, err);
-    return rc < 0 ? rc : campaign_sandbox(work->config, NULL, &work->rung, err);
+    return rc < 0 ? rc : rung_choose(work->context, work->config, NULL, &work->rung, err);
 }
 
 static int

@@ -216,7 +216,6 @@ test_only_loadable_files_are_named(void **state)
         assert_null(fix->record->frames[i].function);
     }
     assert_false(fs_exists(log));
-    (void)dlclose(library);
 }
 
 static void
