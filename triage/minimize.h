@@ -13,7 +13,8 @@
  * limit in the end, or the next level has its turn.
  *  3. The search; verdicts go into the journal.
  *  4. The result runs again, and must show it. Of a crash that always shows a candidate
- *     is run once; so its result must show it MINIMIZE_SURE times, or the search is made
+ *     is run once; so its result must show it MINIMIZE_SURE times, or the original was
+ *     not as reliable as its first runs said: it is counted as in 1., and the search made
  *     again with candidates that are run as trial.h says.
  *  5. On request, options of the command without which the result shows the same are
  *     taken away: a sanitizer's, variables, arguments.

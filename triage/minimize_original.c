@@ -127,13 +127,13 @@ try_layouts(struct asking *asking, struct replay_run *run, struct err *err)
     return 0;
 }
 
-/* How often: twice in a row is reliable, what is not is run many times. A hang is not
- * asked again at its full limit. */
+/* How often: what shows in `reliable` runs in a row is, what does not is run many times.
+ * A hang is not asked again at its full limit. */
 static int
-measure_rate(struct asking *asking, struct err *err)
+measure_rate(struct asking *asking, int reliable, struct err *err)
 {
     struct original *out = asking->out;
-    int wanted = out->k == out->n ? TRIAL_RELIABLE : MINIMIZE_RATE_RUNS;
+    int wanted = out->k == out->n ? reliable : MINIMIZE_RATE_RUNS;
 
     while (out->n < wanted && out->run.outcome != REPLAY_TIMEOUT) {
         AUTO(replay_run_clear) struct replay_run run = {0};
@@ -143,7 +143,7 @@ measure_rate(struct asking *asking, struct err *err)
         }
         out->n++;
         out->k += shows(asking, &run) ? 1 : 0;
-        wanted = out->k == out->n ? TRIAL_RELIABLE : MINIMIZE_RATE_RUNS;
+        wanted = out->k == out->n ? reliable : MINIMIZE_RATE_RUNS;
     }
     out->acceptance = trial_acceptance(out->k, out->n);
     return 0;
@@ -207,6 +207,15 @@ choose_level(struct asking *asking, struct err *err)
 }
 
 int
+original_doubt(const struct minimize_config *config, const struct buf *input,
+               struct original *out, struct err *err)
+{
+    struct asking asking = {config, input, out};
+
+    return measure_rate(&asking, MINIMIZE_RATE_RUNS, err);
+}
+
+int
 original_run(const struct minimize_config *config, const struct buf *input,
              struct original *out, struct err *err)
 {
@@ -222,7 +231,7 @@ original_run(const struct minimize_config *config, const struct buf *input,
     if (rc <= 0) {
         return rc < 0 ? rc : does_not_show(&asking, &out->run, err);
     }
-    rc = measure_rate(&asking, err);
+    rc = measure_rate(&asking, TRIAL_RELIABLE, err);
     if (rc < 0) {
         return rc;
     }

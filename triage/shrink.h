@@ -33,8 +33,8 @@ struct shrink_progress {
 struct shrink_limits {
     int64_t wall_ms; /* 0: none */
     int64_t execs;   /* 0: none; checked before each trial */
-    bool brief; /* end when no byte went for long, measured by what it took so far: the
-                   rest is slow, and mostly nothing comes of it */
+    bool brief; /* end when next to nothing went for long, measured by what it took so
+                   far: the rest is slow, and mostly nothing comes of it */
     /* called before each trial; false stops with what there is. May be NULL */
     bool (*report)(void *user, const struct shrink_progress *progress);
     void *user;

@@ -25,11 +25,12 @@ enum {
     PATIENCE = 48,
     PATIENCE_SHARE = 16,
     THOROUGH = 0, /* an effort: to the end, whatever it brings */
-    /* A brief search ends when no byte went for so many candidates, one more for so many
-     * bytes, and one more for so many that it took until then */
+    /* A brief search ends when no more than such a share went for so many candidates, one
+     * more for so many bytes, and one more for so many that it took until then */
     IDLE = 400,
     IDLE_BYTES = 8,
     IDLE_ANSWERED = 2,
+    IDLE_SHARE = 64,
     SUCCESS =
         3, /* it counts for so many more: it is confirmed, and what runs ahead ends */
     /* So many successes of one pass say that its grain is too fine: it begins anew at one
@@ -53,7 +54,8 @@ struct search {
     bool stopped;
     bool idle;            /* a brief search has nothing more to expect */
     size_t answered;      /* candidates */
-    size_t gained;        /* how many they were when a byte went last */
+    size_t gained;        /* how many they were when enough went last ... */
+    size_t mark;          /* ... which left so many bytes */
     XXH128_hash_t *tried; /* hash set of the candidates so far; a zero is free */
     size_t n_tried;
     struct sketch best;
@@ -168,8 +170,9 @@ is_text(const struct buf *bytes)
 static void
 take(struct search *search, struct candidate *candidate)
 {
-    if (candidate->bytes.len < search->best.bytes.len) {
+    if (candidate->bytes.len + search->mark / IDLE_SHARE < search->mark) {
         search->gained = search->answered;
+        search->mark = candidate->bytes.len;
     }
     buf_clear(&search->best.bytes);
     search->best.bytes = candidate->bytes;
@@ -440,6 +443,7 @@ shrink(const struct shrink_oracle *oracle, const struct shrink_limits *limits,
     search.batch = mem_array(oracle->width + CANDIDATES_MAX, sizeof(*search.batch));
     buf_add(&search.best.bytes, input, len);
     search.best.text = is_text(&search.best.bytes);
+    search.mark = len;
     out->failure.code = 0;
     count_as_tried(&search,
                    XXH3_128bits(buf_str(&search.best.bytes), search.best.bytes.len));
