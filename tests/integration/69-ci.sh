@@ -259,7 +259,8 @@ sed "\$a\\  waivers: [{bug: $bug, owner: ana, reason: the reader is replaced, ex
 ci back "${common[@]}" out-back
 ci waived --state-from cache --policy-from waived.yaml out-back
 LIBFAKE=
-faketime -f +60d true 2>/dev/null && LIBFAKE='env DONT_FAKE_MONOTONIC=1 faketime -f +60d'
+# a program with a sanitizer does not start with another library before its own
+faketime -f +60d "$NIGHTJAR" help >/dev/null 2>&1 && LIBFAKE="env DONT_FAKE_MONOTONIC=1 faketime -f +60d"
 ended back 1 "what was fixed and shows again fails"
 is "as regressed" "$(tail -n 1 back.out | jq -r .regressed)" 1
 ended waived 0 "a waiver lets it pass"
@@ -270,7 +271,7 @@ if [ -n "$LIBFAKE" ]; then
   ended late 1 "until it ends"
   has "which is said" late.out "the waiver of ana ended"
 else
-  skip "until it ends" "faketime is not installed"
+  skip "until it ends" "faketime is not installed, or does not go with a sanitizer"
 fi
 
 exits 0 "a workflow to begin with" "$NIGHTJAR" ci --print gitlab
