@@ -13,7 +13,7 @@
  * Of the disk: its floor is 100 %, twice as much free is 80 %.
  *
  * A target is held by a file STATE/fuzz/TARGET/held, which holds the reason as a line. No
- * worker can write there. Who supervises looks for it (supervise/supervisor_crew.h), and
+ * worker can write there. Who supervises looks for it (supervise/supervisor_hold.h), and
  * asks disk_is_low() as often; whoever makes room by hand may remove it, too.
  */
 #ifndef ORCHESTRATOR_CORPUS_DISK_H

@@ -51,6 +51,24 @@ pruning_clear(struct pruning *pruning)
 }
 AUTO_DEFINE_CLEAR(struct pruning, pruning_clear)
 
+int
+queues_lock(const char *state, const char *target, bool prune, int *fd, struct err *err)
+{
+    AUTO(mem_free) char *path = mem_printf("%s/fuzz/%s/lock", state, target);
+    AUTO(fd_close)
+    int lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (lock < 0) {
+        return err_sys(err, "open '%s'", path);
+    }
+    if (flock(lock, (prune ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+        return err_set(err, -EBUSY, "the inputs of %s are %s", target,
+                       prune ? "in use" : "being pruned");
+    }
+    *fd = FD_STEAL(lock);
+    return 0;
+}
+
 /* "w1/queue": afl-fuzz holds a lock on w1 for as long as it runs. */
 static void
 lock_queue(void *user, const char *folder, bool consume)
@@ -208,15 +226,20 @@ queues_prune(const char *state, const char *target, const struct engine_ops *ops
                               .err = err};
     AUTO(mem_free) char *spool = mem_printf("%s.traces", pruning.root);
     AUTO(mem_free) char *left = mem_printf("%s.pruned", pruning.root);
+    AUTO(fd_close) int lock = -1;
     struct cover_config own = *config;
 
     own.spool = spool;
     own.what = pruning.root;
+    int rc = queues_lock(state, target, true, &lock, err);
+    if (rc < 0) {
+        return rc;
+    }
     ops->inputs(pruning.root, lock_queue, &pruning);
     if (pruning.busy) {
         return err_set(err, -EBUSY, "%s works on %s", ops->title, target);
     }
-    int rc = visit_all(&pruning, count_input);
+    rc = visit_all(&pruning, count_input);
     if (rc == 0 && sum.inputs * 100 > left_before(left) * GROWN_PERCENT) {
         rc = prune(&pruning, &own, err);
         if (rc == 0 && ops->pruned != NULL) {

@@ -55,7 +55,7 @@ look_at_all(struct minute_watch *watch, int64_t ms)
             .target = member->target,
             .state = worker_state(member->worker),
             .has_job = member->job >= 0,
-            .held = crew->held[member->target],
+            .held = hold_is(crew->hold, member->target),
             .steady = worker_engine(member->worker)->counts_steadily,
             .execs = numbers->execs,
             .edges = numbers->edges};

@@ -19,8 +19,6 @@
 enum {
     REST_MS = 5000,      /* who rests no longer than this keeps its job */
     LAST_TURN_MS = 2000, /* no turn is begun with less time left */
-    HELD_EVERY_MS = 1000,
-    HELD_LINE_MAX = 1024,
 };
 
 /* --- who the workers are --- */
@@ -89,6 +87,35 @@ plan_pairs(struct crew *crew, struct strv *notes)
     }
 }
 
+static bool
+target_alive(void *user, size_t target)
+{
+    const struct crew *crew = user;
+    bool alive = false;
+
+    for (size_t i = 0; i < crew->n; i++) {
+        const struct crew_member *member = &crew->members[i];
+        alive = alive || (member->target == target && member->worker != NULL &&
+                          worker_alive(member->worker));
+    }
+    return alive;
+}
+
+/* By the first of its workers. */
+static void
+say_for_target(void *user, size_t target, const char *text)
+{
+    const struct crew *crew = user;
+    const struct worker_events *events = &crew->config.events;
+
+    for (size_t i = 0; i < crew->n; i++) {
+        if (crew->members[i].target == target) {
+            events->say(events->user, crew->members[i].worker, text);
+            return;
+        }
+    }
+}
+
 int
 crew_plan(struct crew *crew, const struct crew_config *config, struct strv *notes,
           struct err *err)
@@ -110,7 +137,13 @@ crew_plan(struct crew *crew, const struct crew_config *config, struct strv *note
                    crew->members[i % pairs].engine);
     }
     crew->rows = mem_array(crew->n, sizeof(*crew->rows));
-    crew->held = mem_array(config->targets->n, sizeof(*crew->held));
+    const struct hold_config hold = {.state = config->state,
+                                     .targets = config->targets,
+                                     .disk = &crew->config.disk,
+                                     .alive = target_alive,
+                                     .say = say_for_target,
+                                     .user = crew};
+    crew->hold = hold_new(&hold);
     crew->busy_jobs = mem_array((size_t)config->jobs, sizeof(*crew->busy_jobs));
     return 0;
 }
@@ -128,7 +161,7 @@ schedule_of(const struct crew *crew)
             .engine = (int)member->engine,
             .target = (int)member->target,
             .holds = member->job >= 0,
-            .ready = state == WORKER_PAUSED && !crew->held[member->target] &&
+            .ready = state == WORKER_PAUSED && !hold_is(crew->hold, member->target) &&
                      (member->worker == NULL || !worker_alive(member->worker)),
             .over = worker_state_final(state),
             .turns = member->turns,
@@ -272,7 +305,7 @@ crew_clear(struct crew *crew)
     strv_clear(&crew->paths);
     mem_free(crew->members);
     mem_free(crew->rows);
-    mem_free(crew->held);
+    hold_free(crew->hold);
     mem_free(crew->busy_jobs);
     *crew = (struct crew){0};
 }
@@ -318,51 +351,10 @@ keeps_job(const struct crew_member *member, bool turn_over)
             (state == WORKER_BACKOFF && worker_rest_ms(member->worker) <= REST_MS));
 }
 
-/* One line, by the first of its workers: `text` is that of the file, ours. */
-static void
-say_held(const struct crew *crew, size_t target, const char *text)
-{
-    const struct worker_events *events = &crew->config.events;
-
-    for (size_t i = 0; i < crew->n; i++) {
-        if (crew->members[i].target == target) {
-            events->say(events->user, crew->members[i].worker, text);
-            return;
-        }
-    }
-}
-
-static void
-look_for_holds(struct crew *crew, int64_t now)
-{
-    if (now - crew->held_ms < HELD_EVERY_MS) {
-        return;
-    }
-    crew->held_ms = now;
-    crew->low = disk_is_low(crew->config.state, &crew->config.disk, crew->low);
-    for (size_t t = 0; t < crew->config.targets->n; t++) {
-        AUTO(mem_free)
-        char *path = disk_hold_path(crew->config.state, crew->config.targets->v[t]->name);
-        AUTO(buf_clear) struct buf line = BUF_INIT;
-        bool held = crew->low || fs_exists(path);
-        if (held == crew->held[t]) {
-            continue;
-        }
-        crew->held[t] = held;
-        if (fs_read(path, HELD_LINE_MAX, &line, NULL) < 0) {
-            buf_adds(&line, "the disk is all but full");
-        }
-        AUTO(mem_free)
-        char *text = mem_printf("its target is held: %.*s",
-                                (int)strcspn(buf_str(&line), "\n"), buf_str(&line));
-        say_held(crew, t, held ? text : "its target is held no longer: there is room");
-    }
-}
-
 static void
 look_after(struct crew *crew, struct crew_member *member, int64_t now)
 {
-    bool turn_over = crew->held[member->target] ||
+    bool turn_over = hold_is(crew->hold, member->target) ||
                      (member->turn_end_ms != 0 && now >= member->turn_end_ms);
 
     if (worker_alive(member->worker)) {
@@ -415,7 +407,7 @@ crew_turns(struct crew *crew)
 {
     int64_t now = clock_mono_ms();
 
-    look_for_holds(crew, now);
+    hold_look(crew->hold, now);
     for (size_t i = 0; i < crew->n; i++) {
         if (crew->members[i].job >= 0) {
             look_after(crew, &crew->members[i], now);

@@ -10,6 +10,7 @@
 #include "orchestrator/supervise/progress.h"
 #include "orchestrator/supervise/schedule.h"
 #include "orchestrator/supervise/supervisor.h"
+#include "orchestrator/supervise/supervisor_hold.h"
 #include "orchestrator/supervise/worker.h"
 
 enum {
@@ -49,9 +50,7 @@ struct crew {
     struct crew_member *members;
     size_t n;
     struct schedule_row *rows;
-    bool *held; /* by target: corpus/disk.h; its members get no turn, and end theirs */
-    bool low;   /* all are, since the disk is */
-    int64_t held_ms; /* when that was looked at */
+    struct hold *hold; /* members of a target that is held get no turn, and end theirs */
     bool *busy_jobs;
     int64_t deadline_ms;
 };

@@ -76,6 +76,14 @@ pile_up() { # FOLDER PREFIX
   for n in $(seq 500); do echo "superfluous $n" >"$1/$2$n" || return 1; done
 }
 relieved() { "$NIGHTJAR" disk --relieve --prune --quiet && "$@"; } # as `fuzz` does every 10 s
+# held a moment ago, and its worker runs still: nothing is taken away from it
+kill -STOP "$STARTED"
+ok "a corpus grows" pile_up "$corpus" y
+echo 'by hand' >.nightjar/fuzz/one/held
+exits 0 "who prunes" "$NIGHTJAR" disk --prune
+ok "takes nothing from a worker that runs" test "$(find "$corpus" -name 'y*' | wc -l)" -eq 500
+rm .nightjar/fuzz/one/held "$corpus"/y*
+kill -CONT "$STARTED"
 ok "a corpus grows beyond the budget" pile_up "$corpus" x
 ok "of another target, AFL++'s queue does" pile_up "$queue" id:90
 ok "what they fuzz with is pruned" retry 30 relieved few "$corpus"
