@@ -192,6 +192,10 @@ int target_unpack_seeds_told(const struct target *target, const char *folder,
                              target_told *told, void *user, int64_t *count,
                              struct err *err);
 
+/* The same for what need not be begun with: of no seeds it makes none. */
+int target_unpack_inputs(const struct target *target, const char *folder,
+                         target_told *told, void *user, int64_t *count, struct err *err);
+
 /* How many different seeds that would be, without writing; 0 when there are none. */
 int target_count_seeds(const struct target *target, int64_t *count, struct err *err);
 

@@ -89,11 +89,7 @@ corpus_visit(const struct cmd_context *context, const char *name, char **room,
     *room = mem_strdup(made);
     strv_add(&one, path);
     source.seeds = one;
-    int rc = target_count_seeds(&source, &count, err);
-    if (rc < 0 || count == 0) {
-        return rc;
-    }
-    rc = target_unpack_seeds(&source, *room, &count, err);
+    int rc = target_unpack_inputs(&source, *room, NULL, NULL, &count, err);
     return rc < 0 ? rc : fs_walk(*room, visit, user, err);
 }
 

@@ -229,13 +229,10 @@ import_one(struct arrival *arrival, const char *path, struct err *err)
 
     strv_add(&one, from);
     source.seeds = one;
-    int rc = target_count_seeds(&source, &count, err);
-    rc = rc < 0 ? rc : fs_remove(library->made, err);
-    if (rc < 0 || count == 0) { /* of none it would make one */
-        return rc;
-    }
-    rc = target_unpack_seeds_told(&source, library->made, note_origin, arrival, &count,
-                                  err);
+    int rc = fs_remove(library->made, err);
+    rc = rc < 0 ? rc
+                : target_unpack_inputs(&source, library->made, note_origin, arrival,
+                                       &count, err);
     return rc < 0 ? rc : fs_walk(library->made, settle, arrival, err);
 }
 

@@ -41,6 +41,7 @@ enum refusal {
 
 struct sink {
     const char *folder; /* NULL: only count */
+    bool begins;        /* an engine begins with them: there must be one */
     struct seed_limits limits;
     unsigned char (*set)[KEY_BYTES]; /* open addressing; all zero: free */
     size_t n_slots;
@@ -428,6 +429,9 @@ warn(struct sink *sink)
         str_bytes_show(bytes, sizeof(bytes), sink->limits.bytes);
         buf_addf(&text, "%sthe rest is beyond the limits of %lld seeds and %s",
                  text.len > 0 ? ", " : "", (long long)sink->limits.inputs, bytes);
+        buf_adds(&text,
+                 " (`import:` of nightjar.yaml, or --max-inputs and --max-bytes of "
+                 "an import, set them)");
     }
     if (text.len > 0) {
         log_line(LOG_WARN, "seeds", "path=%s passed over: %s", sink->source,
@@ -466,7 +470,7 @@ take_all(const struct target *target, struct sink *sink, struct err *err)
         rc = take_source(sink, target->seeds.v[i], err);
     }
     /* engines need something to begin with; a digit is short and valid in many formats */
-    if (rc == 0 && sink->n == 0 && sink->folder != NULL) {
+    if (rc == 0 && sink->n == 0 && sink->begins) {
         sink->item = "";
         rc = put_seed(sink, "0", 1, err);
     }
@@ -481,19 +485,36 @@ target_unpack_seeds(const struct target *target, const char *folder, int64_t *co
     return target_unpack_seeds_told(target, folder, NULL, NULL, count, err);
 }
 
+static int
+unpack_all(const struct target *target, struct sink *sink, int64_t *count,
+           struct err *err)
+{
+    int rc = fs_mkdirs(sink->folder, 0755, err);
+
+    (void)chmod(sink->folder, 0755);
+    rc = rc < 0 ? rc : take_all(target, sink, err);
+    if (rc == 0) {
+        *count = sink->n;
+    }
+    return rc;
+}
+
 int
 target_unpack_seeds_told(const struct target *target, const char *folder,
                          target_told *told, void *user, int64_t *count, struct err *err)
 {
-    struct sink sink = {.folder = folder, .told = told, .user = user};
-    int rc = fs_mkdirs(folder, 0755, err);
+    struct sink sink = {.folder = folder, .begins = true, .told = told, .user = user};
 
-    (void)chmod(folder, 0755);
-    rc = rc < 0 ? rc : take_all(target, &sink, err);
-    if (rc == 0) {
-        *count = sink.n;
-    }
-    return rc;
+    return unpack_all(target, &sink, count, err);
+}
+
+int
+target_unpack_inputs(const struct target *target, const char *folder, target_told *told,
+                     void *user, int64_t *count, struct err *err)
+{
+    struct sink sink = {.folder = folder, .told = told, .user = user};
+
+    return unpack_all(target, &sink, count, err);
 }
 
 int

@@ -1,6 +1,7 @@
 #!/bin/bash
 # `nightjar corpus` on corpora of the state folder: import, prune, what is known of each input, offenders on their way to
 # triage, what differs, archives, and the layouts and dictionaries of others.
+# shellcheck disable=SC2317 # some functions are called by others' names
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -159,6 +160,8 @@ printf 'import: {inputs: 10}\n' >few.yaml
 exits 0 "an archive with more than nightjar.yaml allows" "$NIGHTJAR" --config few.yaml corpus import few fifty.tar.gz --json
 is "is taken up to there" "$(jq .added "$OUT")" 10
 has "which is said" "$ERR" "the rest is beyond the limits of 10 seeds"
+has "with what sets them" "$ERR" "--max-inputs"
+is "once" "$(grep -c 'the rest is beyond' "$ERR")" 1
 exits 0 "an option goes before" "$NIGHTJAR" --config few.yaml corpus import few fifty.tar.gz --max-inputs 30 --json
 is "and is obeyed" "$(jq .added "$OUT")" 20
 exits 0 "of entries" "$NIGHTJAR" corpus import entries fifty.tar.gz --max-entries 20 --json
@@ -168,6 +171,29 @@ exits 2 "a limit that is none" "$NIGHTJAR" corpus import few fifty.tar.gz --max-
 printf 'import: {ratio: 0}\n' >few.yaml
 exits 2 "nor in nightjar.yaml" "$NIGHTJAR" --config few.yaml corpus import few fifty.tar.gz
 has "with its place" "$ERR" "few.yaml:1:"
+
+# --- an archive of very many entries: bounded memory, all of them, or up to the limit ---
+entries=$([ "${SOAK:-0}" = 1 ] && echo 1000000 || echo 20000)
+python3 - "$entries" <<'PY'
+import io, sys, tarfile, zipfile
+n = int(sys.argv[1])
+with zipfile.ZipFile("entries.zip", "w") as z, tarfile.open("entries.tar.gz", "w:gz", compresslevel=1) as t:
+    for i in range(n):
+        data = b"input %d" % i
+        z.writestr("s/%d" % i, data)
+        entry = tarfile.TarInfo("s/%d" % i)
+        entry.size = len(data)
+        t.addfile(entry, io.BytesIO(data))
+PY
+within() { (ulimit -v 1500000 && "$@"); }
+for kind in zip tar.gz; do
+  exits 0 "$entries entries, $kind" within "$NIGHTJAR" --state entries corpus import "t-$kind" "entries.$kind" \
+    --max-inputs 2000000 --max-entries 2000000 --json
+  is "all come" "$(jq .added "$OUT")" "$entries"
+  exits 0 "up to a limit" within "$NIGHTJAR" --state entries corpus import "u-$kind" "entries.$kind" --max-inputs 1000 --json
+  is "so many" "$(jq .added "$OUT")" 1000
+done
+rm -rf entries
 
 # --- what others have ---
 mkdir -p cargo/fuzz/corpus/v gomod/testdata/fuzz/FuzzX
