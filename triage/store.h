@@ -299,7 +299,10 @@ struct bug_filter {
     enum severity at_least;
     const char *owner; /* one of its owners; "none": it has none; NULL: any */
     bool overdue;      /* only what is due and not fixed */
-    bool light;        /* without records: a table of many bugs needs no stacks */
+    bool light;        /* without records: a list of many bugs needs no stacks */
+    bool row;          /* and without what is known of the crash that stands for each
+                        * (reproducibility, k, n, is_report, source: "", 0), nor the hash
+                        * of its first input: a table shows none of it */
 };
 
 /* Visit bugs worst first (severity, security, score, crashes). A non-zero return of visit

@@ -216,6 +216,7 @@ bug_table_print(const struct cmd_context *context, struct store *store,
         context, TYPE_MIN + spare / 4, FRAME_MIN + spare - spare / 4, wide, 0, 0};
     struct bug_filter light = *filter;
     light.light = true;
+    light.row = !context->json;
     int rc = store_bugs(store, &light, visit, &printer, err);
 
     if (rows != NULL) {

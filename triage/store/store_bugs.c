@@ -52,16 +52,19 @@ static const char *const sql[STATEMENTS] = {
         "SELECT g.id, g.signature, g.crash_type, g.crash_state, g.state, t.name,"
         " g.sanitizer, g.severity, g.severity_score, g.security, g.class,"
         " g.exploitability, g.cwe, g.crashes, g.first_seen, g.last_seen, r.bytes,"
-        " r.sha256, iif(g.original = g.reproducer, r.sha256, (SELECT sha256 FROM blob"
+        " r.sha256, iif(?3 OR g.original = g.reproducer, r.sha256, (SELECT sha256 FROM "
+        "blob"
         "  WHERE id = g.original)), g.minimize = 'done', c.reproducibility, c.k, c.n,"
-        " c.id, g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason,"
-        " CASE WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE crash = c.id) END,"
+        " g.crash, g.backlog, g.computed_severity, g.computed_score, o.actor, o.reason,"
+        " CASE WHEN ?2 THEN NULL ELSE (SELECT json FROM record WHERE crash = g.crash) "
+        "END,"
         " c.is_report, c.source, g.filed, g.acknowledged, g.claimed, g.verified,"
         " " DUE_OF(
             "g") ", g.owner, g.owner_origin, coalesce(g.until_at, 0),"
                  " coalesce(g.until_crashes, 0), g.until_severity IS NOT NULL"
                  " FROM json_each(?1) j CROSS JOIN bug g ON g.id = j.value"
-                 " JOIN target t ON t.id = g.target JOIN crash c ON c.id = g.crash"
+                 " JOIN target t ON t.id = g.target"
+                 " LEFT JOIN crash c ON c.id = iif(?3, NULL, g.crash)"
                  " JOIN blob r ON r.id = g.reproducer"
                  /* a hand's decision comes before a rule's */
                  " LEFT JOIN severity_override o ON o.bug = g.id AND o.origin = (SELECT"
@@ -233,8 +236,8 @@ AUTO_DEFINE_CLEAR(struct few_bugs, few_bugs_clear)
 
 /* Those that are there of n bugs, BUGS_AT_A_TIME at most, in the order of ids. */
 static int
-load_few(struct store *store, const int64_t *ids, size_t n, bool light,
-         struct few_bugs *few, struct err *err)
+load_few(struct store *store, const int64_t *ids, size_t n,
+         const struct bug_filter *filter, struct few_bugs *few, struct err *err)
 {
     AUTO(buf_clear) struct buf list = BUF_INIT;
     struct stmt *row = NULL;
@@ -243,8 +246,8 @@ load_few(struct store *store, const int64_t *ids, size_t n, bool light,
         buf_addf(&list, "%c%lld", i == 0 ? '[' : ',', (long long)ids[i]);
     }
     buf_addc(&list, ']');
-    int rc =
-        db_query(store->db, &row, err, sql[BUGS], "ti", buf_str(&list), (int64_t)light);
+    int rc = db_query(store->db, &row, err, sql[BUGS], "tii", buf_str(&list),
+                      (int64_t)filter->light, (int64_t)filter->row);
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         read_bug(row, &few->v[few->n++]);
         rc = 0;
@@ -259,7 +262,7 @@ int
 store_bug(struct store *store, int64_t id, struct bug *out, struct err *err)
 {
     AUTO(few_bugs_clear) struct few_bugs few = {.n = 0};
-    int rc = load_few(store, &id, 1, false, &few, err);
+    int rc = load_few(store, &id, 1, &(struct bug_filter){0}, &few, err);
 
     if (rc < 0 || few.n == 0) {
         return rc < 0 ? rc : store_no_bug(id, err);
@@ -320,7 +323,7 @@ store_bugs(struct store *store, const struct bug_filter *filter, bug_visit *visi
     for (size_t left = ids.len / sizeof(*id), n = 0; rc == 0 && left > 0; left -= n) {
         AUTO(few_bugs_clear) struct few_bugs few = {.n = 0};
         n = left < BUGS_AT_A_TIME ? left : BUGS_AT_A_TIME;
-        rc = load_few(store, id, n, filter->light, &few, err);
+        rc = load_few(store, id, n, filter, &few, err);
         id += n;
         for (size_t i = 0; i < few.n && rc == 0; i++) {
             rc = visit(user, &few.v[i], err);
