@@ -58,10 +58,10 @@ int builds_add(const struct config *config, struct store *store, const char *fol
                struct err *err);
 
 struct builds_tended {
-    int64_t added;             /* revisions that were new or have changed */
-    int64_t copied;            /* programs, too */
-    struct kept_tally dropped; /* nothing where nothing was added */
-    struct strv notes;         /* what is wrong with a folder, a line each */
+    int64_t added;     /* revisions that were new or have changed */
+    int64_t copied;    /* programs, too */
+    int64_t dropped;   /* copies */
+    struct strv notes; /* what is wrong with a folder, a line each */
 };
 void builds_tended_clear(struct builds_tended *tended);
 AUTO_DEFINE_CLEAR(struct builds_tended, builds_tended_clear)

@@ -197,6 +197,16 @@ is_fresh(int64_t stamp)
     return llabs(clock_wall_ms() - stamp) < FILLING_MS;
 }
 
+static int
+drop(struct pass *pass, const struct kept_policy *policy, struct err *err)
+{
+    struct kept_tally tally = {0};
+    int rc = kept_gc(pass->store, policy, &tally, err);
+
+    pass->out->dropped += tally.copies;
+    return rc;
+}
+
 /* One revision's copies at a time, so that no more than these lie there beside what the
  * policy keeps. */
 static int
@@ -212,7 +222,7 @@ finish(struct pass *pass, const struct kept_policy *policy, struct err *err)
         rc = ids[i] == 0 ? 0
                          : kept_add_revision(pass->store, ids[i], policy, &copied, err);
         if (rc == 0 && copied.programs > 0) {
-            rc = kept_gc(pass->store, policy, &pass->out->dropped, err);
+            rc = drop(pass, policy, err);
         }
         note = note[0] == '\0' && copied.notes.n > 0 ? copied.notes.v[0] : note;
         if (rc == 0 && !(note[0] != '\0' && is_fresh(stamps[i]))) {
@@ -241,5 +251,5 @@ builds_tend(const struct config *config, struct store *store, struct builds_tend
     rc = rc < 0 ? rc : finish(&pass, &policy, err);
     rc = rc < 0 ? rc : kept_add_wanted(store, &wanted, err);
     out->copied += wanted;
-    return rc < 0 || wanted == 0 ? rc : kept_gc(store, &policy, &out->dropped, err);
+    return rc < 0 || wanted == 0 ? rc : drop(&pass, &policy, err);
 }

@@ -59,7 +59,7 @@ int kept_program(struct store *store, const struct revision *revision, const cha
                  const char *kind, struct program_found *out, struct err *err);
 
 struct kept_tally {
-    int64_t copies, bytes;        /* that go, or went; grow */
+    int64_t copies, bytes;        /* that go, or went */
     int64_t left, left_bytes;     /* that stay */
     int64_t needed, needed_bytes; /* of them, that an open bug was seen on */
 };

@@ -27,6 +27,7 @@ enum {
         20000, /* the first answer of a module includes reading its debug information */
     ANSWER_MAX = 1 << 20, /* bytes of one answer */
     MODULES_MAX = 256,
+    TABLES_MAX = 2,        /* of SYMBOL_TABLE_MAX each */
     CACHE_SLOTS = 1 << 16, /* a power of two */
     CACHE_MAX = CACHE_SLOTS / 2,
     START_FAILURES_MAX = 3, /* in a row, then it is not tried again */
@@ -305,6 +306,18 @@ is_libc(const char *path)
     return str_starts(base, "libc.so") || str_starts(base, "libc-2.");
 }
 
+/* A process has one; a report that names more of them gets no more memory. */
+static struct symbol_table *
+read_libc(const struct symbolizer *s, const char *path, const char *real)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_modules; i++) {
+        n += s->modules[i].table != NULL;
+    }
+    return is_libc(path) && n < TABLES_MAX ? symbol_table_read(real) : NULL;
+}
+
 static bool
 same_file(const struct stat *a, const struct stat *b)
 {
@@ -340,9 +353,10 @@ find_module(struct symbolizer *s, const char *path)
     struct module *module = &s->modules[s->n_modules];
     *module = (struct module){.path = mem_strdup(path)};
     module->real = resolve_module(s, path, &module->st);
-    module->build_id = module->real == NULL ? NULL : program_build_id(module->real);
-    module->table =
-        module->real != NULL && is_libc(path) ? symbol_table_read(module->real) : NULL;
+    if (module->real != NULL) {
+        module->build_id = program_build_id(module->real);
+        module->table = read_libc(s, path, module->real);
+    }
     s->n_modules++;
     return module->real == NULL ? MODULES_MAX : s->n_modules - 1;
 }

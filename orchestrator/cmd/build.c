@@ -297,11 +297,11 @@ scan(const struct cmd_context *context, const struct strv *args)
         AUTO(json_decref) json_t *o = json_object();
         json_put(o, "added", json_integer(tended.added));
         json_put(o, "copied", json_integer(tended.copied));
-        json_put(o, "dropped", json_integer(tended.dropped.copies));
+        json_put(o, "dropped", json_integer(tended.dropped));
         json_print(stdout, o);
     } else if (!quiet) {
         (void)printf("%" PRId64 " builds, %" PRId64 " copies made, %" PRId64 " dropped\n",
-                     tended.added, tended.copied, tended.dropped.copies);
+                     tended.added, tended.copied, tended.dropped);
     }
     return EXIT_DONE;
 }

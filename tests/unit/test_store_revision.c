@@ -191,7 +191,6 @@ test_copies_of_the_newest_and_of_open_bugs_stay(void **state)
     assert_int_equal(number(fix, "SELECT count(*) FROM kept"), 4);
     policy.max_bytes = 200; /* the oldest go, but not what a bug needs */
     policy.dry_run = false;
-    tally = (struct kept_tally){0};
     must(fix, kept_gc(fix->store, &policy, &tally, &fix->err));
     assert_int_equal(tally.copies, 2);
     assert_int_equal(number(fix, "SELECT count(*) FROM kept WHERE build_id IN"
@@ -199,7 +198,6 @@ test_copies_of_the_newest_and_of_open_bugs_stay(void **state)
                      2);
     execute(fix, "UPDATE bug SET state = 'fixed'");
     policy.newest = 0;
-    tally = (struct kept_tally){0};
     must(fix, kept_gc(fix->store, &policy, &tally, &fix->err));
     assert_int_equal(tally.left, 0);
 }

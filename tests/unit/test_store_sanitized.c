@@ -136,6 +136,39 @@ test_what_it_does_not_see_stays(void **state)
     assert_clean(fix);
 }
 
+/* What stood for the bug was made smaller for another signature. */
+static void
+test_the_input_is_minimized_anew(void **state)
+{
+    struct fixture *fix = *state;
+
+    (void)triage(fix, "nnnn", &abort_in_free);
+    (void)triage(fix, "n", &(struct said){.plain = true, .frames = {"other", "main"}});
+    execute(fix, "UPDATE bug SET minimize = 'done', reproducer ="
+                 " (SELECT blob FROM crash WHERE id = 2) WHERE id = 1");
+    put_sanitizer(fix);
+    ask(fix, 1, &overflow_of_names);
+    assert_int_equal(number(fix, "SELECT reproducer = original FROM bug WHERE id = 1"),
+                     1);
+    assert_int_equal(number(fix, "SELECT minimize = 'waiting' FROM bug WHERE id = 1"), 1);
+}
+
+/* It was asked with the reproducer: nothing else is there. */
+static void
+test_bytes_that_were_dropped_reproduce_nothing(void **state)
+{
+    struct fixture *fix = *state;
+
+    (void)triage(fix, "nnnn", &abort_in_free);
+    (void)triage(fix, "n", &(struct said){.plain = true, .frames = {"other", "main"}});
+    execute(fix, "UPDATE bug SET original = reproducer, minimize = 'done', reproducer ="
+                 " (SELECT blob FROM crash WHERE id = 2) WHERE id = 1");
+    execute(fix, "UPDATE blob SET state = 'dropped' WHERE id = 1");
+    put_sanitizer(fix);
+    ask(fix, 1, &(struct said){.write = true, .frames = {"names", "main"}});
+    assert_int_equal(number(fix, "SELECT reproducer FROM bug WHERE id = 1"), 2);
+}
+
 /* It was fixed, or filed anew, while the worker was at it. */
 static void
 test_an_answer_too_late_changes_nothing(void **state)
@@ -159,6 +192,8 @@ main(void)
         TEST(test_known_bugs_take_what_is_theirs),
         TEST(test_a_hand_decides_above_it),
         TEST(test_what_it_does_not_see_stays),
+        TEST(test_the_input_is_minimized_anew),
+        TEST(test_bytes_that_were_dropped_reproduce_nothing),
         TEST(test_an_answer_too_late_changes_nothing),
     };
 

@@ -21,7 +21,8 @@ struct filing {
     bool is_short; /* the answer names another job's: its record is that one's */
     struct {       /* JOB_SANITIZED: the open bug that it was filed in */
         int64_t bug;
-        bool unseen; /* by any sanitizer */
+        bool unseen;  /* by any sanitizer */
+        bool present; /* its own bytes: else the bug's reproducer stood in for them */
         char minor[RECORD_HASH_MAX];
     } before;
 };
@@ -57,6 +58,9 @@ bool sanitized_shows(const struct filing *filing);
 
 /* What nobody knows yet is the bug that no sanitizer saw yet. */
 void sanitized_adopt(const struct filing *filing, struct plan *plan);
+
+/* Whether no sanitizer saw this bug, which it was filed in, before. */
+bool sanitized_is_first(const struct filing *filing, int64_t bug);
 
 /* The crash was filed in `bug`: what follows for the one that it was in, and for crashes
  * of the same exact stack. */

@@ -367,7 +367,7 @@ kept_gc(struct store *store, const struct kept_policy *policy, struct kept_tally
     bool full = false;
     int rc = db_query(store->db, &row, err, sql[GARBAGE], "");
 
-    out->left = out->left_bytes = out->needed = out->needed_bytes = 0;
+    *out = (struct kept_tally){0};
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         int64_t bytes = stmt_int(row, 1);
         bool needed = stmt_int(row, 2) != 0;

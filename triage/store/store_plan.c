@@ -44,17 +44,19 @@ compare(const struct filing *filing, struct stmt *bug, struct plan *plan)
     double worse = filing->answer.record->severity_score - stmt_real(bug, 5);
 
     plan->severity = (enum severity)stmt_int(bug, 0);
-    bool seen_first = filing->before.unseen && plan->match.bug == filing->before.bug;
+    bool first = sanitized_is_first(filing, plan->match.bug);
     plan->stands =
-        seen_first || worse > score_step ||
+        first || worse > score_step ||
         (worse > -score_step && (ours > theirs || (ours == theirs && smaller)));
     /* an input that shows it in a stronger way (far from null, a write) proves what a
-     * smaller one that shows it in a weaker way does not: it is minimized anew */
+     * smaller one that shows it in a weaker way does not: it is minimized anew, as is
+     * what a sanitizer sees for the first time, since another signature was kept */
     bool stronger = filing->answer.record->severity > plan->severity;
     plan->reproduces =
         plan->stands &&
-        (ours > theirs ||
-         (ours == theirs && (stronger || filing->bytes < stmt_int(bug, 3))));
+        (first || ours > theirs ||
+         (ours == theirs && (stronger || filing->bytes < stmt_int(bug, 3)))) &&
+        (filing->before.bug == 0 || filing->before.present);
     plan->freshens = stmt_int(bug, 4) != 0 && !filing->backlog;
     plan->fixed = strcmp(stmt_text(bug, 6), "fixed") == 0 && !filing->backlog;
 }

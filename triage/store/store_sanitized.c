@@ -9,7 +9,8 @@
  *     could be asked is left of its old one, all of that follows;
  *   - it is not: the first such crash of a bug stands for it from now on, and the bug is
  *     known by that as well; the next ones are new bugs.
- * Crashes of the same exact stack, of which no record is kept, are queued again with it.
+ * Where it shows something, crashes of the same exact stack of which no record is kept
+ * are queued again.
  * The row in `replay` says that it was done.
  */
 #include <string.h>
@@ -53,8 +54,9 @@ static const char *const sql[STATEMENTS] = {
         " AND json_extract(r.json, '$.sanitizer') = 'none'"
         " ORDER BY r.crash LIMIT 1",
     [LAST] = "SELECT coalesce(max(id), 0) FROM crash",
-    [BEFORE] = "SELECT g.id, g.sanitizer = 'none', c.minor FROM crash c"
-               " JOIN bug g ON g.id = c.bug WHERE c.id = ?1 AND " IS_OPEN,
+    [BEFORE] = "SELECT g.id, g.sanitizer = 'none', c.minor, b.state = 'present'"
+               " FROM crash c JOIN bug g ON g.id = c.bug JOIN blob b ON b.id = c.blob"
+               " WHERE c.id = ?1 AND " IS_OPEN,
     [ALIKE_EVENTS] =
         "INSERT INTO event(at, kind, subject, subject_id, from_state, to_state, actor,"
         " detail) SELECT ?5, 'crash.state', 'crash', id, state, 'queued', 'nightjar',"
@@ -114,6 +116,7 @@ sanitized_load(struct filing *filing, struct err *err)
         filing->before.unseen = stmt_int(row, 1) != 0;
         (void)snprintf(filing->before.minor, sizeof(filing->before.minor), "%s",
                        stmt_text(row, 2));
+        filing->before.present = stmt_int(row, 3) != 0;
         stmt_reset(row);
     }
     return rc < 0 ? rc : 0;
@@ -127,6 +130,12 @@ sanitized_shows(const struct filing *filing)
     return answer->outcome == OUTCOME_CRASH && answer->record != NULL &&
            answer->record->sanitizer != NULL &&
            strcmp(answer->record->sanitizer, "none") != 0;
+}
+
+bool
+sanitized_is_first(const struct filing *filing, int64_t bug)
+{
+    return filing->before.unseen && bug == filing->before.bug;
 }
 
 void
