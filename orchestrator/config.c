@@ -1,11 +1,11 @@
 #include "orchestrator/config.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "orchestrator/config_read.h"
 #include "triage/kept.h"
@@ -443,22 +443,11 @@ config_free(struct config *config)
     }
 }
 
-static int64_t
-count_cores(void)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0
-               ? CPU_COUNT(&set)
-               : 1;
-}
-
 static void
 set_defaults(struct config *config)
 {
     config->sandbox = SANDBOX_AUTO;
-    config->jobs = count_cores();
+    config->jobs = proc_cpus();
     config->triage.runs = RUNS_DEFAULT;
     config->triage.minimize_ms = MINIMIZE_DEFAULT_MS;
     config->triage.examples = STORE_EXAMPLES;

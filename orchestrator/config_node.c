@@ -105,10 +105,7 @@ fail_at(const struct builder *b, yaml_mark_t mark, struct err *err, const char *
 static void
 append(struct config_node *parent, struct config_node *child)
 {
-    if ((parent->n & (parent->n - 1)) == 0) { /* 0 and the powers of two: full */
-        size_t room = parent->n == 0 ? 1 : 2 * parent->n;
-        parent->items = mem_resize(parent->items, room * sizeof(struct config_node *));
-    }
+    parent->items = mem_grow(parent->items, parent->n, sizeof(struct config_node *));
     parent->items[parent->n++] = child;
 }
 

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -118,8 +117,7 @@ corpus_build_command(const struct cmd_context *context,
 int
 corpus_jobs(const struct corpus_options *options, int *out, struct err *err)
 {
-    cpu_set_t set;
-    int cores = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
+    int cores = proc_cpus();
 
     if (options->jobs < 0 || options->jobs > MEASURE_JOBS_MAX) {
         return err_set(err, -EINVAL, "--jobs %lld is no number from 1 to %d",

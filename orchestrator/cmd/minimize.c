@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "orchestrator/cmd/cmd.h"
 #include "orchestrator/cmd/rung.h"
@@ -110,14 +110,6 @@ find_output(struct run *run, const char *path, struct err *err)
     return 0;
 }
 
-static int
-cores(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
-}
-
 static void watch(void *user);
 
 /* One worker, which has as many lanes as there are to be runs at a time. */
@@ -131,7 +123,7 @@ start_worker(struct run *run, struct err *err)
         rc = err_set(err, -EINVAL, "--jobs %lld is no number from 1 to %d",
                      (long long)jobs, TRIAL_LANES_MAX);
     }
-    run->lanes = (int)(jobs > 0 ? jobs : cores());
+    run->lanes = (int)(jobs > 0 ? jobs : proc_cpus());
     run->lanes = run->lanes < TRIAL_LANES_MAX ? run->lanes : TRIAL_LANES_MAX;
     rc = rc < 0 ? rc : rung_choose(run->context, NULL, rung_name, &config.rung, err);
     return rc < 0 ? rc : solo_new(&config, &run->solo, err);

@@ -1,7 +1,6 @@
 #include "orchestrator/cmd/triage_run.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "orchestrator/cmd/bug_table.h"
 #include "orchestrator/cmd/build.h"
@@ -284,14 +284,6 @@ minimize_time(const struct run *run, int64_t *out, struct err *err)
     return rc < 0 ? err_wrap(err, -EINVAL, "--minimize") : 0;
 }
 
-static int
-cores(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
-}
-
 /* The lock decides whether this process triages or only takes files into the ledger. */
 static int
 lock_state(struct run *run, bool must_exist, struct err *err)
@@ -334,7 +326,7 @@ open_store(struct run *run, struct err *err)
 static int
 usual_jobs(const struct run *run)
 {
-    return cores() + (run->unfed >= SPARE_WORKER_FROM ? 1 : 0);
+    return proc_cpus() + (run->unfed >= SPARE_WORKER_FROM ? 1 : 0);
 }
 
 static int

@@ -35,15 +35,6 @@ coverage_lines_clear(struct coverage_lines *lines)
 
 /* --- reading --- */
 
-/* Room for one more of n elements, which is doubled when n is a power of two. */
-static void *
-grow(void *list, size_t n, size_t size)
-{
-    return n == 0               ? mem_resize(list, size)
-           : (n & (n - 1)) == 0 ? mem_resize(list, 2 * n * size)
-                                : list;
-}
-
 /* "12,rest": 12, and *rest behind the comma; false: it is no such. */
 static bool
 number_of(const char *text, uint64_t *out, const char **rest)
@@ -76,7 +67,7 @@ add_source(struct coverage_lines *out, const char *name)
     if (out->n == COVERAGE_FILES_MAX) {
         return NULL;
     }
-    out->sources = grow(out->sources, out->n, sizeof(*out->sources));
+    out->sources = mem_grow(out->sources, out->n, sizeof(*out->sources));
     out->sources[out->n] = (struct coverage_source){.name = str_name_dup(name)};
     return &out->sources[out->n++];
 }
@@ -90,7 +81,7 @@ add_function(struct coverage_source *source, const char *text)
 
     if (line_of(text, &line, &name)) {
         source->functions =
-            grow(source->functions, source->n_functions, sizeof(*source->functions));
+            mem_grow(source->functions, source->n_functions, sizeof(*source->functions));
         source->functions[source->n_functions++] =
             (struct coverage_function){.name = str_name_dup(name), .line = line};
     }
@@ -141,7 +132,7 @@ add_line(struct coverage_source *source, const char *text)
     uint32_t line = 0;
 
     if (line_of(text, &line, &count)) {
-        source->lines = grow(source->lines, source->n_lines, sizeof(*source->lines));
+        source->lines = mem_grow(source->lines, source->n_lines, sizeof(*source->lines));
         source->lines[source->n_lines++] =
             (struct coverage_line){line, count[0] >= '1' && count[0] <= '9'};
     }
@@ -413,14 +404,14 @@ AUTO_DEFINE_CLEAR(struct coverage_change, change_clear)
 static void
 add_number(uint32_t **list, size_t *n, uint32_t number)
 {
-    *list = grow(*list, *n, sizeof(**list));
+    *list = mem_grow(*list, *n, sizeof(**list));
     (*list)[(*n)++] = number;
 }
 
 static void
 add_name(const char ***list, size_t *n, const char *name)
 {
-    *list = grow(*list, *n, sizeof(**list));
+    *list = mem_grow(*list, *n, sizeof(**list));
     (*list)[(*n)++] = name;
 }
 

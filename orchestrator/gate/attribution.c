@@ -24,9 +24,7 @@ sightings_add(void *user, const struct regression *of, const struct verified *se
 {
     struct sightings *to = user;
 
-    if ((to->n & (to->n - 1)) == 0) {
-        to->v = mem_resize(to->v, (to->n == 0 ? 1 : 2 * to->n) * sizeof(*to->v));
-    }
+    to->v = mem_grow(to->v, to->n, sizeof(*to->v));
     to->v[to->n++] = (struct sighting){.bug = of->bug,
                                        .as = seen->as,
                                        .k = seen->k,

@@ -52,10 +52,7 @@ add_bug(void *user, const struct bug *bug, struct err *err)
     struct baseline *baseline = user;
 
     (void)err;
-    if ((baseline->n & (baseline->n - 1)) == 0) {
-        size_t room = baseline->n == 0 ? 1 : 2 * baseline->n;
-        baseline->v = mem_resize(baseline->v, room * sizeof(*baseline->v));
-    }
+    baseline->v = mem_grow(baseline->v, baseline->n, sizeof(*baseline->v));
     struct baseline_bug *one = &baseline->v[baseline->n++];
     *one = (struct baseline_bug){.id = bug->id, .severity = bug->severity};
     (void)snprintf(one->state, sizeof(one->state), "%s", bug->state);

@@ -127,10 +127,7 @@ static void
 end_frame(struct reading *reading)
 {
     if (reading->ours) {
-        if ((reading->n & (reading->n - 1)) == 0) {
-            size_t room = reading->n == 0 ? 1 : 2 * reading->n;
-            reading->v = mem_resize(reading->v, room * sizeof(*reading->v));
-        }
+        reading->v = mem_grow(reading->v, reading->n, sizeof(*reading->v));
         reading->v[reading->n++] = reading->now;
     }
     reading->ours = false;

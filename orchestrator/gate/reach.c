@@ -1,12 +1,12 @@
 #include "orchestrator/gate/reach.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "orchestrator/corpus/gather.h"
 #include "orchestrator/corpus/index.h"
 #include "orchestrator/corpus/library.h"
@@ -46,10 +46,7 @@ add_seed(void *user, const char *path, const struct stat *st, struct err *err)
     if (st == NULL) {
         return 0;
     }
-    if ((seeds->n & (seeds->n - 1)) == 0) {
-        size_t room = seeds->n == 0 ? 1 : 2 * seeds->n;
-        seeds->v = mem_resize(seeds->v, room * sizeof(*seeds->v));
-    }
+    seeds->v = mem_grow(seeds->v, seeds->n, sizeof(*seeds->v));
     bool known = index_get(seeds->index, fs_base(path), &entry);
     seeds->v[seeds->n++] = (struct seed){.path = mem_strdup(path),
                                          .bytes = st->st_size,
@@ -109,14 +106,6 @@ take(void *user, const struct measured *input, struct err *err)
 }
 
 static int
-cores(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
-}
-
-static int
 measure(const struct reach_call *call, struct seeds *seeds, size_t n, struct err *err)
 {
     AUTO(measure_free) struct measure *measure = NULL;
@@ -134,7 +123,8 @@ measure(const struct reach_call *call, struct seeds *seeds, size_t n, struct err
     const struct measure_config config = {.command = &build->command,
                                           .rung = call->rung,
                                           .hide = call->state,
-                                          .jobs = call->jobs > 0 ? call->jobs : cores(),
+                                          .jobs =
+                                              call->jobs > 0 ? call->jobs : proc_cpus(),
                                           .take = take,
                                           .user = seeds};
     rc = measure_new(&config, &measure, err);

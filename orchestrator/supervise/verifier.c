@@ -1,11 +1,11 @@
 #include "orchestrator/supervise/verifier.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "orchestrator/supervise/solo.h"
 #include "orchestrator/supervise/verifier_check.h"
@@ -149,18 +149,10 @@ check_done(void *user, int64_t id, int64_t job, const json_t *answer, const char
 /* --- the whole --- */
 
 static int
-cores(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
-}
-
-static int
 make_solo(const struct verifier_call *call, struct solo **out, struct err *err)
 {
     AUTO(strv_clear) struct strv hide = {0};
-    int64_t n = call->jobs > 0 ? call->jobs : cores();
+    int64_t n = call->jobs > 0 ? call->jobs : proc_cpus();
     const struct solo_config config = {.hide = &hide,
                                        .rung = call->rung,
                                        .jobs =

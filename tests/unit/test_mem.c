@@ -163,10 +163,26 @@ test_unloaded_pages_of_a_file_are_read_again(void **state)
     assert_int_equal(munmap(pages, len), 0);
 }
 
+static void
+test_a_list_grows_by_doubling(void **state)
+{
+    AUTO(mem_free) int *list = NULL;
+
+    (void)state;
+    for (size_t n = 0; n < 1000; n++) {
+        list = mem_grow(list, n, sizeof(*list));
+        list[n] = (int)n;
+    }
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(list[i], i);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_a_list_grows_by_doubling),
         TEST(test_running_out_never_returns),
         TEST(test_alloc_is_zeroed_and_takes_size_zero),
         TEST(test_resize_keeps_bytes_and_takes_size_zero),

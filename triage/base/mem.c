@@ -34,6 +34,20 @@ mem_resize(void *ptr, size_t size)
 }
 
 void *
+mem_grow(void *list, size_t n, size_t size)
+{
+    size_t room = n == 0 ? 1 : 2 * n;
+
+    if ((n & (n - 1)) != 0 && list != NULL) {
+        return list;
+    }
+    if (room > SIZE_MAX / size) {
+        abort();
+    }
+    return mem_resize(list, room * size);
+}
+
+void *
 mem_dup(const void *data, size_t len)
 {
     if (len == SIZE_MAX) {

@@ -20,6 +20,10 @@ void *mem_array(size_t count, size_t size) __attribute__((returns_nonnull));
 /* Steals ptr (may be NULL), returns it resized; what was added is not zeroed. */
 void *mem_resize(void *ptr, size_t size) __attribute__((returns_nonnull));
 
+/* A list of n elements (NULL: 0) with room for one more: doubled when it is full, which
+ * it is where n is 0 or a power of two, as it only grows by this. */
+void *mem_grow(void *list, size_t n, size_t size) __attribute__((returns_nonnull));
+
 /* New copy of data[0..len) with a NUL behind it. */
 void *mem_dup(const void *data, size_t len) __attribute__((returns_nonnull));
 

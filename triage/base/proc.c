@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -388,6 +389,17 @@ proc_kill(const struct proc *proc, int sig)
     if (proc->pid > 0 && kill(-proc->pid, sig) < 0) {
         (void)kill(proc->pid, sig);
     }
+}
+
+int
+proc_cpus(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    return sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) == 0
+               ? 1
+               : CPU_COUNT(&set);
 }
 
 void

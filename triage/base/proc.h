@@ -59,6 +59,8 @@ struct proc {
 /* Start. -ENOENT etc. when exec fails, naming argv[0]. */
 int proc_spawn(const struct proc_spec *spec, struct proc *out, struct err *err);
 
+int proc_cpus(void); /* processors that this process may run on, 1 at least */
+
 /* Wait at most timeout_ms (-1: for ever) and reap. *status is waitpid's. -ETIMEDOUT
  * leaves the process alone. */
 int proc_wait(struct proc *proc, int64_t timeout_ms, int *status, struct err *err);

@@ -119,7 +119,7 @@ read_lives(struct store *store, struct lives *lives, struct err *err)
     int rc = db_query(store->db, &row, err, sql[LIVES], "");
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
-        lives->v = mem_resize(lives->v, (lives->n + 1) * sizeof(*lives->v));
+        lives->v = mem_grow(lives->v, lives->n, sizeof(*lives->v));
         read_life(row, &lives->v[lives->n++]);
         rc = 0;
     }
@@ -202,7 +202,7 @@ read_minutes(struct store *store, struct lives *lives, struct err *err)
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
         lives->minutes =
-            mem_resize(lives->minutes, (lives->n_minutes + 1) * sizeof(*lives->minutes));
+            mem_grow(lives->minutes, lives->n_minutes, sizeof(*lives->minutes));
         const struct minutes one = {stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2),
                                     stmt_int(row, 3), before};
         lives->minutes[lives->n_minutes++] = one;

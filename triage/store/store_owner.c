@@ -163,7 +163,7 @@ load_book(struct store *store, struct book *out, struct err *err)
     int rc = db_query(store->db, &row, err, sql[RULES], "");
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
-        out->v = mem_resize(out->v, (out->n + 1) * sizeof(*out->v));
+        out->v = mem_grow(out->v, out->n, sizeof(*out->v));
         out->v[out->n++] = (struct rule){
             .target = mem_strdup(stmt_text(row, 0)),
             .pattern = mem_strdup(stmt_text(row, 1)),
@@ -205,8 +205,7 @@ find_owner(struct book *book, const char *target, const char *path)
         low = order < 0 ? middle + 1 : low;
         high = order < 0 ? high : middle;
     }
-    size_t bytes = (book->n_answers + 1) * sizeof(*book->answers);
-    book->answers = mem_resize(book->answers, bytes);
+    book->answers = mem_grow(book->answers, book->n_answers, sizeof(*book->answers));
     struct said_owner *at = &book->answers[low];
     memmove(at + 1, at, (book->n_answers++ - low) * sizeof(*at));
     *at = (struct said_owner){STEAL(key), ask_rules(book, target, path)};

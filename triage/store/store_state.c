@@ -295,7 +295,7 @@ load_due(struct store *store, int64_t now, struct wakings *out, struct err *err)
     int rc = db_query(store->db, &row, err, sql[DUE], "i", now);
 
     while (rc == 0 && (rc = stmt_step(row, err)) == 1) {
-        out->v = mem_resize(out->v, (out->n + 1) * sizeof(*out->v));
+        out->v = mem_grow(out->v, out->n, sizeof(*out->v));
         read_due(row, &out->v[out->n++]);
         rc = 0;
     }
